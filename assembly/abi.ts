@@ -1,0 +1,502 @@
+/**
+ * What the kernel, the host, the NIC and the application agree on: every offset, opcode, return code
+ * and limit that two sides share. Both compilers read this file, so it holds plain constants only.
+ *
+ * Addresses are byte offsets into the dataplane's linear memory. Multi-byte fields are little-endian
+ * u32 unless a line says otherwise. IP addresses are always 16 bytes in network order; an IPv4 address
+ * is stored IPv4-mapped (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2).
+ */
+
+/** Raised whenever a layout or a meaning below changes; kernel and host must carry the same number. */
+export const ABI_VERSION: u32 = 1;
+
+// ---------------------------------------------------------------------------------------------
+// Fixed limits
+
+/** Entries of the RSS indirection table, and so flow groups of a dataplane (82599: 128). */
+export const FLOW_GROUPS: u32 = 128;
+export const MAX_CORES: u32 = 64;
+export const MAX_QUEUES_PER_CORE: u32 = 8;
+export const MAX_CONNECTIONS: u32 = 1 << 20;
+/** Upper limit of the configurable batch bound B. */
+export const MAX_BATCH: u32 = 256;
+export const CACHE_LINE: u32 = 64;
+export const WASM_PAGE: u32 = 65536;
+
+// ---------------------------------------------------------------------------------------------
+// Configuration block, written by the host before `initialize`, read-only afterwards
+
+/** Page 0 stays unused, so that address 0 and its neighbourhood are never valid. */
+export const CONFIG_BASE: u32 = 0x10000;
+export const CONFIG_SIZE: u32 = 1024;
+
+export const CFG_ABI: u32 = 0;
+export const CFG_CORES: u32 = 4;
+/** At most this many packets enter protocol processing in one iteration. */
+export const CFG_BATCH: u32 = 8;
+/** Offloads of the NIC, `OFFLOAD_*`. */
+export const CFG_OFFLOADS: u32 = 12;
+/** Bytes of the linear memory; what lies at or above is no address. */
+export const CFG_MEMORY_SIZE: u32 = 16;
+/** Core control blocks, `CORE_SIZE` apart. */
+export const CFG_CORE_BLOCKS: u32 = 20;
+/** Flow-group table, `GROUP_SIZE` apart. */
+export const CFG_GROUPS: u32 = 24;
+/** Hash buckets: FLOW_GROUPS tables of CFG_BUCKETS_PER_GROUP words, one after another. */
+export const CFG_BUCKETS: u32 = 28;
+/** A power of two. */
+export const CFG_BUCKETS_PER_GROUP: u32 = 32;
+/** TCP control blocks: CFG_CONNECTIONS hot parts, and as many cold parts elsewhere. */
+export const CFG_TCB_HOT: u32 = 36;
+export const CFG_TCB_COLD: u32 = 40;
+export const CFG_CONNECTIONS: u32 = 44;
+/** Neighbour table: CFG_NEIGHBOURS entries of NEIGHBOUR_SIZE bytes; a power of two. */
+export const CFG_NEIGHBOUR_TABLE: u32 = 48;
+export const CFG_NEIGHBOURS: u32 = 52;
+/** Route table: CFG_ROUTES entries of ROUTE_SIZE bytes, filled by the `addRoute` export. */
+export const CFG_ROUTE_TABLE: u32 = 56;
+export const CFG_ROUTES: u32 = 60;
+/** Listeners: CFG_LISTENERS entries of LISTENER_SIZE bytes. */
+export const CFG_LISTENER_TABLE: u32 = 64;
+export const CFG_LISTENERS: u32 = 68;
+/** Bound UDP ports: CFG_UDP_PORTS entries of UDP_PORT_SIZE bytes. */
+export const CFG_UDP_TABLE: u32 = 72;
+export const CFG_UDP_PORTS: u32 = 76;
+/** Packet frames (the UMEM), FRAME_SIZE each, page-aligned. */
+export const CFG_FRAMES: u32 = 80;
+export const CFG_FRAME_COUNT: u32 = 84;
+/**
+ * Buffer records, BUFFER_SIZE each. The first CFG_FRAME_COUNT of them own the frame of the same
+ * index; the rest own none and describe application memory that is referenced by a send.
+ */
+export const CFG_BUFFER_RECORDS: u32 = 88;
+export const CFG_BUFFER_COUNT: u32 = 92;
+/** The application's window: its own memory, a power of two in size, aligned to its size. */
+export const CFG_WINDOW: u32 = 96;
+export const CFG_WINDOW_SIZE: u32 = 100;
+/** Toeplitz tables for the software hash: 36 tables of 256 words, one per input byte. */
+export const CFG_TOEPLITZ: u32 = 104;
+/** Bytes of IP packet that fit a frame on the wire (1500 on Ethernet). */
+export const CFG_MTU: u32 = 108;
+/** Initial TTL of packets sent. */
+export const CFG_TTL: u32 = 112;
+/** Own MAC address, 6 bytes. */
+export const CFG_MAC: u32 = 116;
+/** Own IP address, 16 bytes. */
+export const CFG_IP: u32 = 128;
+/** Prefix length of the attached network, in bits of the IPv4 or IPv6 address. */
+export const CFG_PREFIX: u32 = 144;
+/** Secret of RFC 6528 sequence numbers and of port selection, 16 bytes from the host. */
+export const CFG_SECRET: u32 = 148;
+/** TCP: bounds of the retransmission timeout and its value before the first sample, µs. */
+export const CFG_RTO_MIN: u32 = 164;
+export const CFG_RTO_MAX: u32 = 168;
+export const CFG_RTO_INITIAL: u32 = 172;
+/** Longest time an acknowledgment is held back, µs (RFC 1122 4.2.3.2: < 500 ms). */
+export const CFG_DELAYED_ACK: u32 = 176;
+/** Length of TIME-WAIT (2 MSL), µs. */
+export const CFG_TIME_WAIT: u32 = 180;
+/** How long FIN-WAIT-2 is kept after the application closed, µs. */
+export const CFG_FIN_WAIT_2: u32 = 184;
+/** Attempts before a SYN, and before data, is given up. */
+export const CFG_SYN_RETRIES: u32 = 188;
+export const CFG_DATA_RETRIES: u32 = 192;
+/** Receive window at the start and the most auto-tuning may open, bytes. */
+export const CFG_RECEIVE_WINDOW: u32 = 196;
+export const CFG_RECEIVE_WINDOW_MAX: u32 = 200;
+/** Most bytes a connection may have accepted but not acknowledged. */
+export const CFG_SEND_BUFFER_MAX: u32 = 204;
+/** Sends of at least this many bytes are referenced, shorter ones copied. */
+export const CFG_COPY_BREAK: u32 = 208;
+/** Most out-of-order segments kept per connection. */
+export const CFG_REASSEMBLY_MAX: u32 = 212;
+/** Segments in the initial congestion window (RFC 6928: 10). */
+export const CFG_INITIAL_WINDOW: u32 = 216;
+/** Ephemeral ports, inclusive bounds. */
+export const CFG_EPHEMERAL_LOW: u32 = 220;
+export const CFG_EPHEMERAL_HIGH: u32 = 224;
+/** Frames kept back for receiving: sending fails with RC_NOBUFS below it. Per core. */
+export const CFG_RECEIVE_RESERVE: u32 = 228;
+/** A neighbour confirmed longer ago than this is asked again, µs. */
+export const CFG_NEIGHBOUR_REFRESH: u32 = 232;
+
+/** The NIC verifies IP, TCP and UDP checksums of received packets and says so in the metadata. */
+export const OFFLOAD_RX_CHECKSUM: u32 = 1;
+/** The NIC fills in the TCP or UDP checksum of packets whose descriptor asks for it. */
+export const OFFLOAD_TX_CHECKSUM: u32 = 2;
+/** The NIC hands over the RSS hash in the metadata. */
+export const OFFLOAD_RX_HASH: u32 = 4;
+
+// ---------------------------------------------------------------------------------------------
+// Core control block, one per core; each cache line has one writer
+
+export const CORE_SIZE: u32 = 4096;
+
+// Line 0 and 1: the host, before `attach`
+export const CORE_ID: u32 = 0;
+/** Queue pairs of this core: their number and the address of the first, QUEUE_SIZE apart. */
+export const CORE_QUEUES: u32 = 4;
+export const CORE_QUEUE_TABLE: u32 = 8;
+export const CORE_WHEEL: u32 = 12;
+/** Event array and system-call array: address and capacity in descriptors. */
+export const CORE_EVENTS: u32 = 16;
+export const CORE_EVENT_CAPACITY: u32 = 20;
+export const CORE_SYSCALLS: u32 = 24;
+export const CORE_SYSCALL_CAPACITY: u32 = 28;
+/** Parsed packets of the current batch: MAX_BATCH + MAX_QUEUES_PER_CORE records of PACKET_SIZE. */
+export const CORE_PACKETS: u32 = 32;
+/** User timers: address and number of entries of USER_TIMER_SIZE. */
+export const CORE_USER_TIMERS: u32 = 36;
+export const CORE_USER_TIMER_COUNT: u32 = 40;
+/** This core's share of frames, of frameless buffer records and of TCBs: index ranges [first, end). */
+export const CORE_FRAME_FIRST: u32 = 44;
+export const CORE_FRAME_END: u32 = 48;
+export const CORE_RECORD_FIRST: u32 = 52;
+export const CORE_RECORD_END: u32 = 56;
+export const CORE_TCB_FIRST: u32 = 60;
+export const CORE_TCB_END: u32 = 64;
+
+// Line 2: the application
+/** Descriptors waiting in the system-call array; the kernel resets it when it has run them. */
+export const CORE_SYSCALL_COUNT: u32 = 128;
+
+// Line 3: the kernel, once per poll
+/** Events of the last poll. */
+export const CORE_EVENT_COUNT: u32 = 192;
+/** Packets taken by the last poll, plus frames it put into TX rings: 0 means the core may idle. */
+export const CORE_WORK: u32 = 196;
+/** 1 when a timer is pending; then CORE_DEADLINE holds when, µs modulo 2^32. */
+export const CORE_HAS_DEADLINE: u32 = 200;
+export const CORE_DEADLINE: u32 = 204;
+
+// Line 4: the doorbell, written by whoever wakes the core
+export const CORE_DOORBELL: u32 = 256;
+
+// Line 5: the elastic thread
+/** 1 while the thread sleeps, or is about to sleep, on its doorbell. */
+export const CORE_PARKED: u32 = 320;
+
+// Line 6: the control plane
+/** 1 asks the elastic thread to leave its loop. */
+export const CORE_STOP: u32 = 384;
+
+// Line 7: gauges, by the kernel; all read zero when nothing is in use
+/** Buffer records in use outside the fill rings: frames that the app, TCP, reassembly, TX hold. */
+export const GAUGE_BUFFERS: u32 = 448;
+export const GAUGE_CONNECTIONS: u32 = 452;
+/** Entries on the timing wheel that belong to connections and user timers. */
+export const GAUGE_TIMERS: u32 = 456;
+/** Frames waiting for a neighbour's address. */
+export const GAUGE_NEIGHBOUR_PENDING: u32 = 460;
+/** Frames that the NIC holds in this core's fill rings, or that wait in its RX rings. */
+export const GAUGE_FILL: u32 = 464;
+export const GAUGE_TIME_WAIT: u32 = 468;
+
+// From here: counters, u64 each, by the kernel. Names for people: host/dataplane/counters.ts.
+export const CORE_COUNTERS: u32 = 512;
+
+export const CNT_RX_PACKETS: u32 = 512;
+export const CNT_RX_BYTES: u32 = 520;
+export const CNT_TX_PACKETS: u32 = 528;
+export const CNT_TX_BYTES: u32 = 536;
+export const CNT_ITERATIONS: u32 = 544;
+export const CNT_SYSCALLS: u32 = 552;
+export const CNT_EVENTS: u32 = 560;
+/** Polls that took no packets because the event array could have overflowed. */
+export const CNT_EVENT_BACKPRESSURE: u32 = 568;
+/** Fill ring refills cut short because no frame was free. */
+export const CNT_FILL_STARVED: u32 = 576;
+/** Frames not sent because a TX ring was full; TCP sends them again. */
+export const CNT_TX_RING_FULL: u32 = 584;
+export const CNT_TX_NO_FRAME: u32 = 592;
+/** Received descriptors whose address or length is no frame of this dataplane. */
+export const CNT_DROP_DESCRIPTOR: u32 = 600;
+export const CNT_DROP_ETHERNET_SHORT: u32 = 608;
+export const CNT_DROP_ETHERNET_ADDRESS: u32 = 616;
+export const CNT_DROP_ETHERTYPE: u32 = 624;
+export const CNT_DROP_ARP_MALFORMED: u32 = 632;
+export const CNT_DROP_IP_HEADER: u32 = 640;
+export const CNT_DROP_IP_CHECKSUM: u32 = 648;
+export const CNT_DROP_IP_TTL: u32 = 656;
+export const CNT_DROP_IP_ADDRESS: u32 = 664;
+export const CNT_DROP_IP_FRAGMENT: u32 = 672;
+export const CNT_DROP_IP_PROTOCOL: u32 = 680;
+export const CNT_DROP_ICMP_MALFORMED: u32 = 688;
+export const CNT_DROP_ICMP_CHECKSUM: u32 = 696;
+export const CNT_DROP_ICMP_TYPE: u32 = 704;
+export const CNT_DROP_UDP_MALFORMED: u32 = 712;
+export const CNT_DROP_UDP_CHECKSUM: u32 = 720;
+export const CNT_DROP_UDP_NO_PORT: u32 = 728;
+export const CNT_DROP_TCP_MALFORMED: u32 = 736;
+export const CNT_DROP_TCP_CHECKSUM: u32 = 744;
+/** Segments for no connection and no listener; answered with RST. */
+export const CNT_DROP_TCP_NO_CONNECTION: u32 = 752;
+export const CNT_DROP_TCP_BACKLOG: u32 = 760;
+/** No control block, or no frame, for a new connection. */
+export const CNT_DROP_TCP_NO_MEMORY: u32 = 768;
+/** Outside the receive window (RFC 9293 3.10.7.4, first step). */
+export const CNT_DROP_TCP_WINDOW: u32 = 776;
+export const CNT_DROP_TCP_BAD_ACK: u32 = 784;
+export const CNT_DROP_TCP_BAD_RST: u32 = 792;
+export const CNT_DROP_TCP_SYN_IN_WINDOW: u32 = 800;
+/** Data that was received before. */
+export const CNT_DROP_TCP_DUPLICATE: u32 = 808;
+export const CNT_DROP_TCP_REASSEMBLY: u32 = 816;
+export const CNT_DROP_TCP_AFTER_CLOSE: u32 = 824;
+export const CNT_DROP_NO_ROUTE: u32 = 832;
+export const CNT_DROP_NEIGHBOUR_PENDING: u32 = 840;
+export const CNT_DROP_NEIGHBOUR_FAILED: u32 = 848;
+export const CNT_DROP_NEIGHBOUR_TABLE: u32 = 856;
+export const CNT_ARP_IN: u32 = 864;
+export const CNT_ARP_OUT: u32 = 872;
+export const CNT_ICMP_IN: u32 = 880;
+export const CNT_ICMP_OUT: u32 = 888;
+/** ICMP errors not sent because of the rate limit (RFC 1122 3.2.2, RFC 1812 4.3.2.8). */
+export const CNT_ICMP_LIMITED: u32 = 896;
+export const CNT_UDP_IN: u32 = 904;
+export const CNT_UDP_OUT: u32 = 912;
+export const CNT_TCP_IN: u32 = 920;
+export const CNT_TCP_OUT: u32 = 928;
+/** Segments that took the short path for the in-order established case. */
+export const CNT_TCP_FAST_PATH: u32 = 936;
+export const CNT_TCP_CONNECTS: u32 = 944;
+export const CNT_TCP_ACCEPTS: u32 = 952;
+export const CNT_TCP_RETRANSMITS: u32 = 960;
+export const CNT_TCP_TIMEOUTS: u32 = 968;
+export const CNT_TCP_FAST_RETRANSMITS: u32 = 976;
+export const CNT_TCP_DUPLICATE_ACKS: u32 = 984;
+export const CNT_TCP_OUT_OF_ORDER: u32 = 992;
+export const CNT_TCP_DELAYED_ACKS: u32 = 1000;
+export const CNT_TCP_PROBES: u32 = 1008;
+export const CNT_TCP_RESETS_IN: u32 = 1016;
+export const CNT_TCP_RESETS_OUT: u32 = 1024;
+export const CNT_TCP_CHALLENGE_ACKS: u32 = 1032;
+export const CNT_TCP_DEAD_TIMEOUT: u32 = 1040;
+export const CNT_TCP_TIME_WAIT_REUSED: u32 = 1048;
+export const CNT_TCP_TIME_WAIT_RECYCLED: u32 = 1056;
+/** System calls refused: unknown operation, stale or foreign handle, address outside, other. */
+export const CNT_REFUSED_OPERATION: u32 = 1064;
+export const CNT_REFUSED_HANDLE: u32 = 1072;
+export const CNT_REFUSED_ADDRESS: u32 = 1080;
+export const CNT_REFUSED_ARGUMENT: u32 = 1088;
+export const CNT_END: u32 = 1096;
+
+// ---------------------------------------------------------------------------------------------
+// NIC queue pair: four single-producer single-consumer rings in the shape of AF_XDP's
+
+/** One queue pair's description: where its rings are. Host-written words, then the kernel's own. */
+export const QUEUE_SIZE: u32 = 256;
+
+/** Per ring, RING_WORDS u32: producer word, consumer word, flags word, descriptors, entries - 1. */
+export const RING_PRODUCER: u32 = 0;
+export const RING_CONSUMER: u32 = 4;
+export const RING_FLAGS: u32 = 8;
+export const RING_DESCRIPTORS: u32 = 12;
+export const RING_MASK: u32 = 16;
+export const RING_SIZE: u32 = 20;
+
+/** Frames the NIC may fill: u64 addresses. Producer: kernel. */
+export const QUEUE_FILL: u32 = 0;
+/** Received packets: 16-byte descriptors. Producer: NIC. */
+export const QUEUE_RX: u32 = 20;
+/** Packets to send: 16-byte descriptors. Producer: kernel. */
+export const QUEUE_TX: u32 = 40;
+/** Frames whose transmission is over: u64 addresses. Producer: NIC. */
+export const QUEUE_COMPLETION: u32 = 60;
+/** Address of the owning core's control block, for its doorbell. */
+export const QUEUE_CORE: u32 = 80;
+/** Host-written words end here; the rest of the block is the kernel's. */
+export const QUEUE_PRIVATE: u32 = 128;
+
+/** RX and TX descriptor: u64 address (always below 2^32 here), u32 length, u32 options. */
+export const DESC_ADDRESS: u32 = 0;
+export const DESC_LENGTH: u32 = 8;
+export const DESC_OPTIONS: u32 = 12;
+export const PACKET_DESC_SIZE: u32 = 16;
+export const ADDRESS_DESC_SIZE: u32 = 8;
+/** The packet goes on in the next descriptor (XDP_PKT_CONTD). */
+export const DESC_CONTINUED: u32 = 1;
+/** Metadata precedes the packet (XDP_TX_METADATA). */
+export const DESC_METADATA: u32 = 2;
+
+/** Addresses in descriptors are linear-memory addresses: the UMEM begins at address 0. */
+export const FRAME_SIZE: u32 = 2048;
+/** Bytes between the start of a frame and the packet in it, received or sent. */
+export const FRAME_HEADROOM: u32 = 128;
+
+/** Metadata lies in the METADATA_SIZE bytes before the packet. */
+export const METADATA_SIZE: u32 = 16;
+/** Received: u32 flags, u32 RSS hash; both seen from the packet's start. */
+export const RX_META_FLAGS: u32 = 0;
+export const RX_META_HASH: u32 = 4;
+export const RX_META_HAS_HASH: u32 = 1;
+export const RX_META_CHECKSUM_OK: u32 = 2;
+/** Sent, as struct xsk_tx_metadata begins: u64 flags, u16 checksum start, u16 checksum offset. */
+export const TX_META_FLAGS: u32 = 0;
+export const TX_META_CSUM_START: u32 = 8;
+export const TX_META_CSUM_OFFSET: u32 = 10;
+/** XDP_TXMD_FLAGS_CHECKSUM. The checksum field holds the pseudo header's sum, not complemented. */
+export const TX_META_CHECKSUM: u32 = 2;
+
+// ---------------------------------------------------------------------------------------------
+// Sizes of kernel-private records, so that the host can lay out memory
+
+export const TCB_HOT_SIZE: u32 = 128;
+export const TCB_COLD_SIZE: u32 = 256;
+export const BUFFER_SIZE: u32 = 32;
+export const PACKET_SIZE: u32 = 64;
+export const GROUP_SIZE: u32 = 64;
+export const NEIGHBOUR_SIZE: u32 = 64;
+export const ROUTE_SIZE: u32 = 64;
+export const LISTENER_SIZE: u32 = 64;
+export const UDP_PORT_SIZE: u32 = 64;
+export const USER_TIMER_SIZE: u32 = 32;
+/** 3 wheels of 256 slots, a doubly linked list head each, and the wheel's own state. */
+export const WHEEL_SIZE: u32 = 8192;
+export const TOEPLITZ_SIZE: u32 = 36 * 1024;
+
+// ---------------------------------------------------------------------------------------------
+// System-call and event descriptors: 32 bytes, one shape both ways
+
+export const CALL_SIZE: u32 = 32;
+/** u16 operation in the low half, u16 flags in the high half. */
+export const CALL_OP: u32 = 0;
+export const CALL_HANDLE: u32 = 4;
+export const CALL_COOKIE: u32 = 8;
+/** System call: i32 result, written over the request. */
+export const CALL_RESULT: u32 = 12;
+export const CALL_A: u32 = 16;
+export const CALL_B: u32 = 20;
+export const CALL_C: u32 = 24;
+export const CALL_D: u32 = 28;
+
+/**
+ * Batched system calls. `result` receives RC_OK, a count of bytes, or a negative RC_* code.
+ *
+ * | operation     | handle          | cookie | a         | b         | c        | d      | result |
+ * |---------------|-----------------|--------|-----------|-----------|----------|--------|--------|
+ * | connect       | ports, see note | own    | a..d: destination address (16 bytes)        || code; handle := connection |
+ * | accept        | connection      | own    |           |           |          |        | code   |
+ * | reject        | connection      |        |           |           |          |        | code   |
+ * | send          | connection      | passed | address   | length    |          |        | bytes accepted |
+ * | sendv         | connection      | passed | SG array  | entries   |          |        | bytes accepted |
+ * | recv_done     | connection      | passed | bytes     |           |          |        | code   |
+ * | shutdown      | connection      | passed |           |           |          |        | code   |
+ * | close         | connection      | passed |           |           |          |        | code   |
+ * | abort         | connection      | passed |           |           |          |        | code   |
+ * | udp_send      | UDP port        | passed | address   | length    | endpoint |        | bytes  |
+ * | udp_sendv     | UDP port        | passed | SG array  | entries   | endpoint |        | bytes  |
+ * | udp_recv_done | UDP port        | passed | `d` of the event |    |          |        | code   |
+ * | listen        | -               | own    | port      | backlog   |          |        | code; handle := listener |
+ * | unlisten      | listener        | passed |           |           |          |        | code   |
+ * | udp_bind      | -               | own    | port (0: any) |       |          |        | code; handle := UDP port, a := port |
+ * | udp_unbind    | UDP port        | passed |           |           |          |        | code   |
+ * | timer_set     | -               | own    | delay, µs |           |          |        | code; handle := timer |
+ * | timer_cancel  | timer           | passed |           |           |          |        | code   |
+ *
+ * Ports of connect: destination | source << 16, source 0 lets the kernel choose.
+ * "own" cookies come back in every event of the object made; "passed" ones are left as they are.
+ * "endpoint" is the address of an ENDPOINT_SIZE record in the application's window.
+ *
+ * Life of a connection handle: it is born by `connect` (result) or `knock`, and ends with exactly one
+ * of: `connected` with an outcome other than RC_OK, `dead`, or the result of `abort` or `reject`.
+ * After `close` the handle takes no more calls but `abort`; received data not yet announced is
+ * discarded; `sent` goes on, and `dead` comes when all data and the FIN are acknowledged.
+ */
+export const SYS_NOP: u32 = 0;
+export const SYS_CONNECT: u32 = 1;
+export const SYS_ACCEPT: u32 = 2;
+export const SYS_REJECT: u32 = 3;
+export const SYS_SEND: u32 = 4;
+export const SYS_SENDV: u32 = 5;
+export const SYS_RECV_DONE: u32 = 6;
+export const SYS_SHUTDOWN: u32 = 7;
+export const SYS_CLOSE: u32 = 8;
+export const SYS_ABORT: u32 = 9;
+export const SYS_UDP_SEND: u32 = 10;
+export const SYS_UDP_SENDV: u32 = 11;
+export const SYS_UDP_RECV_DONE: u32 = 12;
+export const SYS_LISTEN: u32 = 13;
+export const SYS_UNLISTEN: u32 = 14;
+export const SYS_UDP_BIND: u32 = 15;
+export const SYS_UDP_UNBIND: u32 = 16;
+export const SYS_TIMER_SET: u32 = 17;
+export const SYS_TIMER_CANCEL: u32 = 18;
+export const SYS_END: u32 = 19;
+
+/** Flag of connect and accept: small segments wait for outstanding ones (RFC 896). */
+export const FLAG_NAGLE: u32 = 1;
+/**
+ * Flag of connect and accept: `sent` is reported only when it says something new to do: referenced
+ * memory became free, or a send that was cut short may go on.
+ */
+export const FLAG_QUIET: u32 = 2;
+/** Flag of listen: knock on the SYN, answer it only after accept; reject then refuses with RST. */
+export const FLAG_DEFER: u32 = 4;
+/** Flag of send and sendv: more data follows soon, a partial segment may wait for it. */
+export const FLAG_MORE: u32 = 8;
+
+/**
+ * Event conditions.
+ *
+ * | event     | handle     | cookie | result  | a            | b            | c        | d |
+ * |-----------|------------|--------|---------|--------------|--------------|----------|---|
+ * | knock     | connection | listener's | ports | a..d: remote address                 ||||
+ * | connected | connection | own    | outcome | local port   |              |          |   |
+ * | recv      | connection | own    |         | address      | length       |          |   |
+ * | sent      | connection | own    |         | bytes acked  | window       |          |   |
+ * | dead      | connection | own    | reason  | bytes acked since the last `sent` ||      |   |
+ * | udp_recv  | UDP port   | own    |         | address      | length       | endpoint | token for udp_recv_done |
+ * | udp_sent  | UDP port   | call's |         | bytes        |              |          |   |
+ * | timer     | timer      | own    |         |              |              |          |   |
+ *
+ * Ports of knock: remote | local << 16. A recv of length 0 is the peer's FIN: the stream ended.
+ * Window of sent: bytes that a send would accept now. Reason of dead: RC_OK after an orderly end on
+ * both sides, else why. udp_sent comes only for sends whose memory was referenced (length >= copy
+ * break); the memory of others is free when the call has run.
+ */
+export const EV_KNOCK: u32 = 1;
+export const EV_CONNECTED: u32 = 2;
+export const EV_RECV: u32 = 3;
+export const EV_SENT: u32 = 4;
+export const EV_DEAD: u32 = 5;
+export const EV_UDP_RECV: u32 = 6;
+export const EV_UDP_SENT: u32 = 7;
+export const EV_TIMER: u32 = 8;
+
+/** Scatter-gather entry: u32 address, u32 length. */
+export const SG_SIZE: u32 = 8;
+export const SG_MAX: u32 = 64;
+
+/** Endpoint record: 16 bytes of address, u16 port (host order), u16 zero. */
+export const ENDPOINT_SIZE: u32 = 20;
+export const ENDPOINT_PORT: u32 = 16;
+
+// Return codes, outcomes and reasons
+export const RC_OK: i32 = 0;
+/** No control block, listener, timer or other entry is free. */
+export const RC_NOMEM: i32 = -1;
+/** No frame is free; `sent` says when to try again. */
+export const RC_NOBUFS: i32 = -2;
+export const RC_INVAL: i32 = -3;
+export const RC_AGAIN: i32 = -4;
+/** An address range is not the application's. */
+export const RC_FAULT: i32 = -5;
+export const RC_NOSYS: i32 = -6;
+export const RC_NOTSUP: i32 = -7;
+/** The handle is stale, foreign, or of another kind. */
+export const RC_BADH: i32 = -8;
+/** The connection's state does not allow the call any more. */
+export const RC_CLOSED: i32 = -9;
+export const RC_REFUSED: i32 = -10;
+export const RC_TIMEOUT: i32 = -11;
+export const RC_UNREACHABLE: i32 = -12;
+export const RC_RESET: i32 = -13;
+/** Port or address taken. */
+export const RC_INUSE: i32 = -14;
+/** Datagram larger than the path takes. */
+export const RC_MSGSIZE: i32 = -15;
+
+/** Handles: index in the low HANDLE_INDEX_BITS, a generation (never 0) above. */
+export const HANDLE_INDEX_BITS: u32 = 20;
+export const HANDLE_INDEX_MASK: u32 = 0xfffff;

@@ -1,0 +1,166 @@
+/**
+ * Buffers: 32-byte records that describe packet memory. The first CFG_FRAME_COUNT records own the
+ * 2 KiB frame of the same index; the others own none and describe application memory that a send
+ * refers to. Each core allocates from its own share: a LIFO free list, so that the warmest frame is
+ * used next, in front of a part that was never touched.
+ *
+ *   records  | 0 | 1 | … | frames-1 |  frames … count-1  |
+ *              ↓   ↓         ↓          (no frame)
+ *   frames   | 0 | 1 | … | frames-1 |
+ *
+ * `holds` counts who needs the record: a queue it is linked into, the application, and every
+ * descriptor of it in a TX ring. The last `release` frees it.
+ */
+import {
+  CFG_BUFFER_RECORDS,
+  CFG_FRAME_COUNT,
+  CFG_RECEIVE_RESERVE,
+  CORE_FRAME_END,
+  CORE_FRAME_FIRST,
+  CORE_RECORD_END,
+  CORE_RECORD_FIRST,
+  FRAME_HEADROOM,
+  GAUGE_BUFFERS,
+} from "../abi";
+import { config, coreBlock, framesBase } from "../core/config";
+import { gauge } from "../core/counters";
+
+@final
+@unmanaged
+export class Buffer {
+  /** Next record in whatever list this one is in. */
+  next: u32;
+  /** TCP: sequence number of the first payload byte (or of the SYN or FIN). */
+  seq: u32;
+  /** Payload: where it lies and how many bytes. */
+  address: u32;
+  length: u32;
+  /** Meaning belongs to the list's owner. */
+  flags: u16;
+  holds: u16;
+  /** When it was last sent, µs. */
+  sentAt: u32;
+  /** For the list's owner. */
+  info: u32;
+  extra: u32;
+}
+
+let records: u32 = 0;
+let frameRecordsEnd: u32 = 0;
+let frameFree: u32 = 0;
+let frameFresh: u32 = 0;
+let frameEnd: u32 = 0;
+let framesAvailable: u32 = 0;
+let recordFree: u32 = 0;
+let recordFresh: u32 = 0;
+let recordEnd: u32 = 0;
+let reserve: u32 = 0;
+
+export function initBuffers(): void {
+  records = config(CFG_BUFFER_RECORDS);
+  frameRecordsEnd = records + (config(CFG_FRAME_COUNT) << 5);
+  frameFree = 0;
+  frameFresh = records + (load<u32>(coreBlock + CORE_FRAME_FIRST) << 5);
+  frameEnd = records + (load<u32>(coreBlock + CORE_FRAME_END) << 5);
+  framesAvailable = (frameEnd - frameFresh) >> 5;
+  recordFree = 0;
+  recordFresh = records + (load<u32>(coreBlock + CORE_RECORD_FIRST) << 5);
+  recordEnd = records + (load<u32>(coreBlock + CORE_RECORD_END) << 5);
+  reserve = config(CFG_RECEIVE_RESERVE);
+}
+
+/** A buffer with a frame and one hold, for receiving; null when none is left. */
+export function allocReceiveFrame(): Buffer | null {
+  let at = frameFree;
+  if (at != 0) {
+    frameFree = changetype<Buffer>(at).next;
+  } else {
+    if (frameFresh == frameEnd) return null;
+    at = frameFresh;
+    frameFresh += 32;
+  }
+  framesAvailable--;
+  const buffer = changetype<Buffer>(at);
+  buffer.next = 0;
+  buffer.flags = 0;
+  buffer.holds = 1;
+  return buffer;
+}
+
+/** A buffer with a frame and one hold, for sending; null when only the receive reserve is left. */
+export function allocFrame(): Buffer | null {
+  if (framesAvailable <= reserve) return null;
+  gauge(GAUGE_BUFFERS, 1);
+  return allocReceiveFrame();
+}
+
+/** A record without a frame, with one hold; null when none is left. */
+export function allocRecord(): Buffer | null {
+  let at = recordFree;
+  if (at != 0) {
+    recordFree = changetype<Buffer>(at).next;
+  } else {
+    if (recordFresh == recordEnd) return null;
+    at = recordFresh;
+    recordFresh += 32;
+  }
+  gauge(GAUGE_BUFFERS, 1);
+  const buffer = changetype<Buffer>(at);
+  buffer.next = 0;
+  buffer.flags = 0;
+  buffer.holds = 1;
+  return buffer;
+}
+
+export function hold(buffer: Buffer): void {
+  buffer.holds++;
+}
+
+/** Gives one hold back; the last one frees the record and its frame. */
+export function release(buffer: Buffer): void {
+  const holds = buffer.holds - 1;
+  buffer.holds = <u16>holds;
+  if (holds != 0) return;
+  gauge(GAUGE_BUFFERS, -1);
+  if (hasFrame(buffer)) {
+    buffer.next = frameFree;
+    frameFree = changetype<u32>(buffer);
+    framesAvailable++;
+  } else {
+    buffer.next = recordFree;
+    recordFree = changetype<u32>(buffer);
+  }
+}
+
+/** Releases every buffer of a `next`-linked list. */
+export function releaseList(first: u32): void {
+  while (first != 0) {
+    const buffer = changetype<Buffer>(first);
+    first = buffer.next;
+    release(buffer);
+  }
+}
+
+/** Frames this core could still hand out, the receive reserve included. */
+export function freeFrames(): u32 {
+  return framesAvailable;
+}
+
+export function hasFrame(buffer: Buffer): bool {
+  return changetype<u32>(buffer) < frameRecordsEnd;
+}
+
+/** Start of the frame that the record owns. */
+export function frameOf(buffer: Buffer): u32 {
+  return framesBase + ((changetype<u32>(buffer) - records) << 6);
+}
+
+/** Where a packet starts in the record's frame. */
+export function packetOf(buffer: Buffer): u32 {
+  return frameOf(buffer) + FRAME_HEADROOM;
+}
+
+/** The record that owns the frame around `address`, which must lie in the frames region. */
+export function bufferAt(address: u32): Buffer {
+  return changetype<Buffer>(records + (((address - framesBase) >> 11) << 5));
+}

@@ -1,0 +1,213 @@
+/**
+ * The four rings of a NIC queue pair, from the kernel's side. They have AF_XDP's shape: single
+ * producer, single consumer, free-running u32 producer and consumer words, power-of-two descriptors.
+ *
+ *            producer   consumer   descriptor
+ *   fill     kernel     NIC        u64 address of an empty frame
+ *   rx       NIC        kernel     u64 address, u32 length, u32 options
+ *   tx       kernel     NIC        u64 address, u32 length, u32 options
+ *   compl.   NIC        kernel     u64 address of a frame that was sent
+ *
+ * The other side's word is read, and the own word published, once per batch.
+ */
+import {
+  ADDRESS_DESC_SIZE,
+  CNT_FILL_STARVED,
+  CNT_TX_PACKETS,
+  CNT_TX_BYTES,
+  CNT_TX_RING_FULL,
+  CORE_QUEUES,
+  CORE_QUEUE_TABLE,
+  DESC_ADDRESS,
+  DESC_CONTINUED,
+  DESC_LENGTH,
+  DESC_OPTIONS,
+  GAUGE_FILL,
+  PACKET_DESC_SIZE,
+  QUEUE_SIZE,
+} from "../abi";
+import { coreBlock, framesBase, framesEnd } from "../core/config";
+import { count, countBy, gauge } from "../core/counters";
+import { allocReceiveFrame, Buffer, bufferAt, frameOf, hold, release } from "../mem/buffers";
+
+/** The queue's block: the host's description of the rings, then the kernel's own positions. */
+@final
+@unmanaged
+export class Queue {
+  fillProducer: u32;
+  fillConsumer: u32;
+  fillFlags: u32;
+  fillDescriptors: u32;
+  fillMask: u32;
+
+  rxProducer: u32;
+  rxConsumer: u32;
+  rxFlags: u32;
+  rxDescriptors: u32;
+  rxMask: u32;
+
+  txProducer: u32;
+  txConsumer: u32;
+  txFlags: u32;
+  txDescriptors: u32;
+  txMask: u32;
+
+  completionProducer: u32;
+  completionConsumer: u32;
+  completionFlags: u32;
+  completionDescriptors: u32;
+  completionMask: u32;
+
+  core: u32;
+  unused0: u32;
+  unused1: u64;
+  unused2: u64;
+  unused3: u64;
+  unused4: u64;
+  unused5: u64;
+
+  /** QUEUE_PRIVATE: next position to write in fill, and what has been published of it. */
+  fillHead: u32;
+  /** Next rx position to read, and the producer word when it was last looked at. */
+  rxTail: u32;
+  rxSeen: u32;
+  /** Next tx position to write, what has been published, and the consumer word last seen. */
+  txHead: u32;
+  txPublished: u32;
+  txSeen: u32;
+  /** Next completion position to read. */
+  completionTail: u32;
+}
+
+/** Refills of fewer descriptors wait for more, as PCIe writes did in the paper (section 3). */
+const REFILL_BATCH: u32 = 32;
+
+export let queueCount: u32 = 0;
+let queueTable: u32 = 0;
+/** The queue this core sends on. */
+let txQueue: Queue = changetype<Queue>(0);
+
+export function initRings(): void {
+  queueCount = load<u32>(coreBlock + CORE_QUEUES);
+  queueTable = load<u32>(coreBlock + CORE_QUEUE_TABLE);
+  txQueue = queueAt(0);
+  for (let i: u32 = 0; i < queueCount; i++) {
+    const queue = queueAt(i);
+    queue.fillHead = atomic.load<u32>(queue.fillProducer);
+    queue.rxTail = atomic.load<u32>(queue.rxConsumer);
+    queue.rxSeen = queue.rxTail;
+    queue.txHead = atomic.load<u32>(queue.txProducer);
+    queue.txPublished = queue.txHead;
+    queue.txSeen = atomic.load<u32>(queue.txConsumer);
+    queue.completionTail = atomic.load<u32>(queue.completionConsumer);
+    refill(queue);
+  }
+}
+
+export function queueAt(index: u32): Queue {
+  return changetype<Queue>(queueTable + index * QUEUE_SIZE);
+}
+
+/** Gives the NIC empty frames once REFILL_BATCH of them are missing. */
+export function refill(queue: Queue): void {
+  const entries = queue.fillMask + 1;
+  const missing = entries - (queue.fillHead - atomic.load<u32>(queue.fillConsumer));
+  if (missing < REFILL_BATCH) return;
+  let head = queue.fillHead;
+  const end = head + missing;
+  while (head != end) {
+    const buffer = allocReceiveFrame();
+    if (buffer == null) {
+      count(CNT_FILL_STARVED);
+      break;
+    }
+    const slot = queue.fillDescriptors + (head & queue.fillMask) * ADDRESS_DESC_SIZE;
+    store<u64>(slot, u64(frameOf(buffer)));
+    head++;
+  }
+  if (head == queue.fillHead) return;
+  gauge(GAUGE_FILL, head - queue.fillHead);
+  queue.fillHead = head;
+  atomic.store<u32>(queue.fillProducer, head);
+}
+
+/** Received packets that wait in the queue. */
+export function rxAvailable(queue: Queue): u32 {
+  const waiting = queue.rxSeen - queue.rxTail;
+  if (waiting != 0) return waiting;
+  queue.rxSeen = atomic.load<u32>(queue.rxProducer);
+  return queue.rxSeen - queue.rxTail;
+}
+
+/** Address of the oldest received descriptor, which is thereby taken. */
+export function rxTake(queue: Queue): u32 {
+  const slot = queue.rxDescriptors + (queue.rxTail & queue.rxMask) * PACKET_DESC_SIZE;
+  queue.rxTail++;
+  return slot;
+}
+
+/** Tells the NIC how far its rx ring has been read. */
+export function rxRelease(queue: Queue): void {
+  atomic.store<u32>(queue.rxConsumer, queue.rxTail);
+}
+
+/** True when `descriptors` more fit the TX ring; otherwise counts and says no. */
+export function txRoom(descriptors: u32): bool {
+  const queue = txQueue;
+  const limit = queue.txMask + 1 - descriptors;
+  if (queue.txHead - queue.txSeen <= limit) return true;
+  queue.txSeen = atomic.load<u32>(queue.txConsumer);
+  if (queue.txHead - queue.txSeen <= limit) return true;
+  count(CNT_TX_RING_FULL);
+  return false;
+}
+
+/**
+ * Queues one descriptor; the room must have been asked for. `buffer` owns the frame around `address`
+ * and is held until the NIC is done with it.
+ *
+ * @param options `DESC_*`
+ */
+export function txPut(buffer: Buffer, address: u32, length: u32, options: u32): void {
+  hold(buffer);
+  txPutForeign(address, length, options);
+}
+
+/** Queues a descriptor of memory that is no frame: a referenced payload, which TCP keeps alive. */
+export function txPutForeign(address: u32, length: u32, options: u32): void {
+  const queue = txQueue;
+  const slot = queue.txDescriptors + (queue.txHead & queue.txMask) * PACKET_DESC_SIZE;
+  store<u64>(slot, u64(address), DESC_ADDRESS);
+  store<u32>(slot, length, DESC_LENGTH);
+  store<u32>(slot, options, DESC_OPTIONS);
+  queue.txHead++;
+  countBy(CNT_TX_BYTES, length);
+  if (!(options & DESC_CONTINUED)) count(CNT_TX_PACKETS);
+}
+
+/** The doorbell: publishes everything queued since the last one. Returns the descriptors published. */
+export function txDoorbell(): u32 {
+  const queue = txQueue;
+  const published = queue.txHead - queue.txPublished;
+  if (published != 0) {
+    atomic.store<u32>(queue.txProducer, queue.txHead);
+    queue.txPublished = queue.txHead;
+  }
+  return published;
+}
+
+/** Takes back the frames that the NIC has sent. */
+export function txReclaim(): void {
+  const queue = txQueue;
+  const produced = atomic.load<u32>(queue.completionProducer);
+  let tail = queue.completionTail;
+  if (tail == produced) return;
+  while (tail != produced) {
+    const slot = queue.completionDescriptors + (tail & queue.completionMask) * ADDRESS_DESC_SIZE;
+    const address = load<u32>(slot);
+    if (address >= framesBase && address < framesEnd) release(bufferAt(address));
+    tail++;
+  }
+  queue.completionTail = tail;
+  atomic.store<u32>(queue.completionConsumer, tail);
+}
