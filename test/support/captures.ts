@@ -1,0 +1,59 @@
+/**
+ * Frames that Linux 6.18 sent between two network namespaces, offloads off: a client at 192.0.2.1
+ * and a server at 192.0.2.2. What the builder makes must be equal to them byte for byte.
+ */
+import { hex } from "./bytes.ts";
+
+export const client = { mac: "02:00:00:00:0a:01", ip: "192.0.2.1" };
+export const server = { mac: "02:00:00:00:0b:02", ip: "192.0.2.2" };
+
+export const arpRequest = hex(`
+  ffff ffff ffff 0200 0000 0a01 0806 0001 0800 0604 0001 0200 0000 0a01 c000 0201
+  0000 0000 0000 c000 0202`);
+
+export const arpReply = hex(`
+  0200 0000 0a01 0200 0000 0b02 0806 0001 0800 0604 0002 0200 0000 0b02 c000 0202
+  0200 0000 0a01 c000 0201`);
+
+export const syn = hex(`
+  0200 0000 0b02 0200 0000 0a01 0800 4500 003c 8d60 4000 4006 2958 c000 0201 c000
+  0202 95ca 1f90 35cd 5b9a 0000 0000 a002 faf0 d562 0000 0204 05b4 0402 080a 7ca9
+  303a 0000 0000 0103 030a`);
+
+export const synAck = hex(`
+  0200 0000 0a01 0200 0000 0b02 0800 4500 003c 0000 4000 4006 b6b8 c000 0202 c000
+  0201 1f90 95ca 17c5 6e99 35cd 5b9b a012 fe88 857d 0000 0204 05b4 0402 080a d055
+  f587 7ca9 303a 0103 030a`);
+
+/** Nine bytes, "hello, ix": an odd length. */
+export const data = hex(`
+  0200 0000 0b02 0200 0000 0a01 0800 4500 003d 8d62 4000 4006 2955 c000 0201 c000
+  0202 95ca 1f90 35cd 5b9b 17c5 6e9a 8018 003f d61d 0000 0101 080a 7ca9 303a d055
+  f587 6865 6c6c 6f2c 2069 78`);
+
+export const finAck = hex(`
+  0200 0000 0a01 0200 0000 0b02 0800 4500 0034 a2ee 4000 4006 13d2 c000 0202 c000
+  0201 1f90 95ca 17c5 6ea3 35cd 5ba4 8011 0040 b282 0000 0101 080a d055 f587 7ca9
+  303a`);
+
+/** The server's answer to a SYN for a port nobody listens on. */
+export const reset = hex(`
+  0200 0000 0a01 0200 0000 0b02 0800 4500 0028 0000 4000 4006 b6cc c000 0202 c000
+  0201 0051 e2fc 0000 0000 1dbb d6d8 5014 0000 53eb 0000`);
+
+export const udpDatagram = hex(`
+  0200 0000 0b02 0200 0000 0a01 0800 4500 001f 41fb 4000 4011 74cf c000 0201 c000
+  0202 b44a 270f 000b cd15 6f64 64`);
+
+export const portUnreachable = hex(`
+  0200 0000 0a01 0200 0000 0b02 0800 45c0 003b 1029 0000 4001 e5d5 c000 0202 c000
+  0201 0303 811d 0000 0000 4500 001f 41fb 4000 4011 74cf c000 0201 c000 0202 b44a
+  270f 000b cd15 6f64 64`);
+
+export const echoRequest = hex(`
+  0200 0000 0b02 0200 0000 0a01 0800 4500 0027 35aa 4000 4001 8128 c000 0201 c000
+  0202 0800 c0ec 18f9 0001 0001 0203 0405 0607 0809 0a`);
+
+export const echoReply = hex(`
+  0200 0000 0a01 0200 0000 0b02 0800 4500 0027 102b 0000 4001 e6a7 c000 0202 c000
+  0201 0000 c8ec 18f9 0001 0001 0203 0405 0607 0809 0a`);
