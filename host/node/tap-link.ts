@@ -3,7 +3,7 @@
  * netdevice(7), so that nothing needs the `ip` command.
  */
 import { closeSync } from "node:fs";
-import { IpAddress } from "../libix/ip-address.ts";
+import { formatIp, formatMac, type Cidr } from "../dataplane/addresses.ts";
 import { errorName, TapError } from "./tap-errors.ts";
 import { EACCES, EPERM, libc } from "./tap-libc.ts";
 
@@ -47,13 +47,14 @@ export class InterfaceRequest {
   }
 }
 
+/** What to set; what is undefined is left as it is. */
 export interface LinkSettings {
-  /** IPv4 address and prefix of Linux's end, "10.9.0.1/24". */
-  readonly address?: string;
-  /** MAC of Linux's end, "02:00:00:00:00:01". */
-  readonly mac?: string;
+  /** IPv4 address of Linux's end, with its prefix. */
+  readonly address: Cidr | undefined;
+  /** MAC of Linux's end, 6 bytes. */
+  readonly mac: Uint8Array | undefined;
   /** Largest IP packet that Linux sends, bytes. */
-  readonly mtu?: number;
+  readonly mtu: number | undefined;
   readonly up: boolean;
 }
 
@@ -64,21 +65,22 @@ export function configureLink(name: string, settings: LinkSettings): void {
     const set = (code: number, what: string): void => {
       if (libc().ioctl(socket, code, request.address) < 0) throw refused(name, what);
     };
-    if (settings.mac !== undefined) {
+    const { address, mac, mtu } = settings;
+    if (mac !== undefined) {
       request.clear().view.setUint16(IFNAMSIZ, ARPHRD_ETHER, true);
-      request.bytes.set(parseMac(settings.mac), IFNAMSIZ + 2);
-      set(SIOCSIFHWADDR, `set its MAC to ${settings.mac}`);
+      request.bytes.set(mac, IFNAMSIZ + 2);
+      set(SIOCSIFHWADDR, `set its MAC to ${formatMac(mac)}`);
     }
-    if (settings.mtu !== undefined) {
-      request.clear().view.setUint32(IFNAMSIZ, settings.mtu, true);
-      set(SIOCSIFMTU, `set its MTU to ${settings.mtu}`);
+    if (mtu !== undefined) {
+      request.clear().view.setUint32(IFNAMSIZ, mtu, true);
+      set(SIOCSIFMTU, `set its MTU to ${mtu}`);
     }
-    if (settings.address !== undefined) {
-      const { ip, mask } = parseNetwork(settings.address);
-      writeSocketAddress(request, ip);
-      set(SIOCSIFADDR, `set its address to ${settings.address}`);
-      writeSocketAddress(request, mask);
-      set(SIOCSIFNETMASK, `set its address to ${settings.address}`);
+    if (address !== undefined) {
+      const what = `set its address to ${formatIp(address.address)}/${address.prefix}`;
+      writeSocketAddress(request, address.address.subarray(12));
+      set(SIOCSIFADDR, what);
+      writeSocketAddress(request, netmask(address.prefix));
+      set(SIOCSIFNETMASK, what);
     }
     if (settings.up) {
       request.clear();
@@ -98,33 +100,14 @@ export function linkMac(name: string): string {
     if (libc().ioctl(socket, SIOCGIFHWADDR, request.address) < 0) {
       throw refused(name, "read its MAC");
     }
-    const bytes = request.bytes.subarray(IFNAMSIZ + 2, IFNAMSIZ + 8);
-    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+    return formatMac(request.bytes.subarray(IFNAMSIZ + 2, IFNAMSIZ + 8));
   });
 }
 
-/** Six bytes; throws a TypeError for anything but six pairs of hexadecimal digits. */
-export function parseMac(text: string): Uint8Array {
-  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)) {
-    throw new TypeError(`mac must be like "02:00:00:00:00:01", not ${JSON.stringify(text)}`);
-  }
-  return Uint8Array.from(text.split(":"), (byte) => Number.parseInt(byte, 16));
-}
-
-/** IPv4 address and mask as four bytes each; throws a TypeError for anything but "a.b.c.d/n". */
-export function parseNetwork(text: string): { ip: Uint8Array; mask: Uint8Array } {
-  const wrong = (): TypeError =>
-    new TypeError(`address must be like "10.9.0.1/24", not ${JSON.stringify(text)}`);
-  const [, ipText, prefixText] = /^([\d.]+)\/(\d+)$/.exec(text) ?? [];
-  const prefix = Number(prefixText);
-  if (ipText === undefined || prefix > 32) throw wrong();
+function netmask(prefix: number): Uint8Array {
   const mask = new Uint8Array(4);
   for (let bit = 0; bit < prefix; bit++) mask[bit >> 3] |= 0x80 >> (bit & 7);
-  try {
-    return { ip: IpAddress.parse(ipText).toBytes().subarray(12), mask };
-  } catch {
-    throw wrong();
-  }
+  return mask;
 }
 
 /** struct sockaddr_in with port 0. */

@@ -10,6 +10,7 @@
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { FRAME_HEADROOM, FRAME_SIZE } from "../../assembly/abi.ts";
+import * as check from "../dataplane/checks.ts";
 import type { PortHandle } from "../nic/types.ts";
 import { TapBackend } from "./tap-backend.ts";
 import { errorName, TapError, type TapErrorCode } from "./tap-errors.ts";
@@ -19,8 +20,7 @@ import {
   IFNAMSIZ,
   InterfaceRequest,
   linkMac,
-  parseMac,
-  parseNetwork,
+  type LinkSettings,
 } from "./tap-link.ts";
 import { inNamespace } from "./tap-namespace.ts";
 import {
@@ -50,6 +50,8 @@ const TUN_F_CSUM = 1;
 /** The driver's own limit (MAX_TAP_QUEUES). */
 const MAX_QUEUES = 256;
 const ETHERNET_HEADER = 14;
+/** What IPv4 demands of every link (RFC 791). */
+const MIN_MTU = 68;
 const MAX_MTU = FRAME_SIZE - FRAME_HEADROOM - ETHERNET_HEADER;
 
 export interface TapOptions {
@@ -80,6 +82,17 @@ export interface TapOptions {
    */
   readonly checksumOffload?: boolean;
 }
+
+const OPTION_NAMES: readonly (keyof TapOptions)[] = [
+  "name",
+  "namespace",
+  "queues",
+  "address",
+  "mac",
+  "mtu",
+  "up",
+  "checksumOffload",
+];
 
 /** What a NIC can do for a dataplane, as `createDataplane({ offloads })` takes it. */
 export interface TapOffloads {
@@ -152,21 +165,21 @@ export class Tap {
  * what is missing: koffi, the device, the right to use it.
  */
 export function openTap(options: TapOptions = {}): Tap {
-  checkOptions(options);
+  const resolved = resolveOptions(options);
   libc();
-  return inNamespace(options.namespace, () => open(options));
+  return inNamespace(resolved.namespace, () => open(resolved));
 }
 
-function open(options: TapOptions): Tap {
-  const { queues = 1, checksumOffload = false, up = true } = options;
+function open(options: ResolvedTapOptions): Tap {
+  const { queues, checksumOffload } = options;
   const fds: number[] = [];
   try {
-    let name = options.name ?? "";
+    let { name } = options;
     for (let i = 0; i < queues; i++) {
       fds.push(openDevice());
       name = attach(fds[i], name, queues > 1, checksumOffload);
     }
-    configureLink(name, { address: options.address, mac: options.mac, mtu: options.mtu, up });
+    configureLink(name, options);
     const state = createTapState(queues);
     return new Tap({ kind: "tap", name, fds, checksumOffload, state }, linkMac(name));
   } catch (error) {
@@ -175,22 +188,35 @@ function open(options: TapOptions): Tap {
   }
 }
 
-function checkOptions(options: TapOptions): void {
-  const { name, queues = 1, mtu } = options;
-  if (name !== undefined && (typeof name !== "string" || !/^[^\s/:%\0]{1,15}$/.test(name))) {
-    throw new TypeError(
-      `name must be 1 to ${IFNAMSIZ - 1} characters without space, "/", ":" and "%", ` +
-        `not ${JSON.stringify(name)}`,
+interface ResolvedTapOptions extends LinkSettings {
+  /** "" lets Linux choose. */
+  readonly name: string;
+  readonly namespace: string | undefined;
+  readonly queues: number;
+  readonly checksumOffload: boolean;
+}
+
+function resolveOptions(options: TapOptions): ResolvedTapOptions {
+  const given = check.record<TapOptions>("options", options, OPTION_NAMES);
+  const name = given.name === undefined ? "" : check.text("name", given.name, "", IFNAMSIZ - 1);
+  if (/[^!-~]|[/:%]|^\.\.?$/.test(name)) {
+    throw check.rangeError(
+      "name",
+      'a name of printable ASCII without space, "/", ":" and "%"',
+      name,
     );
   }
-  if (!Number.isInteger(queues) || queues < 1 || queues > MAX_QUEUES) {
-    throw new RangeError(`queues must be from 1 to ${MAX_QUEUES}, not ${queues}`);
-  }
-  if (mtu !== undefined && (!Number.isInteger(mtu) || mtu < 68 || mtu > MAX_MTU)) {
-    throw new RangeError(`mtu must be from 68 to ${MAX_MTU}, not ${mtu}`);
-  }
-  if (options.mac !== undefined) parseMac(options.mac);
-  if (options.address !== undefined) parseNetwork(options.address);
+  const { namespace, address, mac, mtu } = given;
+  return {
+    name,
+    namespace: namespace === undefined ? undefined : check.text("namespace", namespace, "", 4096),
+    queues: check.integer("queues", given.queues, 1, 1, MAX_QUEUES),
+    address: address === undefined ? undefined : check.ipv4Cidr("address", address, "10.9.0.1/24"),
+    mac: mac === undefined ? undefined : check.mac("mac", mac),
+    mtu: mtu === undefined ? undefined : check.integer("mtu", mtu, 0, MIN_MTU, MAX_MTU, "bytes"),
+    up: check.boolean("up", given.up, true),
+    checksumOffload: check.boolean("checksumOffload", given.checksumOffload, false),
+  };
 }
 
 function openDevice(): number {
