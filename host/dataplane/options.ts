@@ -1,0 +1,178 @@
+/**
+ * What a dataplane can be asked for, and what is known of it once `resolveOptions` has checked it.
+ * Every time is in microseconds, every size in bytes unless it says otherwise.
+ */
+import type { Cidr } from "./addresses.ts";
+
+/** What `createDataplane` takes. Only `ip` (and outside Node `kernel`) must be given. */
+export interface DataplaneOptions {
+  /** Shown in messages, captures and counters. Default: the address. At most 64 characters. */
+  name?: string;
+  /** The compiled kernel, from `loadKernel`. On Node it is found without. */
+  kernel?: WebAssembly.Module;
+  /** Own IPv4 address and prefix length: "10.0.0.1/24". */
+  ip: string;
+  /** Own MAC address. Default: 02:00 and the four bytes of the address. */
+  mac?: string;
+  /** Where packets go that no route knows: an address of the attached network. */
+  gateway?: string;
+  /** Further routes, each through a gateway on the attached network. */
+  routes?: readonly RouteOptions[];
+  /** Neighbours that need no ARP and never expire. */
+  neighbours?: readonly NeighbourOptions[];
+  /** Largest IP packet on the wire. Default 1500, from 576 to 1906 (what a frame holds). */
+  mtu?: number;
+  /** Initial time to live of packets sent. Default 64. */
+  ttl?: number;
+  /** Cores, each an instance of the kernel with its own queues and connections. Default 1, to 64. */
+  cores?: number;
+  /** NIC queue pairs of each core. Default 1, to 8. */
+  queuesPerCore?: number;
+  /** Entries of each fill and rx ring, a power of two. Default 1024. */
+  ringSize?: number;
+  /**
+   * Entries of each tx and completion ring, a power of two. Default twice `ringSize`, since a segment
+   * of referenced data takes two: its headers and its payload.
+   */
+  txRingSize?: number;
+  /** The bound B: packets that enter protocol processing in one iteration. Default 64, to 256. */
+  batch?: number;
+  /** TCP connections of the whole dataplane, each core having an equal share. Default 1024. */
+  maxConnections?: number;
+  /**
+   * Packet frames of the whole dataplane, 2 KiB each, shared out to the cores equally. Default: for
+   * each core two fill rings' worth, 4096, and one for every 32 of its connections.
+   */
+  frames?: number;
+  /**
+   * Records that describe application memory referenced by sends, one a segment. Default: for each
+   * core 4096 and one for each of its connections.
+   */
+  references?: number;
+  /** Frames of each core that only receiving may use. Default: half a fill ring's worth. */
+  receiveReserve?: number;
+  /** Size of the application's window, a power of two from 64 KiB to 1 GiB. Default 4 MiB. */
+  applicationWindow?: number;
+  /** Capacity of a core's event array, in descriptors. Default 4096, at least 8 for each of `batch`. */
+  events?: number;
+  /** Capacity of a core's system-call array, in descriptors. Default 4096. */
+  calls?: number;
+  /** User timers of a core that can be pending at once. Default 1024. */
+  timers?: number;
+  /** Sizes of the tables that all cores share. */
+  tables?: TableOptions;
+  /** What the NIC does for the kernel; all true by default. */
+  offloads?: OffloadOptions;
+  /** 16 secret bytes behind sequence numbers and ports (RFC 6528). Random by default. */
+  secret?: Uint8Array;
+  /** How long a neighbour's address is believed. Default 60 s. */
+  neighbourRefresh?: number;
+  tcp?: TcpOptions;
+}
+
+export interface RouteOptions {
+  /** Destination network: "10.2.0.0/16". */
+  to: string;
+  /** Gateway, an address of the attached network. */
+  via: string;
+}
+
+export interface NeighbourOptions {
+  ip: string;
+  mac: string;
+}
+
+export interface TableOptions {
+  /** Entries of the neighbour table, a power of two. Default 256. */
+  neighbours?: number;
+  /** Entries of the route table. Default 64. */
+  routes?: number;
+  /** TCP ports that can be listened on. Default 64. */
+  listeners?: number;
+  /** UDP ports that can be bound. Default 256. */
+  udpPorts?: number;
+}
+
+export interface OffloadOptions {
+  /** The NIC verifies the checksums of received packets. */
+  rxChecksum?: boolean;
+  /** The NIC fills in the TCP and UDP checksums of packets sent. */
+  txChecksum?: boolean;
+  /** The NIC hands over the RSS hash it computed. */
+  rxHash?: boolean;
+}
+
+/** All times in microseconds. */
+export interface TcpOptions {
+  /** "lan" shortens minRto, initialRto, delayedAck and timeWait to what a data centre needs. */
+  profile?: "default" | "lan";
+  /** Bounds of the retransmission timeout. Default 200 000 (lan 1000) and 60 000 000. */
+  minRto?: number;
+  maxRto?: number;
+  /** The timeout before there is a sample. Default 1 000 000 (lan 200 000). */
+  initialRto?: number;
+  /** Longest time an acknowledgment waits for company. Default 40 000 (lan 1000); 0: never. */
+  delayedAck?: number;
+  /** Length of TIME-WAIT. Default 60 000 000 (lan 1 000 000). */
+  timeWait?: number;
+  /** How long FIN-WAIT-2 lasts after the application closed. Default 60 000 000. */
+  finWait2?: number;
+  /** Retransmissions before a SYN, or data, is given up. Default 6 and 15. */
+  synRetries?: number;
+  dataRetries?: number;
+  /** Receive window in the beginning. Default 256 KiB. */
+  receiveWindow?: number;
+  /** What auto-tuning may open it to. Default 4 MiB, or `receiveWindow` if that is more. */
+  receiveWindowMax?: number;
+  /** Bytes of a connection that are accepted and not acknowledged, at most. Default 4 MiB. */
+  sendBufferMax?: number;
+  /** Sends of at least this many bytes are referenced instead of copied. Default 1024. */
+  copyBreak?: number;
+  /** Out-of-order segments kept for a connection. Default 1024. */
+  reassemblyMax?: number;
+  /** Initial congestion window, in segments. Default 10 (RFC 6928). */
+  initialWindow?: number;
+  /** First and last port that `connect` may choose. Default [32768, 60999]. */
+  ephemeral?: readonly [number, number];
+}
+
+/** A route ready for the kernel: the destination network and the gateway's 16 bytes. */
+export interface Route {
+  readonly to: Cidr;
+  readonly via: Uint8Array;
+}
+
+export interface Neighbour {
+  readonly ip: Uint8Array;
+  readonly mac: Uint8Array;
+}
+
+/** Every option with its value; numbers are within their ranges and fit each other. */
+export interface ResolvedOptions {
+  readonly name: string;
+  readonly ip: Cidr;
+  readonly mac: Uint8Array;
+  /** The gateway's route to 0.0.0.0/0, if any, and then the others. */
+  readonly routes: readonly Route[];
+  readonly neighbours: readonly Neighbour[];
+  readonly mtu: number;
+  readonly ttl: number;
+  readonly cores: number;
+  readonly queuesPerCore: number;
+  readonly ringSize: number;
+  readonly txRingSize: number;
+  readonly batch: number;
+  readonly maxConnections: number;
+  readonly frames: number;
+  readonly references: number;
+  readonly receiveReserve: number;
+  readonly applicationWindow: number;
+  readonly events: number;
+  readonly calls: number;
+  readonly timers: number;
+  readonly tables: Readonly<Required<TableOptions>>;
+  readonly offloads: Readonly<Required<OffloadOptions>>;
+  readonly secret: Uint8Array;
+  readonly neighbourRefresh: number;
+  readonly tcp: Readonly<Required<TcpOptions>>;
+}

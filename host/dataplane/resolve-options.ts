@@ -1,0 +1,333 @@
+/**
+ * From the options as given to the options as used: every one is checked once, defaults are filled
+ * in, and what depends on another option is held against it. The rest of the host trusts the result.
+ */
+import {
+  FRAME_HEADROOM,
+  FRAME_SIZE,
+  MAX_BATCH,
+  MAX_CONNECTIONS,
+  MAX_CORES,
+  MAX_QUEUES_PER_CORE,
+} from "../../assembly/abi.ts";
+import {
+  formatIp,
+  inNetwork,
+  isBroadcastAddress,
+  isMulticast,
+  isNetworkAddress,
+  parseIp,
+  type Cidr,
+} from "./addresses.ts";
+import * as check from "./checks.ts";
+import type {
+  DataplaneOptions,
+  Neighbour,
+  NeighbourOptions,
+  OffloadOptions,
+  ResolvedOptions,
+  Route,
+  RouteOptions,
+  TableOptions,
+  TcpOptions,
+} from "./options.ts";
+
+/** Bytes of an Ethernet header, which a frame holds besides the IP packet. */
+const ETHERNET_HEADER = 14;
+const MTU_MAX = FRAME_SIZE - FRAME_HEADROOM - ETHERNET_HEADER;
+/** The least IP packet that every host must take (RFC 791 section 3.1). */
+const MTU_MIN = 576;
+
+/** Events that one packet can cause at most, for the least capacity of the event array. */
+const EVENTS_PER_PACKET = 8;
+
+/** Frames of a core beyond its fill rings: about a full receive window, and as much on its way out. */
+const FRAMES_PER_CORE = 4096;
+const CONNECTIONS_PER_FRAME = 32;
+const REFERENCES_PER_CORE = 4096;
+const BUFFERS_MAX = 1 << 21;
+
+/** The wheel spans 268 s; instants are compared modulo 2^32 µs, so no span may reach 2^31. */
+const SECOND = 1_000_000;
+const MINUTE = 60 * SECOND;
+
+/** 65535 << 14, the largest window that scaling can express (RFC 7323 section 2.3). */
+const WINDOW_MAX = 1_073_725_440;
+
+/**
+ * Checks every option and fills in the defaults.
+ *
+ * @throws {TypeError} an option has the wrong type, is missing or is unknown
+ * @throws {RangeError} an option's value is not allowed; the message names the option and the range
+ */
+export function resolveOptions(options: DataplaneOptions): ResolvedOptions {
+  const given = check.record<DataplaneOptions>("options", options, KNOWN);
+  const ip = resolveIp(given.ip);
+  const cores = check.integer("cores", given.cores, 1, 1, MAX_CORES);
+  const queuesPerCore = check.integer(
+    "queuesPerCore",
+    given.queuesPerCore,
+    1,
+    1,
+    MAX_QUEUES_PER_CORE,
+  );
+  const ringSize = check.powerOfTwo("ringSize", given.ringSize, 1024, 64, 32768);
+  const batch = check.integer("batch", given.batch, 64, 1, MAX_BATCH);
+  const maxConnections = check.integer(
+    "maxConnections",
+    given.maxConnections,
+    Math.max(1024, cores),
+    cores,
+    MAX_CONNECTIONS,
+  );
+  const fill = ringSize * queuesPerCore;
+  const frames = check.integer(
+    "frames",
+    given.frames,
+    cores * (2 * fill + FRAMES_PER_CORE) + Math.ceil(maxConnections / CONNECTIONS_PER_FRAME),
+    cores * (fill + 64),
+    BUFFERS_MAX,
+  );
+  const spare = Math.floor(frames / cores) - fill;
+  const tables = resolveTables(given.tables);
+
+  return {
+    name: check.text("name", given.name, formatIp(ip.address), 64),
+    ip,
+    mac:
+      given.mac === undefined
+        ? Uint8Array.of(0x02, 0x00, ...ip.address.subarray(12))
+        : check.mac("mac", given.mac),
+    routes: resolveRoutes(given, ip, tables.routes),
+    neighbours: resolveNeighbours(given.neighbours, ip, tables.neighbours),
+    mtu: check.integer("mtu", given.mtu, 1500, MTU_MIN, MTU_MAX),
+    ttl: check.integer("ttl", given.ttl, 64, 1, 255),
+    cores,
+    queuesPerCore,
+    ringSize,
+    txRingSize: check.powerOfTwo("txRingSize", given.txRingSize, 2 * ringSize, 64, 65536),
+    batch,
+    maxConnections,
+    frames,
+    references: check.integer(
+      "references",
+      given.references,
+      cores * REFERENCES_PER_CORE + maxConnections,
+      cores,
+      BUFFERS_MAX,
+    ),
+    receiveReserve: check.integer(
+      "receiveReserve",
+      given.receiveReserve,
+      Math.floor(Math.min(fill, spare) / 2),
+      0,
+      spare - 1,
+    ),
+    applicationWindow: check.powerOfTwo(
+      "applicationWindow",
+      given.applicationWindow,
+      1 << 22,
+      1 << 16,
+      1 << 30,
+    ),
+    events: check.integer("events", given.events, 4096, EVENTS_PER_PACKET * batch, 1 << 20),
+    calls: check.integer("calls", given.calls, 4096, 1, 1 << 20),
+    timers: check.integer("timers", given.timers, 1024, 1, 1 << 20),
+    tables,
+    offloads: resolveOffloads(given.offloads),
+    secret: resolveSecret(given.secret),
+    neighbourRefresh: check.integer(
+      "neighbourRefresh",
+      given.neighbourRefresh,
+      MINUTE,
+      SECOND,
+      30 * MINUTE,
+      "µs",
+    ),
+    tcp: resolveTcp(given.tcp),
+  };
+}
+
+const KNOWN = [
+  "name",
+  "kernel",
+  "ip",
+  "mac",
+  "gateway",
+  "routes",
+  "neighbours",
+  "mtu",
+  "ttl",
+  "cores",
+  "queuesPerCore",
+  "ringSize",
+  "txRingSize",
+  "batch",
+  "maxConnections",
+  "frames",
+  "references",
+  "receiveReserve",
+  "applicationWindow",
+  "events",
+  "calls",
+  "timers",
+  "tables",
+  "offloads",
+  "secret",
+  "neighbourRefresh",
+  "tcp",
+] as const satisfies readonly (keyof DataplaneOptions)[];
+
+/** Own address: one that a host may have (RFC 1122 section 3.2.1.3). */
+function resolveIp(value: unknown): Cidr {
+  const ip = check.ipv4Cidr("ip", value, "10.0.0.1/24");
+  const first = ip.address[12];
+  const edge = ip.prefix < 31 && (isNetworkAddress(ip) || isBroadcastAddress(ip));
+  if (ip.prefix === 0 || first === 0 || first === 127 || first >= 224 || edge) {
+    throw check.rangeError("ip", "a host's unicast address and a prefix length of 1 to 32", value);
+  }
+  return ip;
+}
+
+/** A gateway or neighbour: another host's address on the attached network. */
+function resolveOnLink(name: string, value: unknown, own: Cidr): Uint8Array {
+  const address = check.ipv4(name, value);
+  const isOwn = formatIp(address) === formatIp(own.address);
+  if (isOwn || isMulticast(address) || !inNetwork(address, own)) {
+    const network = `${formatIp(own.address)}/${own.prefix}`;
+    throw check.rangeError(name, `another host's address on the network of ${network}`, value);
+  }
+  return address;
+}
+
+function resolveRoutes(given: Partial<DataplaneOptions>, own: Cidr, max: number): readonly Route[] {
+  const routes: Route[] = [];
+  if (given.gateway !== undefined) {
+    const anywhere = { address: parseIp("0.0.0.0")!, prefix: 0 };
+    routes.push({ to: anywhere, via: resolveOnLink("gateway", given.gateway, own) });
+  }
+  const listed = check.array("routes", given.routes, max - routes.length);
+  for (const [index, item] of listed.entries()) {
+    const name = `routes[${index}]`;
+    const route = check.record<RouteOptions>(name, item, ["to", "via"]);
+    const to = check.ipv4Cidr(`${name}.to`, route.to, "10.2.0.0/16");
+    if (!isNetworkAddress(to)) {
+      throw check.rangeError(`${name}.to`, "a network with no bit set behind its prefix", route.to);
+    }
+    routes.push({ to, via: resolveOnLink(`${name}.via`, route.via, own) });
+  }
+  return routes;
+}
+
+function resolveNeighbours(value: unknown, own: Cidr, max: number): readonly Neighbour[] {
+  // Half the hash table, so that static entries leave room for learnt ones.
+  return check.array("neighbours", value, max / 2).map((item, index) => {
+    const name = `neighbours[${index}]`;
+    const neighbour = check.record<NeighbourOptions>(name, item, ["ip", "mac"]);
+    return {
+      ip: resolveOnLink(`${name}.ip`, neighbour.ip, own),
+      mac: check.mac(`${name}.mac`, neighbour.mac),
+    };
+  });
+}
+
+function resolveTables(value: unknown): Required<TableOptions> {
+  const known = ["neighbours", "routes", "listeners", "udpPorts"] as const;
+  const given = check.record<TableOptions>("tables", value, known);
+  return {
+    neighbours: check.powerOfTwo("tables.neighbours", given.neighbours, 256, 8, 65536),
+    routes: check.integer("tables.routes", given.routes, 64, 1, 4096),
+    listeners: check.integer("tables.listeners", given.listeners, 64, 1, 65536),
+    udpPorts: check.integer("tables.udpPorts", given.udpPorts, 256, 1, 65536),
+  };
+}
+
+function resolveOffloads(value: unknown): Required<OffloadOptions> {
+  const known = ["rxChecksum", "txChecksum", "rxHash"] as const;
+  const given = check.record<OffloadOptions>("offloads", value, known);
+  return {
+    rxChecksum: check.boolean("offloads.rxChecksum", given.rxChecksum, true),
+    txChecksum: check.boolean("offloads.txChecksum", given.txChecksum, true),
+    rxHash: check.boolean("offloads.rxHash", given.rxHash, true),
+  };
+}
+
+function resolveSecret(value: unknown): Uint8Array {
+  if (value === undefined) return crypto.getRandomValues(new Uint8Array(16));
+  if (!(value instanceof Uint8Array)) throw check.typeError("secret", "a Uint8Array of 16", value);
+  if (value.length !== 16) throw check.rangeError("secret", "a Uint8Array of 16", value);
+  return value.slice();
+}
+
+function resolveTcp(value: unknown): Required<TcpOptions> {
+  const given = check.record<TcpOptions>("tcp", value, KNOWN_TCP);
+  const profile = check.oneOf("tcp.profile", given.profile, "default", ["default", "lan"]);
+  const lan = profile === "lan";
+  const time = (name: keyof TcpOptions, fallback: number, min: number, max: number): number =>
+    check.integer(`tcp.${name}`, given[name], fallback, min, max, "µs");
+  const amount = (name: keyof TcpOptions, fallback: number, min: number, max: number): number =>
+    check.integer(`tcp.${name}`, given[name], fallback, min, max);
+
+  const maxRto = time("maxRto", MINUTE, 1000, 2 * MINUTE);
+  const minRto = time("minRto", Math.min(lan ? 1000 : 200_000, maxRto), 100, maxRto);
+  const initialRto = Math.min(Math.max(lan ? 200_000 : SECOND, minRto), maxRto);
+  const receiveWindow = amount("receiveWindow", 1 << 18, MTU_MIN, WINDOW_MAX);
+  return {
+    profile,
+    minRto,
+    maxRto,
+    initialRto: time("initialRto", initialRto, minRto, maxRto),
+    // RFC 1122 section 4.2.3.2: the delay MUST be less than 0.5 s.
+    delayedAck: time("delayedAck", lan ? 1000 : 40_000, 0, 499_999),
+    timeWait: time("timeWait", lan ? SECOND : MINUTE, 0, 4 * MINUTE),
+    finWait2: time("finWait2", MINUTE, 1000, 30 * MINUTE),
+    synRetries: amount("synRetries", 6, 0, 32),
+    dataRetries: amount("dataRetries", 15, 0, 64),
+    receiveWindow,
+    receiveWindowMax: amount(
+      "receiveWindowMax",
+      Math.max(1 << 22, receiveWindow),
+      receiveWindow,
+      WINDOW_MAX,
+    ),
+    sendBufferMax: amount("sendBufferMax", 1 << 22, 2048, WINDOW_MAX),
+    copyBreak: amount("copyBreak", 1024, 0, 65536),
+    reassemblyMax: amount("reassemblyMax", 1024, 0, 65535),
+    initialWindow: amount("initialWindow", 10, 1, 1024),
+    ephemeral: resolveEphemeral(given.ephemeral),
+  };
+}
+
+const KNOWN_TCP = [
+  "profile",
+  "minRto",
+  "maxRto",
+  "initialRto",
+  "delayedAck",
+  "timeWait",
+  "finWait2",
+  "synRetries",
+  "dataRetries",
+  "receiveWindow",
+  "receiveWindowMax",
+  "sendBufferMax",
+  "copyBreak",
+  "reassemblyMax",
+  "initialWindow",
+  "ephemeral",
+] as const satisfies readonly (keyof TcpOptions)[];
+
+function resolveEphemeral(value: unknown): readonly [number, number] {
+  if (value === undefined) return [32768, 60999];
+  const allowed = "two ports from 1 to 65535 in ascending order";
+  if (!Array.isArray(value)) throw check.typeError("tcp.ephemeral", allowed, value);
+  const [low, high] = value as readonly unknown[];
+  if (value.length !== 2 || !isPort(low) || !isPort(high) || low > high) {
+    throw check.rangeError("tcp.ephemeral", allowed, value);
+  }
+  return [low, high];
+}
+
+function isPort(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= 65535;
+}
