@@ -279,7 +279,9 @@ export const CNT_REFUSED_OPERATION: u32 = 1064;
 export const CNT_REFUSED_HANDLE: u32 = 1072;
 export const CNT_REFUSED_ADDRESS: u32 = 1080;
 export const CNT_REFUSED_ARGUMENT: u32 = 1088;
-export const CNT_END: u32 = 1096;
+/** Datagrams not delivered because the application holds its share of frames already. */
+export const CNT_DROP_UDP_BACKLOG: u32 = 1096;
+export const CNT_END: u32 = 1104;
 
 // ---------------------------------------------------------------------------------------------
 // NIC queue pair: four single-producer single-consumer rings in the shape of AF_XDP's
