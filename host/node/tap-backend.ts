@@ -105,6 +105,7 @@ export class TapBackend implements QueueBackend, Pollable {
   readonly #vectorBase: number;
   readonly #header: Uint8Array;
   /** What #gather found out about a packet. */
+  #packetBase = 0;
   #packetBytes = 0;
   #packetValid = false;
   #sendBlocked = false;
@@ -257,6 +258,7 @@ export class TapBackend implements QueueBackend, Pollable {
       if (words[at + 1] !== 0 || address + length > this.#memorySize || segments >= MAX_SEGMENTS) {
         valid = false;
       } else {
+        if (segments === 0) this.#packetBase = this.#memoryBase + address;
         // The first entry is the virtio_net_hdr's.
         this.#setVector(1 + segments, this.#memoryBase + address, length);
         if (segments === 0 && this.#headerSize !== 0) this.#describe(address, options);
@@ -293,11 +295,14 @@ export class TapBackend implements QueueBackend, Pollable {
       this.#counters[TX_REFUSED]++;
       return false;
     }
-    const vector = this.#vectorBase;
-    const result =
-      this.#headerSize !== 0
-        ? this.#libc.writev(this.fd, vector, segments + 1)
-        : this.#libc.writev(this.fd, vector + IOVEC_SIZE, segments);
+    let result;
+    if (this.#headerSize !== 0) {
+      result = this.#libc.writev(this.fd, this.#vectorBase, segments + 1);
+    } else if (segments !== 1) {
+      result = this.#libc.writev(this.fd, this.#vectorBase + IOVEC_SIZE, segments);
+    } else {
+      result = this.#libc.write(this.fd, this.#packetBase, this.#packetBytes);
+    }
     if (result >= 0) return true;
     const errno = this.#libc.errno();
     if (errno === EAGAIN || errno === ENOBUFS || errno === EINTR) {
