@@ -1,0 +1,250 @@
+/**
+ * The contract between kernel and application, watched from outside: every call and every event of a
+ * test passes through here, and whatever breaks a promise of assembly/abi.ts throws.
+ *
+ * - A connection's handle is born by `connect` or `knock` and ends exactly once.
+ * - Its events carry its own cookie, and come only while it lives.
+ * - `sent` and `dead` never acknowledge more than was accepted.
+ * - What `recv` handed out stays untouched until `recv_done` gives it back.
+ * - After the stream's end, and after `close`, nothing more is received.
+ */
+import {
+  RC_OK,
+  SYS_ABORT,
+  SYS_ACCEPT,
+  SYS_CLOSE,
+  SYS_CONNECT,
+  SYS_LISTEN,
+  SYS_RECV_DONE,
+  SYS_REJECT,
+  SYS_SEND,
+  SYS_SENDV,
+  SYS_TIMER_CANCEL,
+  SYS_TIMER_SET,
+  SYS_UDP_BIND,
+  SYS_UDP_RECV_DONE,
+  SYS_UDP_UNBIND,
+  SYS_UNLISTEN,
+} from "../../assembly/abi.ts";
+import { firstDifference } from "./bytes.ts";
+import { formatEvent, type KernelEvent, type UdpRecv } from "./events.ts";
+
+export interface CallRecord {
+  readonly op: number;
+  readonly handle: number;
+  readonly cookie: number;
+  readonly a: number;
+  readonly result: number;
+  /** Handle after the call: new for connect, listen, udp_bind and timer_set. */
+  readonly resultHandle: number;
+}
+
+interface HeldBytes {
+  readonly address: number;
+  readonly data: Uint8Array;
+  taken: number;
+}
+
+interface Connection {
+  cookie: number | undefined;
+  owned: boolean;
+  connecting: boolean;
+  closed: boolean;
+  ended: boolean;
+  accepted: number;
+  acked: number;
+  readonly held: HeldBytes[];
+}
+
+export class Contract {
+  readonly connections = new Map<number, Connection>();
+  readonly listeners = new Set<number>();
+  readonly udpPorts = new Map<number, Map<number, UdpRecv>>();
+  readonly timers = new Set<number>();
+  readonly #memory: Uint8Array;
+
+  constructor(memory: Uint8Array) {
+    this.#memory = memory;
+  }
+
+  called(call: CallRecord): void {
+    const { op, handle, result, resultHandle } = call;
+    if (result < 0) return;
+    switch (op) {
+      case SYS_CONNECT:
+        this.#bear(resultHandle, { cookie: call.cookie, owned: true, connecting: true });
+        break;
+      case SYS_ACCEPT: {
+        const connection = this.#live(handle, "accept");
+        connection.cookie = call.cookie;
+        connection.owned = true;
+        break;
+      }
+      case SYS_REJECT:
+      case SYS_ABORT:
+        this.#live(handle, "abort");
+        this.connections.delete(handle);
+        break;
+      case SYS_SEND:
+      case SYS_SENDV:
+        this.#live(handle, "send").accepted += result;
+        break;
+      case SYS_RECV_DONE:
+        this.#giveBack(this.#live(handle, "recv_done"), call.a);
+        break;
+      case SYS_CLOSE:
+        this.#live(handle, "close").closed = true;
+        break;
+      case SYS_LISTEN:
+        this.#fresh(this.listeners, resultHandle, "listen");
+        break;
+      case SYS_UNLISTEN:
+        this.listeners.delete(handle);
+        break;
+      case SYS_UDP_BIND:
+        if (this.udpPorts.has(resultHandle)) throw new Error("udp_bind: handle is in use");
+        this.udpPorts.set(resultHandle, new Map());
+        break;
+      case SYS_UDP_UNBIND:
+        this.udpPorts.delete(handle);
+        break;
+      case SYS_UDP_RECV_DONE: {
+        const datagram = this.udpPorts.get(handle)?.get(call.a);
+        if (!datagram) throw new Error(`udp_recv_done took token ${call.a}, which is not held`);
+        this.#intact(datagram.address, datagram.data);
+        this.udpPorts.get(handle)!.delete(call.a);
+        break;
+      }
+      case SYS_TIMER_SET:
+        this.#fresh(this.timers, resultHandle, "timer_set");
+        break;
+      case SYS_TIMER_CANCEL:
+        this.timers.delete(handle);
+        break;
+    }
+  }
+
+  happened(event: KernelEvent): void {
+    const { handle, cookie } = event;
+    switch (event.kind) {
+      case "knock":
+        this.#bear(handle, { cookie: undefined, owned: false, connecting: false });
+        return;
+      case "timer":
+        if (!this.timers.delete(handle)) this.#broken(event, "no such timer");
+        return;
+      case "udp_recv": {
+        const held = this.udpPorts.get(handle);
+        if (!held) this.#broken(event, "no such port");
+        if (held.has(event.token)) this.#broken(event, "token is in use");
+        held.set(event.token, event);
+        return;
+      }
+      case "udp_sent":
+        return;
+    }
+    const connection = this.connections.get(handle);
+    if (!connection) this.#broken(event, "no such connection");
+    if (connection.cookie !== undefined && connection.cookie !== cookie) {
+      this.#broken(event, `cookie is not ${connection.cookie}`);
+    }
+    switch (event.kind) {
+      case "connected":
+        if (!connection.connecting) this.#broken(event, "not connecting");
+        connection.connecting = false;
+        if (event.outcome !== RC_OK) this.connections.delete(handle);
+        return;
+      case "recv":
+        if (!connection.owned || connection.connecting) this.#broken(event, "before its time");
+        if (connection.ended) this.#broken(event, "after the stream's end");
+        if (connection.closed) this.#broken(event, "after close");
+        if (event.data.length === 0) connection.ended = true;
+        else connection.held.push({ address: event.address, data: event.data, taken: 0 });
+        return;
+      case "sent":
+        if (connection.connecting) this.#broken(event, "before connected");
+        this.#acknowledge(connection, event.acked, event);
+        return;
+      case "dead":
+        if (connection.connecting) this.#broken(event, "before connected");
+        this.#acknowledge(connection, event.acked, event);
+        if (event.reason === RC_OK && connection.acked !== connection.accepted) {
+          this.#broken(event, `${connection.accepted - connection.acked} bytes not acknowledged`);
+        }
+        this.connections.delete(handle);
+        return;
+    }
+  }
+
+  /** Bytes received on a connection and not given back. */
+  heldBytes(handle: number): number {
+    const held = this.connections.get(handle)?.held ?? [];
+    return held.reduce((sum, part) => sum + part.data.length - part.taken, 0);
+  }
+
+  /** Fails unless everything that was handed out still holds what it held then. */
+  checkHeld(): void {
+    for (const { held } of this.connections.values()) {
+      for (const { address, data, taken } of held) this.#intact(address, data, taken);
+    }
+    for (const port of this.udpPorts.values()) {
+      for (const { address, data } of port.values()) this.#intact(address, data);
+    }
+  }
+
+  #bear(handle: number, state: Pick<Connection, "cookie" | "owned" | "connecting">): void {
+    if (this.connections.has(handle)) {
+      throw new Error(`handle ${handle.toString(16)} was given out twice`);
+    }
+    this.connections.set(handle, {
+      ...state,
+      closed: false,
+      ended: false,
+      accepted: 0,
+      acked: 0,
+      held: [],
+    });
+  }
+
+  #live(handle: number, call: string): Connection {
+    const connection = this.connections.get(handle);
+    if (!connection) throw new Error(`${call} succeeded on a handle that had ended`);
+    return connection;
+  }
+
+  #fresh(handles: Set<number>, handle: number, call: string): void {
+    if (handles.has(handle)) throw new Error(`${call}: handle is in use`);
+    handles.add(handle);
+  }
+
+  #acknowledge(connection: Connection, bytes: number, event: KernelEvent): void {
+    connection.acked += bytes;
+    if (connection.acked > connection.accepted) {
+      this.#broken(event, `only ${connection.accepted} bytes were accepted`);
+    }
+  }
+
+  #giveBack(connection: Connection, bytes: number): void {
+    let left = bytes;
+    while (left > 0) {
+      const first = connection.held[0];
+      if (!first) throw new Error(`recv_done took ${left} bytes more than were received`);
+      this.#intact(first.address, first.data, first.taken);
+      const step = Math.min(left, first.data.length - first.taken);
+      first.taken += step;
+      left -= step;
+      if (first.taken === first.data.length) connection.held.shift();
+    }
+  }
+
+  #intact(address: number, data: Uint8Array, from = 0): void {
+    const now = this.#memory.subarray(address + from, address + data.length);
+    if (firstDifference(now, data.subarray(from)) >= 0) {
+      throw new Error(`received data at ${address} changed while the application held it`);
+    }
+  }
+
+  #broken(event: KernelEvent, why: string): never {
+    throw new Error(`contract: ${formatEvent(event)}: ${why}`);
+  }
+}

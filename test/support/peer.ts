@@ -1,0 +1,434 @@
+/**
+ * A scripted TCP peer: it knows the sequence numbers of one connection and sends and expects what the
+ * test tells it, segment by segment. Numbers are relative, as in a packet trace: each side's SYN has
+ * sequence number 0 and its first byte 1.
+ *
+ *   const peer = TcpPeer.established(kernel);
+ *   peer.send({ payload: text("hello") });
+ *   peer.expect({ flags: "A", ack: 6, length: 0 });
+ *
+ * The constructors lead the kernel into a state of RFC 9293 section 3.3.2, named from its side.
+ */
+import { RC_OK } from "../../assembly/abi.ts";
+import { toHex } from "./bytes.ts";
+import { KERNEL, PEER, type KernelHarness, type SentPacket } from "./kernel.ts";
+import {
+  findOption,
+  formatOption,
+  formatPacket,
+  isTcp,
+  mss as mssOption,
+  nop,
+  tcpFrame,
+  ws,
+  type Host,
+  type TcpFields,
+  type TcpHeader,
+  type TcpOption,
+} from "./packet.ts";
+
+export interface PeerOptions {
+  /** The peer's address and port, and the kernel's port. */
+  readonly host?: Host;
+  readonly port?: number;
+  readonly kernelPort?: number;
+  /** The peer's initial sequence number. */
+  readonly iss?: number;
+  /** Offered in the peer's SYN; null: no such option. */
+  readonly mss?: number | null;
+  readonly windowScale?: number | null;
+  /** The peer's receive window, bytes; scaled in the header when scaling was agreed. */
+  readonly window?: number;
+  /** Further options of the peer's SYN. */
+  readonly synOptions?: readonly TcpOption[];
+  /** FLAG_* of accept or connect. */
+  readonly flags?: number;
+  /** FLAG_* of listen, and its backlog. */
+  readonly listenFlags?: number;
+  readonly backlog?: number;
+}
+
+/** A segment to send; what is absent follows from the connection's state. */
+export interface Segment {
+  readonly flags?: string;
+  /** Relative to the peer's initial sequence number. */
+  readonly seq?: number;
+  /** Relative to the kernel's initial sequence number. */
+  readonly ack?: number;
+  /** Bytes, before scaling. */
+  readonly window?: number;
+  readonly payload?: Uint8Array;
+  readonly options?: readonly TcpOption[];
+  /** Fields that force something else, absolute. */
+  readonly raw?: Partial<TcpFields>;
+}
+
+/** What a segment is held against; what is absent may be anything. */
+export interface Expected {
+  /** Compared without PSH, which is compared by `psh`. */
+  readonly flags?: string;
+  readonly psh?: boolean;
+  readonly seq?: number;
+  readonly ack?: number;
+  readonly length?: number;
+  readonly payload?: Uint8Array;
+  /** Bytes, after scaling. */
+  readonly window?: number | ((window: number) => boolean);
+  /** Exactly these options in this order. */
+  readonly options?: readonly TcpOption[];
+  /** Virtual time, µs: exactly, or within [from, to]. */
+  readonly at?: number | readonly [from: number, to: number];
+}
+
+/** A segment of the kernel's with its numbers relative and its window scaled. */
+export interface Received {
+  readonly seq: number;
+  readonly ack: number;
+  readonly flags: string;
+  readonly window: number;
+  readonly payload: Uint8Array;
+  readonly header: TcpHeader;
+  readonly at: number;
+}
+
+let nextPort = 40_000;
+
+export class TcpPeer {
+  readonly k: KernelHarness;
+  readonly host: Host;
+  readonly port: number;
+  readonly iss: number;
+  kernelPort: number;
+  /** The kernel's initial sequence number, once its SYN was seen. */
+  irs: number | undefined;
+  /** Next sequence number to send, and to receive: relative. */
+  sndNxt = 0;
+  rcvNxt = 0;
+  window: number;
+  /** Shifts in force: ours for the windows we send, the kernel's for those we receive. */
+  sendScale = 0;
+  receiveScale = 0;
+  /** The kernel's handle of the connection, once it is known. */
+  handle = 0;
+  listener = 0;
+  readonly mss: number | null;
+  readonly #windowScale: number | null;
+  readonly #synOptions: readonly TcpOption[];
+
+  constructor(k: KernelHarness, options: PeerOptions = {}) {
+    this.k = k;
+    this.host = options.host ?? PEER;
+    this.port = options.port ?? nextPort++;
+    this.kernelPort = options.kernelPort ?? 80;
+    this.iss = options.iss ?? 0x1000_0000;
+    this.mss = options.mss === undefined ? 1460 : options.mss;
+    this.window = options.window ?? 65_535;
+    this.#windowScale = options.windowScale ?? null;
+    this.#synOptions = options.synOptions ?? [];
+  }
+
+  // ---------------------------------------------------------------------------------------------
+  // One segment at a time
+
+  /** The frame of a segment, without sending it. */
+  frame(segment: Segment = {}): Uint8Array {
+    const flags = segment.flags ?? "A";
+    const isSyn = flags.includes("S");
+    const window = segment.window ?? this.window;
+    const fields: TcpFields = {
+      sourcePort: this.port,
+      destinationPort: this.kernelPort,
+      seq: (this.iss + (segment.seq ?? this.sndNxt)) >>> 0,
+      ack: flags.includes("A") ? ((this.irs ?? 0) + (segment.ack ?? this.rcvNxt)) >>> 0 : 0,
+      flags,
+      window: Math.min(isSyn ? window : window >>> this.sendScale, 0xffff),
+      options: segment.options ?? [],
+      ...segment.raw,
+    };
+    return tcpFrame({ from: this.host, to: KERNEL }, fields, segment.payload);
+  }
+
+  /** Sends a segment, runs the kernel, and moves `sndNxt` over what was new in it. */
+  send(segment: Segment = {}): this {
+    this.k.deliver(this.frame(segment));
+    this.#advance(segment);
+    return this;
+  }
+
+  /** Sends several segments that the kernel takes in one batch. */
+  sendAll(segments: readonly Segment[]): this {
+    for (const segment of segments) {
+      this.k.inject(this.frame(segment));
+      this.#advance(segment);
+    }
+    this.k.poll();
+    return this;
+  }
+
+  /** Sends the peer's SYN, with the options it was made with. */
+  sendSyn(flags = "S"): this {
+    const options: TcpOption[] = [];
+    if (this.mss !== null) options.push(mssOption(this.mss));
+    if (this.#windowScale !== null) options.push(nop, ws(this.#windowScale));
+    return this.send({ flags, options: [...options, ...this.#synOptions] });
+  }
+
+  /** Takes the kernel's next segment of this connection and holds it against what is expected. */
+  expect(expected: Expected = {}): Received {
+    const received = this.take();
+    if (!received) {
+      throw new Error(`expected ${describe(expected)}, nothing was sent\n${this.k.log()}`);
+    }
+    const fault = mismatch(received, expected);
+    if (fault) {
+      throw new Error(`expected ${describe(expected)}: ${fault}\n${this.k.log()}`);
+    }
+    return received;
+  }
+
+  /** The kernel's next segment of this connection, if there is one; moves `rcvNxt` over it. */
+  take(): Received | undefined {
+    const index = this.k.outbox.findIndex((packet) => this.#isMine(packet));
+    if (index < 0) return undefined;
+    const [packet] = this.k.outbox.splice(index, 1);
+    return this.#receive(packet);
+  }
+
+  /** All of the kernel's segments of this connection that were not taken. */
+  takeAll(): Received[] {
+    const all: Received[] = [];
+    for (let next = this.take(); next; next = this.take()) all.push(next);
+    return all;
+  }
+
+  /** Fails when the kernel sent a segment that was not taken. */
+  expectNothing(): this {
+    const packet = this.k.outbox.find((candidate) => this.#isMine(candidate));
+    if (packet) throw new Error(`unexpected: ${formatPacket(packet)}\n${this.k.log()}`);
+    return this;
+  }
+
+  /** Acknowledges everything received in order. */
+  ack(): this {
+    return this.send();
+  }
+
+  // ---------------------------------------------------------------------------------------------
+  // States, by RFC 9293's names, of the kernel
+
+  /** SYN-SENT: the kernel connects; its SYN was received. */
+  static synSent(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = new TcpPeer(k, options);
+    const { result, handle } = k.connect(peer.host.ip, peer.port, {
+      flags: options.flags,
+    });
+    if (result !== RC_OK) throw new Error(`connect said ${result}\n${k.log()}`);
+    peer.handle = handle;
+    const syn = k.outbox.find(
+      (packet) => isTcp(packet) && packet.tcp.destinationPort === peer.port,
+    );
+    if (!syn?.tcp) throw new Error(`connect sent no SYN\n${k.log()}`);
+    peer.kernelPort = syn.tcp.sourcePort;
+    peer.expect({ flags: "S", seq: 0, length: 0 });
+    return peer;
+  }
+
+  /** SYN-RECEIVED: the kernel listens; it answered the peer's SYN, which is not acknowledged. */
+  static synReceived(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = TcpPeer.listening(k, options);
+    peer.sendSyn();
+    peer.expect({ flags: "SA", seq: 0, ack: 1, length: 0 });
+    return peer;
+  }
+
+  /** LISTEN: the kernel listens on the peer's `kernelPort`, unless it does already. */
+  static listening(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = new TcpPeer(k, options);
+    peer.listener = listenerOf(k, peer.kernelPort, options);
+    return peer;
+  }
+
+  /** ESTABLISHED, by the peer's SYN: accepted, and nothing in flight. */
+  static established(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = TcpPeer.synReceived(k, options);
+    peer.ack();
+    peer.handle = k.event("knock").handle;
+    const result = k.accept(peer.handle, { flags: options.flags ?? 0 });
+    if (result !== RC_OK) throw new Error(`accept said ${result}\n${k.log()}`);
+    return peer;
+  }
+
+  /** ESTABLISHED, by the kernel's SYN. */
+  static connected(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = TcpPeer.synSent(k, options);
+    peer.sendSyn("SA");
+    peer.expect({ flags: "A", seq: 1, ack: 1, length: 0 });
+    const { outcome, handle } = k.event("connected");
+    if (outcome !== RC_OK || handle !== peer.handle) {
+      throw new Error(`connected: outcome ${outcome}, handle ${handle}\n${k.log()}`);
+    }
+    return peer;
+  }
+
+  /** FIN-WAIT-1: the application shut down; the FIN is not acknowledged. */
+  static finWait1(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = TcpPeer.established(k, options);
+    peer.#shutdown();
+    return peer;
+  }
+
+  /** FIN-WAIT-2: the FIN was acknowledged; the peer may go on sending. */
+  static finWait2(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = TcpPeer.finWait1(k, options);
+    peer.ack();
+    return peer;
+  }
+
+  /** CLOSING: both FINs crossed, ours is not acknowledged. */
+  static closing(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = TcpPeer.finWait1(k, options);
+    peer.send({ flags: "FA", ack: 1 });
+    peer.expect({ flags: "A", seq: 2, ack: 2 });
+    k.event("recv");
+    return peer;
+  }
+
+  /** TIME-WAIT: the application shut down first, and all is acknowledged. */
+  static timeWait(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = TcpPeer.finWait2(k, options);
+    peer.send({ flags: "FA" });
+    peer.expect({ flags: "A", seq: 2, ack: 2 });
+    return peer;
+  }
+
+  /** CLOSE-WAIT: the peer's FIN was received and announced. */
+  static closeWait(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = TcpPeer.established(k, options);
+    peer.send({ flags: "FA" });
+    const end = k.event("recv");
+    if (end.data.length > 0) throw new Error(`recv of ${end.data.length} bytes\n${k.log()}`);
+    peer.expect({ flags: "A", ack: 2 });
+    return peer;
+  }
+
+  /** LAST-ACK: after the peer's FIN the application closed too; our FIN is not acknowledged. */
+  static lastAck(k: KernelHarness, options: PeerOptions = {}): TcpPeer {
+    const peer = TcpPeer.closeWait(k, options);
+    peer.#shutdown();
+    return peer;
+  }
+
+  #shutdown(): void {
+    const result = this.k.shutdown(this.handle);
+    if (result !== RC_OK) throw new Error(`shutdown said ${result}\n${this.k.log()}`);
+    this.expect({ flags: "FA", seq: 1, length: 0 });
+  }
+
+  #advance(segment: Segment): void {
+    const flags = segment.flags ?? "A";
+    const controls = (flags.includes("S") ? 1 : 0) + (flags.includes("F") ? 1 : 0);
+    const end = (segment.seq ?? this.sndNxt) + (segment.payload?.length ?? 0) + controls;
+    if (!flags.includes("R")) this.sndNxt = Math.max(this.sndNxt, end);
+  }
+
+  #isMine(packet: SentPacket): boolean {
+    return (
+      isTcp(packet) &&
+      packet.ip.destination === this.host.ip &&
+      packet.tcp.destinationPort === this.port &&
+      packet.tcp.sourcePort === this.kernelPort
+    );
+  }
+
+  #receive(packet: SentPacket): Received {
+    const header = packet.tcp!;
+    const isSyn = header.flags.includes("S");
+    if (isSyn) {
+      this.irs = header.seq;
+      this.#agreeOnScaling(header);
+    }
+    const seq = (header.seq - (this.irs ?? 0)) | 0;
+    const controls = (isSyn ? 1 : 0) + (header.flags.includes("F") ? 1 : 0);
+    if (seq === this.rcvNxt && !header.flags.includes("R")) {
+      this.rcvNxt += packet.payload.length + controls;
+    }
+    return {
+      seq,
+      ack: header.flags.includes("A") ? (header.ack - this.iss) | 0 : 0,
+      flags: header.flags,
+      window: isSyn ? header.window : header.window * 2 ** this.receiveScale,
+      payload: packet.payload,
+      header,
+      at: packet.at,
+    };
+  }
+
+  /** Scaling is in force when both SYNs carried the option (RFC 7323 section 2.2). */
+  #agreeOnScaling(header: TcpHeader): void {
+    const offered = findOption(header, "ws");
+    if (!offered || this.#windowScale === null) return;
+    this.receiveScale = offered.shift;
+    this.sendScale = this.#windowScale;
+  }
+}
+
+const listeners = new WeakMap<KernelHarness, Map<number, number>>();
+
+function listenerOf(k: KernelHarness, port: number, options: PeerOptions): number {
+  const known = listeners.get(k) ?? new Map<number, number>();
+  listeners.set(k, known);
+  const existing = known.get(port);
+  if (existing !== undefined && k.contract.listeners.has(existing)) return existing;
+  const { result, handle } = k.listen(port, {
+    backlog: options.backlog ?? 16,
+    flags: options.listenFlags ?? 0,
+  });
+  if (result !== RC_OK) throw new Error(`listen said ${result}\n${k.log()}`);
+  known.set(port, handle);
+  return handle;
+}
+
+/** What is wrong with a segment, or undefined. */
+function mismatch(received: Received, expected: Expected): string | undefined {
+  const flags = received.flags.replace("P", "");
+  if (expected.flags !== undefined && flags !== expected.flags.replace("P", "")) {
+    return `flags are ${received.flags}`;
+  }
+  if (expected.psh !== undefined && received.flags.includes("P") !== expected.psh) {
+    return `PSH is ${expected.psh ? "off" : "on"}`;
+  }
+  if (expected.seq !== undefined && received.seq !== expected.seq) return `seq is ${received.seq}`;
+  if (expected.ack !== undefined && received.ack !== expected.ack) return `ack is ${received.ack}`;
+  const { length } = received.payload;
+  if (expected.length !== undefined && length !== expected.length) return `length is ${length}`;
+  if (expected.payload && toHex(expected.payload) !== toHex(received.payload)) {
+    return `payload is ${toHex(received.payload.subarray(0, 32))} (${length} bytes)`;
+  }
+  const { window } = expected;
+  const windowFits =
+    typeof window === "function" ? window(received.window) : window === received.window;
+  if (window !== undefined && !windowFits) return `window is ${received.window}`;
+  if (expected.options) {
+    const actual = formatOptions(received.header.options);
+    if (actual !== formatOptions(expected.options)) return `options are ${actual}`;
+  }
+  const [from, to] =
+    typeof expected.at === "number"
+      ? [expected.at, expected.at]
+      : (expected.at ?? [-Infinity, Infinity]);
+  if (received.at < from || received.at > to) return `it was sent at ${received.at}`;
+  return undefined;
+}
+
+function formatOptions(options: readonly TcpOption[]): string {
+  return `<${options.map(formatOption).join(",")}>`;
+}
+
+function describe(expected: Expected): string {
+  const fields = Object.entries(expected).map(([name, value]) => {
+    if (value instanceof Uint8Array) return `${name} ${toHex(value.subarray(0, 32))}`;
+    if (name === "options") return formatOptions(value as readonly TcpOption[]);
+    return `${name} ${String(value)}`;
+  });
+  return `[${fields.join(", ")}]`;
+}
