@@ -1,0 +1,220 @@
+/**
+ * UDP on the way out. A datagram shorter than the copy break is copied behind its headers, and the
+ * application's memory is free again when the call has run. The memory of a longer one is referenced
+ * by further TX descriptors, if it lies in the application's window and the neighbour is known:
+ *
+ *   TX ring   | headers, in a frame | part | part | …
+ *
+ * Every datagram of at least the copy break, referenced or not, is reported by `udp_sent` once the
+ * NIC no longer needs the memory, in the order of the calls. What is still to be reported is a list
+ * of buffers: of a referenced datagram its header frame, which the TX ring holds as long as it needs
+ * it; of a copied one a frameless record that nobody else holds.
+ */
+import {
+  CNT_DROP_NO_ROUTE,
+  CNT_TX_NO_FRAME,
+  CNT_UDP_OUT,
+  DESC_CONTINUED,
+  EV_UDP_SENT,
+  FRAME_HEADROOM,
+  FRAME_SIZE,
+  OFFLOAD_TX_CHECKSUM,
+  RC_AGAIN,
+  RC_NOBUFS,
+  RC_NOMEM,
+  RC_UNREACHABLE,
+  SG_SIZE,
+} from "../abi";
+import { copyBreak, localIp, mtu, offloads } from "../core/config";
+import { count } from "../core/counters";
+import { allocFrame, allocRecord, Buffer, hold, packetOf, release } from "../mem/buffers";
+import { txPut, txPutForeign, txRoom } from "../nic/rings";
+import { eventRoom, pushEvent } from "../user/events";
+import { pseudoHeaderSum, sumAtOddOffset, sumBytes } from "../wire/checksum";
+import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
+import { IPV4_HEADER_SIZE } from "../wire/ipv4";
+import { emitUdp, UDP_CHECKSUM, UDP_HEADER_SIZE, UDP_PROTOCOL } from "../wire/udp";
+import {
+  completeChecksum,
+  emitIpv4Header,
+  L4_OFFSET,
+  requestChecksum,
+  storeChecksum,
+} from "./ipv4-output";
+import { emitEthernet, isResolved, Neighbour, neighbourFor, sendIpv4 } from "./neighbours";
+import { nextHop } from "./routes";
+import { UdpPort } from "./udp-ports";
+
+/** Parts that a referenced datagram may have; one in more parts is copied. NICs take about as many. */
+const MAX_PARTS: u32 = 16;
+const HEADERS: u32 = L4_OFFSET + UDP_HEADER_SIZE;
+
+/** Datagrams to be reported by `udp_sent`, oldest first. */
+let firstSent: u32 = 0;
+let lastSent: u32 = 0;
+
+/** Binds this core's instance. */
+export function initUdpOutput(): void {
+  firstSent = 0;
+  lastSent = 0;
+}
+
+/** Longest payload of a datagram, bytes: what the MTU and a frame leave. */
+export function maxUdpPayload(): u32 {
+  const packet = min<u32>(mtu, FRAME_SIZE - FRAME_HEADROOM - ETHERNET_HEADER_SIZE);
+  return packet - IPV4_HEADER_SIZE - UDP_HEADER_SIZE;
+}
+
+/**
+ * Sends a datagram from a bound port.
+ *
+ * @param cookie for its `udp_sent`
+ * @param destination IPv4 address as it lies in memory
+ * @param remotePort host order
+ * @param segments address of `entries` {address, length} pairs, every one of them checked
+ * @param total bytes of payload, at most `maxUdpPayload`
+ * @param referable true when all parts lie in the application's window
+ * @returns `total`, or RC_UNREACHABLE, RC_NOMEM (neighbour table full), RC_NOBUFS (no buffer free),
+ *   RC_AGAIN (TX ring or the neighbour's queue full)
+ */
+export function sendUdp(
+  port: UdpPort,
+  cookie: u32,
+  destination: u32,
+  remotePort: u32,
+  segments: u32,
+  entries: u32,
+  total: u32,
+  referable: bool,
+): i32 {
+  const hop = nextHop(destination);
+  if (hop == 0) {
+    count(CNT_DROP_NO_ROUTE);
+    return RC_UNREACHABLE;
+  }
+  const neighbour = neighbourFor(hop);
+  if (neighbour == null) return RC_NOMEM;
+  const buffer = allocFrame();
+  if (buffer == null) {
+    count(CNT_TX_NO_FRAME);
+    return RC_NOBUFS;
+  }
+  const frame = packetOf(buffer);
+  const l4Length = UDP_HEADER_SIZE + total;
+  const ip = frame + ETHERNET_HEADER_SIZE;
+  emitIpv4Header(ip, localIp, destination, UDP_PROTOCOL, l4Length, 0);
+  emitUdp(frame + L4_OFFSET, port.port, remotePort, l4Length);
+
+  const reported = total >= copyBreak;
+  let result: i32;
+  if (reported && referable && entries <= MAX_PARTS && isResolved(neighbour)) {
+    result = sendReferenced(neighbour, buffer, destination, segments, entries, total);
+    if (result >= 0) report(buffer, port.handle, cookie, total);
+  } else {
+    const record = reported ? allocRecord() : null;
+    if (reported && record == null) result = RC_NOBUFS;
+    else result = sendCopied(neighbour, buffer, destination, segments, entries, total);
+    if (record != null) {
+      if (result >= 0) report(record, port.handle, cookie, total);
+      release(record);
+    }
+  }
+  release(buffer);
+  if (result >= 0) count(CNT_UDP_OUT);
+  return result;
+}
+
+/**
+ * Pushes `udp_sent` for every datagram at the head of the list whose memory is free, as far as there
+ * is room for events. Once per poll, after the NIC's completions were read.
+ */
+export function udpCompletions(): void {
+  while (firstSent != 0) {
+    const sent = changetype<Buffer>(firstSent);
+    if (sent.holds != 1 || eventRoom() == 0) return;
+    pushEvent(EV_UDP_SENT, sent.info, sent.extra, 0, sent.length, 0);
+    firstSent = sent.next;
+    if (firstSent == 0) lastSent = 0;
+    release(sent);
+  }
+}
+
+/** Appends to the list of datagrams to be reported, which takes a hold of its own. */
+function report(sent: Buffer, handle: u32, cookie: u32, bytes: u32): void {
+  hold(sent);
+  sent.next = 0;
+  sent.info = handle;
+  sent.extra = cookie;
+  sent.length = bytes;
+  if (lastSent == 0) firstSent = changetype<u32>(sent);
+  else changetype<Buffer>(lastSent).next = changetype<u32>(sent);
+  lastSent = changetype<u32>(sent);
+}
+
+/** Copies the parts behind the headers and sends the frame, or lets it wait for its neighbour. */
+function sendCopied(
+  neighbour: Neighbour,
+  buffer: Buffer,
+  destination: u32,
+  segments: u32,
+  entries: u32,
+  total: u32,
+): i32 {
+  const frame = packetOf(buffer);
+  let to = frame + HEADERS;
+  const end = segments + entries * SG_SIZE;
+  for (let at = segments; at < end; at += SG_SIZE) {
+    const length = load<u32>(at, 4);
+    memory.copy(to, load<u32>(at), length);
+    to += length;
+  }
+  const l4Length = UDP_HEADER_SIZE + total;
+  const options = completeChecksum(frame, destination, UDP_PROTOCOL, l4Length, UDP_CHECKSUM);
+  return sendIpv4(neighbour, buffer, frame, HEADERS + total, options) ? i32(total) : RC_AGAIN;
+}
+
+/** Sends the headers and, by further descriptors, the parts where they lie. */
+function sendReferenced(
+  neighbour: Neighbour,
+  buffer: Buffer,
+  destination: u32,
+  segments: u32,
+  entries: u32,
+  total: u32,
+): i32 {
+  if (!txRoom(1 + entries)) return RC_AGAIN;
+  const frame = packetOf(buffer);
+  const l4Length = UDP_HEADER_SIZE + total;
+  const pseudoSum = pseudoHeaderSum(localIp, destination, UDP_PROTOCOL, l4Length);
+  let options: u32 = 0;
+  if (offloads & OFFLOAD_TX_CHECKSUM) {
+    options = requestChecksum(frame, UDP_CHECKSUM, pseudoSum);
+  } else {
+    const sum = sumBytes(frame + L4_OFFSET, UDP_HEADER_SIZE, pseudoSum);
+    storeChecksum(frame, UDP_PROTOCOL, UDP_CHECKSUM, sum + sumParts(segments, entries));
+  }
+  emitEthernet(frame, neighbour);
+  txPut(buffer, frame, HEADERS, options | DESC_CONTINUED);
+  let left = total;
+  for (let at = segments; left != 0; at += SG_SIZE) {
+    const length = load<u32>(at, 4);
+    if (length == 0) continue;
+    left -= length;
+    txPutForeign(load<u32>(at), length, left != 0 ? DESC_CONTINUED : 0);
+  }
+  return i32(total);
+}
+
+/** Sum of the parts as if they lay one behind the other. */
+function sumParts(segments: u32, entries: u32): u32 {
+  let sum: u32 = 0;
+  let offset: u32 = 0;
+  const end = segments + entries * SG_SIZE;
+  for (let at = segments; at < end; at += SG_SIZE) {
+    const length = load<u32>(at, 4);
+    const part = sumBytes(load<u32>(at), length, 0);
+    sum += offset & 1 ? sumAtOddOffset(part) : part;
+    offset += length;
+  }
+  return sum;
+}

@@ -1,0 +1,111 @@
+/**
+ * IPv4 header (RFC 791 section 3.1), bytes and meaning only.
+ *
+ *    0                   1                   2                   3
+ *   |version|  IHL  |      TOS      |         total length          |   0
+ *   |        identification         |0|D|M|     fragment offset     |   4
+ *   |      TTL      |   protocol    |        header checksum        |   8
+ *   |                        source address                         |  12
+ *   |                     destination address                       |  16
+ *   |                  options (IHL * 4 - 20 bytes)                 |  20
+ *
+ * Addresses are u32 as they lie in memory (network order read little-endian). Accessors take the
+ * address of the header; the gate has checked that it is whole.
+ */
+import { foldChecksum, pseudoHeaderSum } from "./checksum";
+
+export const IPV4_HEADER_SIZE: u32 = 20;
+/** Offset of the header checksum. */
+export const IPV4_CHECKSUM: u32 = 10;
+
+export const IPV4_BROADCAST: u32 = 0xffffffff;
+/** Third word of an IPv4-mapped address (RFC 4291 section 2.5.5.2) as it lies in memory. */
+export const MAPPED_PREFIX: u32 = 0xffff0000;
+
+/** Version 4 and a header of five words. */
+const VERSION_IHL: u32 = 0x45;
+/** Don't Fragment, and the bits that mark a fragment, as they lie in memory. */
+const DONT_FRAGMENT: u32 = 0x0040;
+const FRAGMENT_MASK: u32 = 0xff3f;
+
+export function ipv4Version(header: u32): u32 {
+  return load<u8>(header) >> 4;
+}
+
+/** Header length in bytes, as IHL says; may be any multiple of 4 up to 60. */
+export function ipv4HeaderLength(header: u32): u32 {
+  return (load<u8>(header) & 15) << 2;
+}
+
+/** Bytes of header and payload. */
+export function ipv4TotalLength(header: u32): u32 {
+  return bswap<u16>(load<u16>(header, 2));
+}
+
+/** True for every piece of a fragmented datagram, the first and the last included. */
+export function isIpv4Fragment(header: u32): bool {
+  return (load<u16>(header, 6) & FRAGMENT_MASK) != 0;
+}
+
+export function ipv4Ttl(header: u32): u32 {
+  return load<u8>(header, 8);
+}
+
+export function ipv4Protocol(header: u32): u32 {
+  return load<u8>(header, 9);
+}
+
+export function ipv4Source(header: u32): u32 {
+  return load<u32>(header, 12);
+}
+
+export function ipv4Destination(header: u32): u32 {
+  return load<u32>(header, 16);
+}
+
+/** First byte of an address. */
+export function ipv4FirstOctet(address: u32): u32 {
+  return address & 0xff;
+}
+
+/**
+ * True for an address that one host can have: not in 0/8 or 127/8, not multicast, reserved or
+ * broadcast (RFC 1122 section 3.2.1.3). A subnet's broadcast address does not show here.
+ */
+export function isIpv4Unicast(address: u32): bool {
+  const octet = ipv4FirstOctet(address);
+  return octet - 1 < 223 && octet != 127;
+}
+
+/** Network mask of a prefix of 0 to 32 bits, as it lies in memory. */
+export function ipv4Mask(prefix: u32): u32 {
+  return prefix == 0 ? 0 : bswap<u32>(u32.MAX_VALUE << (32 - prefix));
+}
+
+/**
+ * Writes a header of 20 bytes with its checksum. DF is set: nothing on the way may fragment it, so
+ * the identification says nothing (RFC 6864 section 4.1).
+ *
+ * @param l4Length bytes behind the header
+ */
+export function emitIpv4(
+  header: u32,
+  source: u32,
+  destination: u32,
+  protocol: u32,
+  l4Length: u32,
+  ttl: u32,
+  identification: u32,
+): void {
+  const length: u32 = bswap<u16>(<u16>(l4Length + IPV4_HEADER_SIZE));
+  const id: u32 = bswap<u16>(<u16>identification);
+  // The addresses and the protocol are words of the pseudo header too; the rest is added to it.
+  const sum =
+    pseudoHeaderSum(source, destination, protocol, 0) +
+    (VERSION_IHL + length + id + DONT_FRAGMENT + ttl);
+  store<u32>(header, VERSION_IHL | (length << 16));
+  store<u32>(header, id | (DONT_FRAGMENT << 16), 4);
+  store<u32>(header, ttl | (protocol << 8) | (foldChecksum(sum) << 16), 8);
+  store<u32>(header, source, 12);
+  store<u32>(header, destination, 16);
+}
