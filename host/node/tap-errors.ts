@@ -14,6 +14,7 @@ import { getSystemErrorName } from "node:util";
  * | ERR_TAP_PERMISSION   | neither root nor CAP_NET_ADMIN, and the interface is nobody's own |
  * | ERR_TAP_BUSY         | the interface exists and somebody else has it open |
  * | ERR_TAP_MISMATCH     | the interface exists and is no TAP, or of another number of queues |
+ * | ERR_TAP_NO_STEERING  | flows cannot be steered: one queue, or opened with steering: false |
  * | ERR_TAP_CLOSED       | the TAP was closed already |
  * | ERR_TAP_SYSTEM       | any other error of a system call; `errno` tells which |
  */
@@ -25,6 +26,7 @@ export type TapErrorCode =
   | "ERR_TAP_PERMISSION"
   | "ERR_TAP_BUSY"
   | "ERR_TAP_MISMATCH"
+  | "ERR_TAP_NO_STEERING"
   | "ERR_TAP_CLOSED"
   | "ERR_TAP_SYSTEM";
 

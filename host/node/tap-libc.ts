@@ -42,6 +42,8 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   /** Moves this thread to the namespace that the file descriptor stands for. */
   setns(fd: number, kind: number): number;
+  /** bpf(2) with `size` bytes of union bpf_attr at `attributes`. */
+  bpf(command: number, attributes: number, size: number): number;
   /** The error of this thread's last failed call. */
   errno(): number;
   /** Where the bytes of a view lie in this process, as long as the view is alive. */
@@ -49,6 +51,8 @@ export interface Libc {
 }
 
 const ARCHITECTURES = ["x64", "arm64", "riscv64", "loong64"];
+/** The number of bpf(2), which the C library has no function for. */
+const SYS_BPF = process.arch === "x64" ? 321 : 280;
 
 let loaded: Libc | undefined;
 
@@ -69,6 +73,7 @@ function load(): Libc {
   const koffi = loadKoffi();
   const lib = koffi.load(null);
   const ioctl = lib.func("int ioctl(int fd, unsigned long request, ...)");
+  const syscall = lib.func("long syscall(long number, ...)");
   return {
     read: lib.func("int read(int fd, uintptr_t buffer, size_t length)"),
     write: lib.func("int write(int fd, uintptr_t buffer, size_t length)"),
@@ -77,6 +82,8 @@ function load(): Libc {
     ioctl: (fd, request, argument) => ioctl(fd, request, "uintptr_t", argument),
     socket: lib.func("int socket(int domain, int type, int protocol)"),
     setns: lib.func("int setns(int fd, int kind)"),
+    bpf: (command, attributes, size) =>
+      syscall(SYS_BPF, "int", command, "uintptr_t", attributes, "uint32_t", size),
     errno: () => koffi.errno(),
     address: (view) => Number(koffi.address(view)),
   };

@@ -23,6 +23,7 @@ import {
   type LinkSettings,
 } from "./tap-link.ts";
 import { inNamespace } from "./tap-namespace.ts";
+import { Steering } from "./tap-steering.ts";
 import {
   closedFlag,
   countersOf,
@@ -67,6 +68,11 @@ export interface TapOptions {
   readonly namespace?: string;
   /** Queues, 1 to 256: as many as the dataplane's port has. Default 1. */
   readonly queues?: number;
+  /**
+   * Of several queues, let each flow go to the one that RSS chooses, as a dataplane of several cores
+   * needs. Needs root or CAP_BPF. Default true; without meaning for a single queue.
+   */
+  readonly steering?: boolean;
   /** IPv4 address and prefix of Linux's end, "10.9.0.1/24". Absent: left as it is. */
   readonly address?: string;
   /** MAC of Linux's end, "02:00:00:00:00:01". Absent: Linux chooses. Not the dataplane's own MAC. */
@@ -87,6 +93,7 @@ const OPTION_NAMES: readonly (keyof TapOptions)[] = [
   "name",
   "namespace",
   "queues",
+  "steering",
   "address",
   "mac",
   "mtu",
@@ -114,12 +121,15 @@ export class Tap {
   /** For `createDataplane({ offloads })`: a TAP computes no hash, and checksums only on demand. */
   readonly offloads: TapOffloads;
 
+  readonly #steering: Steering | undefined;
+
   /** Use `openTap`. */
-  constructor(wire: TapWire, mac: string) {
+  constructor(wire: TapWire, mac: string, steering?: Steering) {
     this.name = wire.name;
     this.queues = wire.fds.length;
     this.wire = wire;
     this.mac = mac;
+    this.#steering = steering;
     const checksum = wire.checksumOffload;
     this.offloads = { rxChecksum: checksum, txChecksum: checksum, rxHash: false };
   }
@@ -128,6 +138,18 @@ export class Tap {
   backend(port: PortHandle, queue = 0): TapBackend {
     if (this.closed) throw new TapError("ERR_TAP_CLOSED", `${this.name} was closed`);
     return new TapBackend(port, queue, this.wire);
+  }
+
+  /**
+   * Sends what belongs to a flow group (its RSS hash modulo 128) to another queue from now on. It
+   * begins on queue `group` modulo `queues`, as in a port's RETA.
+   */
+  steer(group: number, queue: number): void {
+    if (this.closed) throw new TapError("ERR_TAP_CLOSED", `${this.name} was closed`);
+    if (this.#steering === undefined) {
+      throw new TapError("ERR_TAP_NO_STEERING", `${this.name} has one queue, or steering: false`);
+    }
+    this.#steering.steer(group, queue);
   }
 
   /** What a queue has counted, or all queues together. Any thread may ask. */
@@ -155,6 +177,7 @@ export class Tap {
    */
   close(): void {
     if (Atomics.exchange(closedFlag(this.wire.state), 0, 1) !== 0) return;
+    this.#steering?.close();
     for (const fd of this.wire.fds) closeSync(fd);
   }
 }
@@ -171,7 +194,7 @@ export function openTap(options: TapOptions = {}): Tap {
 }
 
 function open(options: ResolvedTapOptions): Tap {
-  const { queues, checksumOffload } = options;
+  const { queues, steering, checksumOffload } = options;
   const fds: number[] = [];
   try {
     let { name } = options;
@@ -180,8 +203,15 @@ function open(options: ResolvedTapOptions): Tap {
       name = attach(fds[i], name, queues > 1, checksumOffload);
     }
     configureLink(name, options);
-    const state = createTapState(queues);
-    return new Tap({ kind: "tap", name, fds, checksumOffload, state }, linkMac(name));
+    const wire: TapWire = {
+      kind: "tap",
+      name,
+      fds,
+      checksumOffload,
+      state: createTapState(queues),
+    };
+    const mac = linkMac(name);
+    return new Tap(wire, mac, steering && queues > 1 ? new Steering(fds[0], queues) : undefined);
   } catch (error) {
     for (const fd of fds) closeSync(fd);
     throw error;
@@ -193,6 +223,7 @@ interface ResolvedTapOptions extends LinkSettings {
   readonly name: string;
   readonly namespace: string | undefined;
   readonly queues: number;
+  readonly steering: boolean;
   readonly checksumOffload: boolean;
 }
 
@@ -211,6 +242,7 @@ function resolveOptions(options: TapOptions): ResolvedTapOptions {
     name,
     namespace: namespace === undefined ? undefined : check.text("namespace", namespace, "", 4096),
     queues: check.integer("queues", given.queues, 1, 1, MAX_QUEUES),
+    steering: check.boolean("steering", given.steering, true),
     address: address === undefined ? undefined : check.ipv4Cidr("address", address, "10.9.0.1/24"),
     mac: mac === undefined ? undefined : check.mac("mac", mac),
     mtu: mtu === undefined ? undefined : check.integer("mtu", mtu, 0, MIN_MTU, MAX_MTU, "bytes"),

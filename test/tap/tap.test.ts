@@ -10,6 +10,10 @@ import {
   RX_META_CHECKSUM_OK,
 } from "../../assembly/abi.ts";
 import { openTap, type Tap, TapBackend, TapError, type TapOptions } from "../../host/node/tap.ts";
+import { concat } from "../support/bytes.ts";
+import { buildEthernet, ETHERTYPE_IPV6 } from "../support/packet/ethernet.ts";
+import { icmpFrame, type Path, tcpFrame, udpFrame } from "../support/packet/frames.ts";
+import { rssHash, toeplitz } from "../support/toeplitz.ts";
 import { Namespace, tapUnavailable } from "./namespace.ts";
 import { TestPort } from "./test-port.ts";
 
@@ -368,6 +372,77 @@ describe.skipIf(unavailable)(`TAP${unavailable ? ` (skipped: ${unavailable})` : 
         { frame, flags: 0 },
       ]);
       expect(taps[0].offloads).toEqual({ rxChecksum: true, txChecksum: true, rxHash: false });
+    });
+
+    it("gets each flow from the queue that RSS chooses, and from another when steered", () => {
+      namespace.ip("link", "add", "br0", "type", "bridge", "mcast_snooping", "0");
+      namespace.ip("link", "set", "br0", "up");
+      const sender = new TestPort();
+      const from = attach(open({ name: "tap1" }), sender);
+      const tap = open({ name: "tap2", queues: 4 });
+      const queues = [0, 1, 2, 3].map((queue) => {
+        const port = new TestPort(16, 0, 4);
+        const backend = tap.backend(port.handle, queue);
+        backends.push(backend);
+        return { port, backend };
+      });
+      for (const name of ["tap1", "tap2"]) namespace.ip("link", "set", name, "master", "br0");
+      const queueOf = (frame: Uint8Array): number => {
+        sender.send(frame);
+        from.pump(0);
+        sender.completions();
+        const hits = queues.flatMap(({ port, backend }, queue) => {
+          port.fill(1);
+          backend.pump(0);
+          return port.take().map((received) => ({ queue, frame: received.frame }));
+        });
+        expect(hits.map((hit) => hit.frame)).toEqual([frame]);
+        return hits[0].queue;
+      };
+
+      const path: Path = {
+        from: { mac: "02:00:00:00:00:01", ip: "10.9.0.1" },
+        to: { mac: "02:00:00:00:00:02", ip: "198.51.100.77" },
+      };
+      const address = (host: number): Path => ({
+        ...path,
+        from: { ...path.from, ip: `10.9.${host}.9` },
+      });
+      const frames = Array.from({ length: 24 }, (_, i) => [
+        tcpFrame(path, { sourcePort: 40_000 + 7 * i, destinationPort: 80 }),
+        udpFrame(path, { sourcePort: 53, destinationPort: 1000 * i }, new Uint8Array(i)),
+        icmpFrame(address(i), { type: 8, code: 0 }),
+        udpFrame(
+          { ...address(i), ip: { moreFragments: true } },
+          { sourcePort: i, destinationPort: 7 },
+        ),
+      ]).flat();
+      const seen = new Set<number>();
+      for (const frame of frames) {
+        const queue = queueOf(frame);
+        expect(queue).toBe((rssHash(frame)! & 127) % 4);
+        seen.add(queue);
+      }
+      expect(seen.size).toBe(4);
+      expect(queueOf(frameFrom(1, 60))).toBe(0);
+
+      for (let i = 0; i < 8; i++) {
+        const input = Uint8Array.from({ length: 36 }, (_, at) => at * 31 + i);
+        const header = Uint8Array.of(0x60, 0, 0, 0, 0, 20, i % 2 === 0 ? 6 : 17, 64);
+        const packet = concat(header, input, new Uint8Array(16));
+        const macs = { source: path.from.mac, destination: path.to.mac };
+        const frame = buildEthernet({ ...macs, type: ETHERTYPE_IPV6 }, packet);
+        expect(queueOf(frame)).toBe((toeplitz(input) & 127) % 4);
+      }
+
+      const group = rssHash(frames[0])! & 127;
+      tap.steer(group, ((group % 4) + 1) % 4);
+      expect(queueOf(frames[0])).toBe((group + 1) % 4);
+      tap.steer(group, group % 4);
+      expect(queueOf(frames[0])).toBe(group % 4);
+      expect(() => tap.steer(128, 0)).toThrow(RangeError);
+      expect(() => tap.steer(0, 4)).toThrow(RangeError);
+      expect(() => taps[0].steer(0, 0)).toThrow(TapError);
     });
 
     it("refuses a port that counts on offloads the TAP does not do", () => {

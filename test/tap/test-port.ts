@@ -54,8 +54,11 @@ export class TestPort {
   readonly spare: number[] = [];
   #sendFrame = 0;
 
-  /** Rings of `entries` descriptors each, positions starting near their wrap at 2^32. */
-  constructor(entries = 16, offloads = 0) {
+  /**
+   * Rings of `entries` descriptors each, positions starting near their wrap at 2^32. There is one
+   * queue pair, which stands for every queue of the port.
+   */
+  constructor(entries = 16, offloads = 0, queues = 1) {
     const block = QUEUE_BLOCK;
     [QUEUE_FILL, QUEUE_RX, QUEUE_TX, QUEUE_COMPLETION].forEach((ring, index) => {
       const base = RINGS + index * RING_SPACE;
@@ -70,7 +73,7 @@ export class TestPort {
     this.handle = {
       name: "test",
       memory: this.memory,
-      queues: [block],
+      queues: Array.from({ length: queues }, () => block),
       state: new SharedArrayBuffer(64),
       mac: [2, 0, 0, 0, 0, 2],
       offloads,
