@@ -48,6 +48,11 @@ export function eventRoom(): u32 {
   return (end - next) / CALL_SIZE;
 }
 
+/** Address of the event pushed last in this poll; 0 when there is none. */
+export function lastEvent(): u32 {
+  return next == base ? 0 : next - CALL_SIZE;
+}
+
 /** Appends an event with up to two values and returns its address. */
 export function pushEvent(op: u32, handle: u32, cookie: u32, result: u32, a: u32, b: u32): u32 {
   const event = next;

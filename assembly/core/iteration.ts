@@ -1,0 +1,91 @@
+/**
+ * One iteration of the dataplane in the paper's order (OSDI '14, figure 1b), cut between the
+ * application and its system calls:
+ *
+ *   system calls → timers → transmit → receive → protocols → events … the application
+ *
+ * Each part is bounded: the calls by their array, the packets by B, the timers by what is due.
+ */
+import { CNT_ITERATIONS, CORE_DEADLINE, CORE_HAS_DEADLINE, CORE_WORK } from "../abi";
+import { udpCompletions } from "../net/udp-output";
+import { neighbourTimer } from "../net/neighbours";
+import { txDoorbell, txReclaim } from "../nic/rings";
+import { flushAgenda } from "../tcp/flush";
+import { hasAgenda } from "../tcp/agenda";
+import { runNotices } from "../tcp/deliver";
+import { clearGraveyard } from "../tcp/end";
+import { tcpInput } from "../tcp/input";
+import { asTcb } from "../tcp/tcb";
+import { tcpTimer } from "../tcp/timers";
+import { setNow } from "../time/clock";
+import { hasDeadline, nextDeadline, takeExpired, TIMER_NEIGHBOUR, TIMER_TCP } from "../time/wheel";
+import { eventRoom, finishEvents, resetEvents } from "../user/events";
+import { runSyscalls } from "../user/syscalls";
+import { userTimer } from "../user/timers";
+import { coreBlock } from "./config";
+import { count } from "./counters";
+import { parsedPacket, parsedPackets, receive } from "./receive";
+
+let work: u32 = 0;
+
+/** Runs one iteration at time `micros`; returns the number of events. */
+export function iterate(micros: f64): u32 {
+  setNow(micros);
+  calls();
+  timers();
+  transmit();
+  take();
+  return protocols();
+}
+
+/** Takes back sent frames and runs what the application asked for. */
+export function calls(): void {
+  count(CNT_ITERATIONS);
+  resetEvents();
+  txReclaim();
+  work = runSyscalls();
+  // The application has returned, so it reads nothing of dead connections any more.
+  clearGraveyard();
+}
+
+/** Fires what is due, as long as its events fit, then settles what the batch still owes the network. */
+export function timers(): void {
+  udpCompletions();
+  while (eventRoom() >= 4) {
+    const timer = takeExpired();
+    if (timer == null) break;
+    work++;
+    const kind = timer.kind;
+    if (kind == TIMER_TCP) tcpTimer(asTcb(changetype<u32>(timer)));
+    else if (kind == TIMER_NEIGHBOUR) neighbourTimer(timer);
+    else userTimer(timer);
+  }
+  flushAgenda();
+}
+
+/** The one doorbell. */
+export function transmit(): void {
+  work += txDoorbell();
+}
+
+/** Takes packets through the gate; what waited for room in the event array goes first. */
+export function take(): void {
+  runNotices();
+  work += receive();
+}
+
+/** Runs the batch's segments through TCP and closes the event array. Returns the number of events. */
+export function protocols(): u32 {
+  const packets = parsedPackets();
+  for (let i: u32 = 0; i < packets; i++) tcpInput(parsedPacket(i));
+  runNotices();
+  const events = finishEvents();
+  store<u32>(coreBlock + CORE_WORK, work + events + u32(hasAgenda()));
+  if (hasDeadline()) {
+    store<u32>(coreBlock + CORE_HAS_DEADLINE, 1);
+    store<u32>(coreBlock + CORE_DEADLINE, nextDeadline());
+  } else {
+    store<u32>(coreBlock + CORE_HAS_DEADLINE, 0);
+  }
+  return events;
+}

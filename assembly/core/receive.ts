@@ -1,0 +1,116 @@
+/**
+ * Receiving: up to B packets from the RX rings, taken one per queue in turn so that no queue starves
+ * another, through the gate into the batch's packet records.
+ */
+import {
+  CNT_DROP_DESCRIPTOR,
+  CNT_EVENT_BACKPRESSURE,
+  CNT_RX_BYTES,
+  CNT_RX_PACKETS,
+  CORE_PACKETS,
+  DESC_ADDRESS,
+  DESC_LENGTH,
+  FRAME_SIZE,
+  GAUGE_BUFFERS,
+  GAUGE_FILL,
+  PACKET_SIZE,
+} from "../abi";
+import { bufferAt, release } from "../mem/buffers";
+import { receiveFrame } from "../net/input";
+import { Queue, queueAt, queueCount, refill, rxAvailable, rxRelease, rxTake } from "../nic/rings";
+import { eventRoom } from "../user/events";
+import { batchLimit, coreBlock, framesBase, framesEnd } from "./config";
+import { count, countBy, gauge } from "./counters";
+import { Packet } from "./packet";
+
+/** Room that one packet may need in the event array, with what its connection may add. */
+const EVENTS_PER_PACKET: u32 = 8;
+
+let packets: u32 = 0;
+let parsed: u32 = 0;
+let nextQueue: u32 = 0;
+
+export function initReceive(): void {
+  packets = load<u32>(coreBlock + CORE_PACKETS);
+  parsed = 0;
+  nextQueue = 0;
+}
+
+/** Segments that the last `receive` left for TCP. */
+export function parsedPackets(): u32 {
+  return parsed;
+}
+
+export function parsedPacket(index: u32): Packet {
+  return changetype<Packet>(packets + index * PACKET_SIZE);
+}
+
+/** Takes at most B packets and passes them through the gate. Returns how many it took. */
+export function receive(): u32 {
+  parsed = 0;
+  const budget = min<u32>(batchLimit, eventRoom() / EVENTS_PER_PACKET);
+  const taken = queueCount == 1 ? drainOne(queueAt(0), budget) : drainFairly(budget);
+  if (taken != 0) {
+    countBy(CNT_RX_PACKETS, taken);
+    gauge(GAUGE_BUFFERS, taken);
+    gauge(GAUGE_FILL, -i32(taken));
+  }
+  return taken;
+}
+
+function drainOne(queue: Queue, budget: u32): u32 {
+  const available = rxAvailable(queue);
+  if (available == 0) return 0;
+  if (budget == 0) {
+    count(CNT_EVENT_BACKPRESSURE);
+    return 0;
+  }
+  const taken = min<u32>(available, budget);
+  for (let i: u32 = 0; i < taken; i++) takeOne(queue);
+  rxRelease(queue);
+  refill(queue);
+  return taken;
+}
+
+function drainFairly(budget: u32): u32 {
+  let taken: u32 = 0;
+  let empty: u32 = 0;
+  while (empty < queueCount) {
+    const queue = queueAt(nextQueue);
+    if (rxAvailable(queue) == 0) {
+      empty++;
+    } else {
+      if (taken == budget) break;
+      empty = 0;
+      takeOne(queue);
+      taken++;
+    }
+    nextQueue = nextQueue + 1 == queueCount ? 0 : nextQueue + 1;
+  }
+  if (budget == 0 && empty < queueCount) count(CNT_EVENT_BACKPRESSURE);
+  for (let i: u32 = 0; taken != 0 && i < queueCount; i++) {
+    rxRelease(queueAt(i));
+    refill(queueAt(i));
+  }
+  return taken;
+}
+
+function takeOne(queue: Queue): void {
+  const descriptor = rxTake(queue);
+  const address = load<u32>(descriptor, DESC_ADDRESS);
+  const length = load<u32>(descriptor, DESC_LENGTH);
+  if (address < framesBase || address >= framesEnd) {
+    // Not a frame of ours: nothing to give back, so the gauges must not count it either.
+    count(CNT_DROP_DESCRIPTOR);
+    gauge(GAUGE_BUFFERS, -1);
+    return;
+  }
+  const buffer = bufferAt(address);
+  if (length > FRAME_SIZE - (address & (FRAME_SIZE - 1))) {
+    count(CNT_DROP_DESCRIPTOR);
+    release(buffer);
+    return;
+  }
+  countBy(CNT_RX_BYTES, length);
+  if (receiveFrame(buffer, address, length, parsedPacket(parsed))) parsed++;
+}

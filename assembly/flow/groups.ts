@@ -1,0 +1,100 @@
+/**
+ * Flow groups: the unit of ownership, hashing and migration. A connection belongs to the group that
+ * its RSS hash selects in the RETA, and each group has its own hash table, so that a group can change
+ * hands without touching the others.
+ *
+ *   hash  | bucket within the group … | group (7 bits) |
+ *
+ * Buckets are chains of TCBs through `chain`; a bucket is compared by the full hash first, then by
+ * addresses and ports.
+ */
+import {
+  CFG_BUCKETS,
+  CFG_BUCKETS_PER_GROUP,
+  CFG_GROUPS,
+  CORE_ID,
+  FLOW_GROUPS,
+  GROUP_SIZE,
+} from "../abi";
+import { config, coreBlock } from "../core/config";
+import { asTcb, Tcb } from "../tcp/tcb";
+
+const GROUP_BITS: u32 = 7;
+
+/** GROUP_SIZE bytes, written by the owning core. */
+@final
+@unmanaged
+class FlowGroup {
+  /** Core that processes the group's packets. */
+  owner: u32;
+  connections: u32;
+}
+
+let groups: u32 = 0;
+let buckets: u32 = 0;
+let bucketMask: u32 = 0;
+let coreId: u32 = 0;
+
+/** Deals the groups to the cores round robin, as the RETA starts out. */
+export function prepareGroups(cores: u32): void {
+  const table = config(CFG_GROUPS);
+  for (let i: u32 = 0; i < FLOW_GROUPS; i++) {
+    const group = changetype<FlowGroup>(table + i * GROUP_SIZE);
+    group.owner = i % cores;
+    group.connections = 0;
+  }
+}
+
+export function initGroups(): void {
+  groups = config(CFG_GROUPS);
+  buckets = config(CFG_BUCKETS);
+  bucketMask = config(CFG_BUCKETS_PER_GROUP) - 1;
+  coreId = load<u32>(coreBlock + CORE_ID);
+}
+
+/** True when this core processes the packets with that hash. */
+export function isOurs(hash: u32): bool {
+  return groupOf(hash).owner == coreId;
+}
+
+/**
+ * The connection of a received tuple, or null.
+ *
+ * @param ports remote port low half, local port high half, network order
+ */
+export function findConnection(hash: u32, ports: u32, remote: u32, local: u32): Tcb | null {
+  let at = load<u32>(bucketOf(hash));
+  while (at != 0) {
+    const tcb = asTcb(at);
+    if (tcb.hash == hash && tcb.ports == ports && tcb.remoteIp == remote && tcb.localIp == local) {
+      return tcb;
+    }
+    at = tcb.chain;
+  }
+  return null;
+}
+
+/** Enters a connection by its `hash`; it must not be there yet. */
+export function insertConnection(tcb: Tcb): void {
+  const bucket = bucketOf(tcb.hash);
+  tcb.chain = load<u32>(bucket);
+  store<u32>(bucket, changetype<u32>(tcb));
+  groupOf(tcb.hash).connections++;
+}
+
+export function removeConnection(tcb: Tcb): void {
+  let link = bucketOf(tcb.hash);
+  const address = changetype<u32>(tcb);
+  while (load<u32>(link) != address) link = load<u32>(link) + offsetof<Tcb>("chain");
+  store<u32>(link, tcb.chain);
+  groupOf(tcb.hash).connections--;
+}
+
+function groupOf(hash: u32): FlowGroup {
+  return changetype<FlowGroup>(groups + (hash & (FLOW_GROUPS - 1)) * GROUP_SIZE);
+}
+
+function bucketOf(hash: u32): u32 {
+  const group = hash & (FLOW_GROUPS - 1);
+  return buckets + ((group * (bucketMask + 1) + ((hash >> GROUP_BITS) & bucketMask)) << 2);
+}

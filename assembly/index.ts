@@ -1,0 +1,143 @@
+/**
+ * The kernel's entry points, and nothing else. Times are µs as a double, from any fixed origin that
+ * all callers of a dataplane share.
+ */
+import {
+  ABI_VERSION,
+  BUFFER_SIZE,
+  CFG_ABI,
+  CFG_CORES,
+  LISTENER_SIZE,
+  NEIGHBOUR_SIZE,
+  PACKET_SIZE,
+  QUEUE_SIZE,
+  RC_INVAL,
+  RC_NOTSUP,
+  RC_OK,
+  TCB_COLD_SIZE,
+  TCB_HOT_SIZE,
+} from "./abi";
+import { bindConfig, config } from "./core/config";
+import { calls, iterate, protocols, take, timers, transmit } from "./core/iteration";
+import { Packet } from "./core/packet";
+import { initReceive } from "./core/receive";
+import { initGroups, prepareGroups } from "./flow/groups";
+import { Buffer, initBuffers } from "./mem/buffers";
+import { initIcmp } from "./net/icmp";
+import { initInput } from "./net/input";
+import { initNeighbours, Neighbour, prepareNeighbours } from "./net/neighbours";
+import { initPending } from "./net/pending";
+import { initRoutes, prepareRoutes } from "./net/routes";
+import { initToeplitz } from "./net/toeplitz";
+import { initUdp } from "./net/udp";
+import { initUdpOutput } from "./net/udp-output";
+import { initUdpPorts, prepareUdpPorts } from "./net/udp-ports";
+import { initRings, Queue } from "./nic/rings";
+import { initAgenda } from "./tcp/agenda";
+import { initEnds } from "./tcp/end";
+import { initListeners, Listener } from "./tcp/listeners";
+import { initTcbs, Tcb, TcbCold } from "./tcp/tcb";
+import { setNow } from "./time/clock";
+import { initWheel } from "./time/wheel";
+import { initEvents } from "./user/events";
+import { runSyscalls } from "./user/syscalls";
+import { initUserTimers } from "./user/timers";
+// The release build's abort (asconfig.json), which must be part of the program to be used.
+import "./trap";
+
+export { announce } from "./net/arp";
+export { addNeighbour } from "./net/neighbours";
+export { addRoute } from "./net/routes";
+
+/**
+ * Prepares what all cores of a dataplane share; once, before any `attach`. RC_NOTSUP when the host was
+ * built for another ABI, RC_INVAL when a record does not have the size that abi.ts gives it.
+ */
+export function initialize(now: f64): i32 {
+  bindConfig(0);
+  if (config(CFG_ABI) != ABI_VERSION) return RC_NOTSUP;
+  if (!recordsFit()) return RC_INVAL;
+  setNow(now);
+  prepareGroups(config(CFG_CORES));
+  prepareRoutes();
+  prepareNeighbours();
+  prepareUdpPorts();
+  initRoutes();
+  initNeighbours();
+  return RC_OK;
+}
+
+/** Binds this instance to a core's control block and gives the NIC empty frames. */
+export function attach(core: u32, now: f64): i32 {
+  if (core >= config(CFG_CORES)) return RC_INVAL;
+  bindConfig(core);
+  setNow(now);
+  initEvents();
+  initWheel();
+  initBuffers();
+  initUserTimers();
+  initToeplitz();
+  initGroups();
+  initTcbs();
+  initListeners();
+  initAgenda();
+  initEnds();
+  initRoutes();
+  initNeighbours();
+  initPending();
+  initInput();
+  initIcmp();
+  initUdpPorts();
+  initUdpOutput();
+  initUdp();
+  initReceive();
+  initRings();
+  return RC_OK;
+}
+
+/** One iteration; returns the number of events in the array. */
+export function poll(now: f64): u32 {
+  return iterate(now);
+}
+
+/** Runs the system calls alone, for an application whose array is full in mid-round. */
+export function dispatch(now: f64): void {
+  setNow(now);
+  runSyscalls();
+}
+
+/**
+ * One part of an iteration, for profiling: 0 system calls, 1 timers, 2 transmit, 3 receive,
+ * 4 protocols; in this order they are one `poll`. Part 4 returns the number of events.
+ */
+export function stage(part: u32, now: f64): u32 {
+  setNow(now);
+  switch (part) {
+    case 0:
+      calls();
+      return 0;
+    case 1:
+      timers();
+      return 0;
+    case 2:
+      transmit();
+      return 0;
+    case 3:
+      take();
+      return 0;
+    default:
+      return protocols();
+  }
+}
+
+function recordsFit(): bool {
+  return (
+    offsetof<Tcb>() == TCB_HOT_SIZE &&
+    offsetof<TcbCold>() <= TCB_COLD_SIZE &&
+    offsetof<Buffer>() == BUFFER_SIZE &&
+    offsetof<Packet>() <= PACKET_SIZE &&
+    offsetof<Queue>() <= QUEUE_SIZE &&
+    offsetof<Listener>() <= LISTENER_SIZE &&
+    offsetof<Neighbour>() <= NEIGHBOUR_SIZE
+  );
+}

@@ -1,0 +1,76 @@
+/**
+ * Two per-core lists through the TCBs.
+ *
+ * The *agenda* holds connections that owe the network something at the end of the batch: an ACK that
+ * may still ride on data, data that found the TX ring full. Walking it after the application's system
+ * calls gives one ACK per connection and batch, and none where a reply carries it.
+ *
+ * The *notices* hold connections that owe the application something which could not be told at once:
+ * data received before `accept` or without room in the event array, an end, new room after a famine.
+ */
+import { asTcb, F_ON_AGENDA, F_ON_ANNOUNCE, Tcb, coldOf } from "./tcb";
+
+let agenda: u32 = 0;
+let notices: u32 = 0;
+
+export function initAgenda(): void {
+  agenda = 0;
+  notices = 0;
+}
+
+export function hasAgenda(): bool {
+  return agenda != 0;
+}
+
+export function hasNotices(): bool {
+  return notices != 0;
+}
+
+/** Puts a connection on the agenda, once. */
+export function scheduleOutput(tcb: Tcb): void {
+  if (tcb.flags & F_ON_AGENDA) return;
+  tcb.flags |= F_ON_AGENDA;
+  tcb.agenda = agenda;
+  agenda = changetype<u32>(tcb);
+}
+
+/** Takes the whole agenda; the caller walks it with `nextOnAgenda`. */
+export function takeAgenda(): u32 {
+  const first = agenda;
+  agenda = 0;
+  return first;
+}
+
+/** Strikes a connection off and returns the address of the next. */
+export function nextOnAgenda(tcb: Tcb): u32 {
+  tcb.flags &= ~F_ON_AGENDA;
+  return tcb.agenda;
+}
+
+/** Puts a connection on the notices, once. */
+export function scheduleNotice(tcb: Tcb): void {
+  if (tcb.flags & F_ON_ANNOUNCE) return;
+  tcb.flags |= F_ON_ANNOUNCE;
+  coldOf(tcb).announceNext = notices;
+  notices = changetype<u32>(tcb);
+}
+
+/** Takes all notices in the order they came; the caller walks them with `nextNotice`. */
+export function takeNotices(): u32 {
+  let at = notices;
+  let reversed: u32 = 0;
+  while (at != 0) {
+    const cold = coldOf(asTcb(at));
+    const next = cold.announceNext;
+    cold.announceNext = reversed;
+    reversed = at;
+    at = next;
+  }
+  notices = 0;
+  return reversed;
+}
+
+export function nextNotice(tcb: Tcb): u32 {
+  tcb.flags &= ~F_ON_ANNOUNCE;
+  return coldOf(tcb).announceNext;
+}

@@ -1,0 +1,51 @@
+/**
+ * A connection's deadlines on its one wheel timer. The timer is armed for the earliest deadline and
+ * left alone while deadlines move later or vanish, which they do on nearly every segment: firing
+ * early and looking again costs once per timeout instead of twice per message.
+ */
+import { cancelTimer, addTimer, isPending, Timer } from "../time/wheel";
+import { isBefore } from "../time/clock";
+import { coldOf, F_ACK_DEADLINE, F_DEADLINE, Tcb } from "./tcb";
+
+/** Sets when retransmission, persist or TIME-WAIT is due (µs). */
+export function setDeadline(tcb: Tcb, at: u32): void {
+  tcb.deadline = at;
+  tcb.flags |= F_DEADLINE;
+  armBy(tcb, at);
+}
+
+export function clearDeadline(tcb: Tcb): void {
+  tcb.flags &= ~F_DEADLINE;
+}
+
+/** Sets when a held-back ACK is due (µs). */
+export function setAckDeadline(tcb: Tcb, at: u32): void {
+  coldOf(tcb).ackDeadline = at;
+  tcb.flags |= F_ACK_DEADLINE;
+  armBy(tcb, at);
+}
+
+/** Arms the timer for whatever deadlines remain. */
+export function rearm(tcb: Tcb): void {
+  const flags = tcb.flags;
+  if (flags & F_DEADLINE) armBy(tcb, tcb.deadline);
+  if (flags & F_ACK_DEADLINE) armBy(tcb, coldOf(tcb).ackDeadline);
+}
+
+export function cancelDeadlines(tcb: Tcb): void {
+  tcb.flags &= ~(F_DEADLINE | F_ACK_DEADLINE);
+  cancelTimer(timerOf(tcb));
+}
+
+function armBy(tcb: Tcb, at: u32): void {
+  const timer = timerOf(tcb);
+  if (isPending(timer)) {
+    if (!isBefore(at, timer.tick << 4)) return;
+    cancelTimer(timer);
+  }
+  addTimer(timer, at);
+}
+
+function timerOf(tcb: Tcb): Timer {
+  return changetype<Timer>(changetype<u32>(tcb));
+}

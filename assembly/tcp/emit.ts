@@ -1,0 +1,221 @@
+/**
+ * Segments as bytes in frames, and their way into the TX ring. A segment's headers end where its
+ * payload begins, at a fixed place in the frame, so that headers of any length fit before it:
+ *
+ *   frame | … | metadata | Ethernet | IPv4 | TCP + options | payload …
+ *                                                          ↑ frame + PAYLOAD_OFFSET
+ *
+ * A referenced payload stays where the application has it and follows as a second descriptor.
+ */
+import {
+  CNT_TCP_OUT,
+  CNT_TCP_RESETS_OUT,
+  CNT_TX_NO_FRAME,
+  DESC_CONTINUED,
+  DESC_METADATA,
+  METADATA_SIZE,
+  OFFLOAD_TX_CHECKSUM,
+  TX_META_CHECKSUM,
+  TX_META_CSUM_OFFSET,
+  TX_META_CSUM_START,
+  TX_META_FLAGS,
+} from "../abi";
+import { offloads } from "../core/config";
+import { count } from "../core/counters";
+import { allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
+import { emitIpv4Header } from "../net/ipv4-output";
+import { emitEthernet, isResolved, neighbourFor, sendIpv4 } from "../net/neighbours";
+import { nextHop } from "../net/routes";
+import { txPut, txPutForeign, txRoom } from "../nic/rings";
+import { foldChecksum, pseudoHeaderSum, sumBytes } from "../wire/checksum";
+import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
+import { IPV4_HEADER_SIZE } from "../wire/ipv4";
+import {
+  ACK,
+  emitSynOptions,
+  emitTcp,
+  RST,
+  synOptionBytes,
+  TCP_CHECKSUM,
+  TCP_HEADER_SIZE,
+  TCP_PROTOCOL,
+} from "../wire/tcp";
+import { F_ACK_DEADLINE, F_ACK_NOW, F_ACK_PENDING, F_SCALED, SYN_SENT, Tcb } from "./tcb";
+import { advertisedWindow, localMss, synWindow } from "./window";
+
+/**
+ * Where payload begins in a frame that TCP fills. Room for the largest headers before it, and 2 above
+ * a multiple of 4: so are the headers (14 + 20 + 4k), and packets begin word-aligned for the NIC.
+ */
+export const PAYLOAD_OFFSET: u32 = 242;
+const HEADERS: u32 = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE;
+
+/** Identification of the next IPv4 packet; unimportant with DF set (RFC 6864). */
+let identification: u32 = 0;
+
+/** Sends a segment without payload. False when there is no room or frame; nothing was sent then. */
+export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {
+  if (!txRoom(1)) return false;
+  const buffer = allocFrame();
+  if (buffer == null) {
+    count(CNT_TX_NO_FRAME);
+    return false;
+  }
+  const payload = frameOf(buffer) + PAYLOAD_OFFSET;
+  emit(tcb, payload, seq, flags, payload, 0);
+  const start = payload - HEADERS;
+  sendIpv4(tcb.neighbour, buffer, start, HEADERS, metadataOption());
+  release(buffer);
+  markAcknowledged(tcb, flags);
+  return true;
+}
+
+/** Sends a SYN or SYN-ACK with its options. */
+export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
+  if (!txRoom(1)) return false;
+  const buffer = allocFrame();
+  if (buffer == null) {
+    count(CNT_TX_NO_FRAME);
+    return false;
+  }
+  // A SYN offers window scaling; a SYN-ACK agrees only to what was offered (RFC 7323 section 2.2).
+  const scale = tcb.state == SYN_SENT || (tcb.flags & F_SCALED) != 0;
+  const optionBytes = synOptionBytes(scale);
+  const header = frameOf(buffer) + PAYLOAD_OFFSET - TCP_HEADER_SIZE - optionBytes;
+  const ack = flags & ACK ? tcb.rcvNxt : 0;
+  emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, synWindow(tcb), optionBytes);
+  emitSynOptions(header, localMss(), scale, tcb.rcvShift);
+  const length = TCP_HEADER_SIZE + optionBytes;
+  finish(header, length, 0, 0, tcb.localIp, tcb.remoteIp);
+  const start = header - IPV4_HEADER_SIZE - ETHERNET_HEADER_SIZE;
+  const bytes = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + length;
+  sendIpv4(tcb.neighbour, buffer, start, bytes, metadataOption());
+  release(buffer);
+  markAcknowledged(tcb, flags);
+  return true;
+}
+
+/**
+ * Sends the payload that `buffer` describes. False when the TX ring or the frames are exhausted, or
+ * when the NIC still holds an earlier copy of the same frame.
+ */
+export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
+  // With an address still unknown only one descriptor can wait for it: copy nothing, try again later.
+  if (hasFrame(buffer)) {
+    if (buffer.holds > 1 || !txRoom(1)) return false;
+    emit(tcb, buffer.address, buffer.seq, flags, buffer.address, buffer.length);
+    const start = buffer.address - HEADERS;
+    const length = HEADERS + buffer.length;
+    if (isResolved(tcb.neighbour)) {
+      emitEthernet(start, tcb.neighbour);
+      txPut(buffer, start, length, metadataOption());
+    } else {
+      sendIpv4(tcb.neighbour, buffer, start, length, metadataOption());
+    }
+  } else {
+    if (!isResolved(tcb.neighbour) || !txRoom(2)) return false;
+    const header = allocFrame();
+    if (header == null) {
+      count(CNT_TX_NO_FRAME);
+      return false;
+    }
+    const end = frameOf(header) + PAYLOAD_OFFSET;
+    emit(tcb, end, buffer.seq, flags, buffer.address, buffer.length);
+    const start = end - HEADERS;
+    emitEthernet(start, tcb.neighbour);
+    txPut(header, start, HEADERS, metadataOption() | DESC_CONTINUED);
+    txPutForeign(buffer.address, buffer.length, 0);
+    release(header);
+  }
+  markAcknowledged(tcb, flags);
+  return true;
+}
+
+/**
+ * Sends a RST that belongs to no connection, to where a segment came from.
+ *
+ * @param remote where to, and `local` from, as in the segment received
+ * @param ports as in the segment received
+ */
+export function sendReset(
+  remote: u32,
+  local: u32,
+  ports: u32,
+  seq: u32,
+  ack: u32,
+  flags: u32,
+): void {
+  const hop = nextHop(remote);
+  if (hop == 0) return;
+  const neighbour = neighbourFor(hop);
+  if (neighbour == null || !txRoom(1)) return;
+  const buffer = allocFrame();
+  if (buffer == null) {
+    count(CNT_TX_NO_FRAME);
+    return;
+  }
+  const header = frameOf(buffer) + PAYLOAD_OFFSET - TCP_HEADER_SIZE;
+  emitTcp(header, swapPorts(ports), seq, ack, flags | RST, 0, 0);
+  finish(header, TCP_HEADER_SIZE, 0, 0, local, remote);
+  sendIpv4(
+    neighbour,
+    buffer,
+    header - IPV4_HEADER_SIZE - ETHERNET_HEADER_SIZE,
+    HEADERS,
+    metadataOption(),
+  );
+  release(buffer);
+  count(CNT_TCP_RESETS_OUT);
+}
+
+/** Headers of an established connection's segment, ending at `end`, without the Ethernet part. */
+function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u32): void {
+  const header = end - TCP_HEADER_SIZE;
+  const ack = flags & ACK ? tcb.rcvNxt : 0;
+  emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, advertisedWindow(tcb), 0);
+  finish(header, TCP_HEADER_SIZE, payload, length, tcb.localIp, tcb.remoteIp);
+}
+
+/** Checksum, by the NIC or here, and the IP header. */
+function finish(
+  header: u32,
+  headerLength: u32,
+  payload: u32,
+  length: u32,
+  source: u32,
+  destination: u32,
+): void {
+  const l4Length = headerLength + length;
+  const ip = header - IPV4_HEADER_SIZE;
+  const pseudo = pseudoHeaderSum(source, destination, TCP_PROTOCOL, l4Length);
+  if (offloads & OFFLOAD_TX_CHECKSUM) {
+    store<u16>(header, ~foldChecksum(pseudo), TCP_CHECKSUM);
+    const metadata = ip - ETHERNET_HEADER_SIZE - METADATA_SIZE;
+    store<u64>(metadata, TX_META_CHECKSUM, TX_META_FLAGS);
+    store<u16>(metadata, ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE, TX_META_CSUM_START);
+    store<u16>(metadata, TCP_CHECKSUM, TX_META_CSUM_OFFSET);
+  } else {
+    let sum = sumBytes(header, headerLength, pseudo);
+    if (length != 0) sum = sumBytes(payload, length, sum);
+    store<u16>(header, foldChecksum(sum), TCP_CHECKSUM);
+  }
+  identification = (identification + 1) & 0xffff;
+  emitIpv4Header(ip, source, destination, TCP_PROTOCOL, l4Length, identification);
+  count(CNT_TCP_OUT);
+}
+
+/** Descriptor option that goes with the metadata. */
+function metadataOption(): u32 {
+  return offloads & OFFLOAD_TX_CHECKSUM ? DESC_METADATA : 0;
+}
+
+/** Every segment with ACK set carries the newest acknowledgment: none is owed any more. */
+function markAcknowledged(tcb: Tcb, flags: u32): void {
+  if (!(flags & ACK)) return;
+  tcb.flags &= ~(F_ACK_NOW | F_ACK_PENDING | F_ACK_DEADLINE);
+  tcb.rcvAcked = tcb.rcvNxt;
+}
+
+function swapPorts(ports: u32): u32 {
+  return rotl<u32>(ports, 16);
+}

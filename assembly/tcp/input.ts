@@ -1,0 +1,106 @@
+/**
+ * A TCP segment arrives: find its connection, take the short path when it is the in-order segment of
+ * an established connection that most are, and go through RFC 9293 section 3.10.7 otherwise.
+ */
+import {
+  CNT_DROP_TCP_NO_CONNECTION,
+  CNT_TCP_FAST_PATH,
+  CNT_TCP_IN,
+  CNT_TCP_RESETS_IN,
+} from "../abi";
+import { count } from "../core/counters";
+import { Packet } from "../core/packet";
+import { findConnection } from "../flow/groups";
+import { release } from "../mem/buffers";
+import { ACK, FIN, RST, SYN, URG } from "../wire/tcp";
+import { acknowledge } from "./ack";
+import { scheduleOutput } from "./agenda";
+import { deliver } from "./deliver";
+import { sendReset } from "./emit";
+import { findListener } from "./listeners";
+import { openPassively } from "./open";
+import { output } from "./output";
+import { segmentArrives } from "./segment";
+import { ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
+
+/** Processes one parsed segment. The packet's buffer is the caller's no longer. */
+export function tcpInput(packet: Packet): void {
+  count(CNT_TCP_IN);
+  const tcb = findConnection(packet.hash, packet.ports, packet.source, packet.destination);
+  if (tcb == null) {
+    noConnection(packet);
+    release(packet.buffer);
+    return;
+  }
+  if (isExpected(tcb, packet)) {
+    count(CNT_TCP_FAST_PATH);
+    takeExpected(tcb, packet);
+    return;
+  }
+  segmentArrives(tcb, packet);
+}
+
+/** The in-order segment of an established connection with nothing special about it. */
+function isExpected(tcb: Tcb, packet: Packet): bool {
+  // Established, nothing lost, nothing out of order, all announced.
+  if (tcb.state != ESTABLISHED || tcb.flags & F_SLOW) return false;
+  // The next byte in sequence …
+  if (packet.seq != tcb.rcvNxt) return false;
+  // … with ACK, perhaps PSH, and no other flag …
+  if ((packet.flags & (FIN | SYN | RST | ACK | URG)) != ACK) return false;
+  // … within the window that was offered …
+  if (packet.length > tcb.rcvAdv - tcb.rcvNxt) return false;
+  // … acknowledging something between what was acknowledged and what was sent …
+  const acked = packet.ack - tcb.sndUna;
+  if (acked > tcb.sndNxt - tcb.sndUna) return false;
+  // … and not a pure ACK for nothing new, which may be a sign of loss or a window update.
+  return acked != 0 || packet.length != 0;
+}
+
+function takeExpected(tcb: Tcb, packet: Packet): void {
+  tcb.sndWl1 = packet.seq;
+  tcb.sndWnd = packet.window << tcb.sndShift;
+  if (packet.ack != tcb.sndUna) acknowledge(tcb, packet.ack);
+  const length = packet.length;
+  if (length == 0) {
+    release(packet.buffer);
+  } else {
+    tcb.rcvNxt += length;
+    tcb.flags |= F_ACK_PENDING;
+    deliver(tcb, packet.buffer, packet.payload, length);
+    scheduleOutput(tcb);
+  }
+  if (tcb.txNext != 0) output(tcb);
+}
+
+/** No connection has this tuple: a SYN may open one, all else is refused (section 3.10.7.1 and .2). */
+function noConnection(packet: Packet): void {
+  const flags = packet.flags;
+  if (flags & RST) {
+    count(CNT_TCP_RESETS_IN);
+    return;
+  }
+  if ((flags & (SYN | ACK | FIN)) == SYN) {
+    const listener = findListener(bswap<u16>(<u16>(packet.ports >> 16)));
+    if (listener != null) {
+      openPassively(packet, listener);
+      return;
+    }
+  }
+  count(CNT_DROP_TCP_NO_CONNECTION);
+  refuse(packet);
+}
+
+/** Answers a segment with a RST that its sender will believe (section 3.10.7.1). */
+export function refuse(packet: Packet): void {
+  const flags = packet.flags;
+  if (flags & RST) return;
+  if (flags & ACK) {
+    sendReset(packet.source, packet.destination, packet.ports, packet.ack, 0, 0);
+    return;
+  }
+  let length = packet.length;
+  if (flags & SYN) length++;
+  if (flags & FIN) length++;
+  sendReset(packet.source, packet.destination, packet.ports, 0, packet.seq + length, ACK);
+}

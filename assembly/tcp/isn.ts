@@ -1,0 +1,58 @@
+/**
+ * Unpredictable numbers from the host's secret: initial sequence numbers (RFC 6528) and the start of
+ * the search for a source port (RFC 6056). The keyed hash is SipHash-1-3 over 16 bytes.
+ */
+import { CFG_SECRET, CONFIG_BASE } from "../abi";
+import { nowWide } from "../time/clock";
+
+/** M + F(local, remote, ports, secret); M ticks every 4 µs. */
+export function initialSequence(localIp: u32, remoteIp: u32, ports: u32): u32 {
+  return u32(nowWide >> 2) + u32(keyedHash(localIp, remoteIp, ports, 0));
+}
+
+/** Where to begin looking for a source port towards a destination. */
+export function portOffset(localIp: u32, remoteIp: u32, remotePort: u32): u32 {
+  return u32(keyedHash(localIp, remoteIp, remotePort, 1) >> 32);
+}
+
+function keyedHash(a: u32, b: u32, c: u32, purpose: u32): u64 {
+  const k0 = load<u64>(CONFIG_BASE + CFG_SECRET);
+  const k1 = load<u64>(CONFIG_BASE + CFG_SECRET, 8);
+  v0 = k0 ^ 0x736f6d6570736575;
+  v1 = k1 ^ 0x646f72616e646f6d;
+  v2 = k0 ^ 0x6c7967656e657261;
+  v3 = k1 ^ 0x7465646279746573;
+  absorb(u64(a) | (u64(b) << 32));
+  absorb(u64(c) | (u64(purpose) << 32));
+  // The length of the message, 16, in the top byte of the last block.
+  absorb(u64(16) << 56);
+  v2 ^= 0xff;
+  sipRound();
+  sipRound();
+  sipRound();
+  return v0 ^ v1 ^ v2 ^ v3;
+}
+
+let v0: u64 = 0;
+let v1: u64 = 0;
+let v2: u64 = 0;
+let v3: u64 = 0;
+
+function absorb(word: u64): void {
+  v3 ^= word;
+  sipRound();
+  v0 ^= word;
+}
+
+function sipRound(): void {
+  v0 += v1;
+  v1 = rotl<u64>(v1, 13) ^ v0;
+  v0 = rotl<u64>(v0, 32);
+  v2 += v3;
+  v3 = rotl<u64>(v3, 16) ^ v2;
+  v0 += v3;
+  v3 = rotl<u64>(v3, 21) ^ v0;
+  v2 += v1;
+  v1 = rotl<u64>(v1, 17) ^ v2;
+  v2 = rotl<u64>(v2, 32);
+}

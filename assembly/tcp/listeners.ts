@@ -1,0 +1,123 @@
+/**
+ * Listening ports. A table of entries chained by port; each counts the connections that it brought
+ * forth and that nobody has accepted yet.
+ */
+import {
+  CFG_LISTENERS,
+  CFG_LISTENER_TABLE,
+  HANDLE_INDEX_BITS,
+  HANDLE_INDEX_MASK,
+  LISTENER_SIZE,
+  RC_BADH,
+  RC_INUSE,
+  RC_NOMEM,
+  RC_OK,
+} from "../abi";
+import { config } from "../core/config";
+import { coldOf, F_IN_BACKLOG, Tcb } from "./tcb";
+
+/** LISTENER_SIZE bytes; `bucket` heads the chain of ports that hash to this entry's index. */
+@final
+@unmanaged
+export class Listener {
+  bucket: u32;
+  next: u32;
+  /** Host order; 0 in a free entry. */
+  port: u32;
+  handle: u32;
+  cookie: u32;
+  backlog: u32;
+  /** Connections in SYN-RECEIVED, or established and not accepted. */
+  pending: u32;
+  /** FLAG_DEFER. */
+  flags: u32;
+}
+
+let table: u32 = 0;
+let entries: u32 = 0;
+
+export function initListeners(): void {
+  table = config(CFG_LISTENER_TABLE);
+  entries = config(CFG_LISTENERS);
+}
+
+/** Opens a port. Returns RC_OK and leaves the handle in `listenHandle`. */
+export function listen(port: u32, backlog: u32, cookie: u32, flags: u32): i32 {
+  if (findListener(port) != null) return RC_INUSE;
+  for (let index: u32 = 0; index < entries; index++) {
+    const listener = entry(index);
+    if (listener.port != 0) continue;
+    listener.port = port;
+    // The generation moves on with each use of the entry and is never 0.
+    listener.handle += 1 << HANDLE_INDEX_BITS;
+    if (listener.handle >> HANDLE_INDEX_BITS == 0) listener.handle = 1 << HANDLE_INDEX_BITS;
+    listener.handle = (listener.handle & ~HANDLE_INDEX_MASK) | index;
+    listener.cookie = cookie;
+    listener.backlog = backlog;
+    listener.pending = 0;
+    listener.flags = flags;
+    const head = entry(port % entries);
+    listener.next = head.bucket;
+    head.bucket = changetype<u32>(listener);
+    listenHandle = listener.handle;
+    return RC_OK;
+  }
+  return RC_NOMEM;
+}
+
+/** Handle of the port that `listen` opened last. */
+export let listenHandle: u32 = 0;
+
+/** Closes a port. Connections that it brought forth go on. */
+export function unlisten(handle: u32): i32 {
+  const index = handle & HANDLE_INDEX_MASK;
+  if (index >= entries) return RC_BADH;
+  const listener = entry(index);
+  if (listener.port == 0 || listener.handle != handle) return RC_BADH;
+  const head = entry(listener.port % entries);
+  if (head.bucket == changetype<u32>(listener)) {
+    head.bucket = listener.next;
+  } else {
+    let before = changetype<Listener>(head.bucket);
+    while (before.next != changetype<u32>(listener)) before = changetype<Listener>(before.next);
+    before.next = listener.next;
+  }
+  listener.port = 0;
+  return RC_OK;
+}
+
+/** The listener on a port (host order), or null. */
+export function findListener(port: u32): Listener | null {
+  let at = entry(port % entries).bucket;
+  while (at != 0) {
+    const listener = changetype<Listener>(at);
+    if (listener.port == port) return listener;
+    at = listener.next;
+  }
+  return null;
+}
+
+/** Counts a new connection against its listener. */
+export function enterBacklog(tcb: Tcb, listener: Listener): void {
+  listener.pending++;
+  coldOf(tcb).listener = listener.handle;
+  tcb.flags |= F_IN_BACKLOG;
+}
+
+/** The connection was accepted, or ended before. The listener may be gone by now. */
+export function leaveBacklog(tcb: Tcb): void {
+  tcb.flags &= ~F_IN_BACKLOG;
+  const listener = listenerOf(tcb);
+  if (listener != null) listener.pending--;
+}
+
+/** The listener that a connection came from, while it still listens. */
+export function listenerOf(tcb: Tcb): Listener | null {
+  const handle = coldOf(tcb).listener;
+  const listener = entry(handle & HANDLE_INDEX_MASK);
+  return listener.port != 0 && listener.handle == handle ? listener : null;
+}
+
+function entry(index: u32): Listener {
+  return changetype<Listener>(table + index * LISTENER_SIZE);
+}

@@ -1,0 +1,281 @@
+/**
+ * How connections begin: actively by `connect`, passively by a SYN for a listening port, and what the
+ * handshake's end does for both (RFC 9293 section 3.5).
+ */
+import {
+  CFG_EPHEMERAL_HIGH,
+  CFG_EPHEMERAL_LOW,
+  CFG_RECEIVE_WINDOW,
+  CNT_DROP_NO_ROUTE,
+  CNT_DROP_TCP_BACKLOG,
+  CNT_DROP_TCP_NO_MEMORY,
+  CNT_TCP_ACCEPTS,
+  CNT_TCP_CONNECTS,
+  EV_CONNECTED,
+  EV_KNOCK,
+  FLAG_DEFER,
+  RC_BADH,
+  RC_INUSE,
+  RC_NOMEM,
+  RC_OK,
+  RC_UNREACHABLE,
+} from "../abi";
+import { config, localIp, rtoInitial } from "../core/config";
+import { count } from "../core/counters";
+import { Packet } from "../core/packet";
+import { findConnection, insertConnection, isOurs } from "../flow/groups";
+import { holdNeighbour, Neighbour, neighbourFor } from "../net/neighbours";
+import { nextHop } from "../net/routes";
+import { toeplitzIpv4 } from "../net/toeplitz";
+import { now } from "../time/clock";
+import { extendEvent, pushEvent } from "../user/events";
+import { ACK, optionMss, optionWindowScale, parseTcpOptions, SYN } from "../wire/tcp";
+import { scheduleNotice } from "./agenda";
+import { initCongestion } from "./congestion";
+import { clearDeadline, setDeadline } from "./deadlines";
+import { sendSyn } from "./emit";
+import { abortByApp, recycleTimeWait } from "./end";
+import { initialSequence, portOffset } from "./isn";
+import { enterBacklog, leaveBacklog, Listener } from "./listeners";
+import { backedOffRto, sampleRtt } from "./rtt";
+import {
+  allocTcb,
+  coldOf,
+  ESTABLISHED,
+  F_CONNECTING,
+  F_DEFER,
+  F_IN_BACKLOG,
+  F_KNOWN,
+  F_OWNED,
+  F_PASSIVE,
+  F_SCALED,
+  F_UNANNOUNCED,
+  SYN_RECEIVED,
+  SYN_SENT,
+  Tcb,
+  TcbCold,
+} from "./tcb";
+import { localMss, windowShift } from "./window";
+
+/** The MSS of a peer that names none (RFC 9293 section 3.7.1). */
+const DEFAULT_MSS: u32 = 536;
+/** Smaller ones are taken as this, so that no peer makes us send confetti (as Linux does). */
+const LEAST_MSS: u32 = 48;
+/** Address family words of an IPv4-mapped address: ::ffff:0:0/96 as it lies in memory. */
+const MAPPED: u64 = 0xffff0000;
+
+/** What `connect` made. */
+export let connectHandle: u32 = 0;
+/** Ports tried since the start, so that successive searches begin apart (RFC 6056 section 3.3.3). */
+let portCounter: u32 = 0;
+
+/**
+ * Opens a connection actively.
+ *
+ * @param remote IPv4 address, network order
+ * @param remotePort network order
+ * @param localPort network order; 0 lets the kernel choose
+ * @param flags F_NAGLE, F_QUIET
+ */
+export function connect(
+  remote: u32,
+  remotePort: u32,
+  localPort: u32,
+  cookie: u32,
+  flags: u32,
+): i32 {
+  const hop = nextHop(remote);
+  if (hop == 0) return RC_UNREACHABLE;
+  const neighbour = neighbourFor(hop);
+  if (neighbour == null) return RC_NOMEM;
+  const ports =
+    localPort != 0 ? chosenPorts(remote, remotePort, localPort) : freePorts(remote, remotePort);
+  if (ports == 0) return RC_INUSE;
+  const tcb = newTcb(remote, localIp, ports, toeplitzIpv4(remote, localIp, ports), neighbour);
+  if (tcb == null) return RC_NOMEM;
+  const cold = coldOf(tcb);
+  tcb.state = <u16>SYN_SENT;
+  tcb.cookie = cookie;
+  tcb.flags = flags | F_KNOWN | F_OWNED | F_CONNECTING;
+  tcb.mss = <u16>min<u32>(DEFAULT_MSS, localMss());
+  startHandshake(tcb, cold);
+  sendSyn(tcb, cold.iss, SYN);
+  count(CNT_TCP_CONNECTS);
+  connectHandle = tcb.handle;
+  return RC_OK;
+}
+
+/** A SYN for a listening port (RFC 9293 section 3.10.7.2, third step). */
+export function openPassively(packet: Packet, listener: Listener): void {
+  if (listener.pending >= listener.backlog) {
+    count(CNT_DROP_TCP_BACKLOG);
+    return;
+  }
+  const hop = nextHop(packet.source);
+  if (hop == 0) {
+    count(CNT_DROP_NO_ROUTE);
+    return;
+  }
+  const neighbour = neighbourFor(hop);
+  if (neighbour == null) {
+    count(CNT_DROP_TCP_NO_MEMORY);
+    return;
+  }
+  const tcb = newTcb(packet.source, packet.destination, packet.ports, packet.hash, neighbour);
+  if (tcb == null) {
+    count(CNT_DROP_TCP_NO_MEMORY);
+    return;
+  }
+  const cold = coldOf(tcb);
+  tcb.state = <u16>SYN_RECEIVED;
+  tcb.flags = F_PASSIVE;
+  tcb.cookie = listener.cookie;
+  enterBacklog(tcb, listener);
+  learnSyn(tcb, packet);
+  startHandshake(tcb, cold);
+  if (listener.flags & FLAG_DEFER) {
+    tcb.flags |= F_DEFER;
+    clearDeadline(tcb);
+    knock(tcb);
+  } else {
+    sendSyn(tcb, cold.iss, SYN | ACK);
+  }
+}
+
+/** accept: the application takes the connection that knocked. */
+export function accept(tcb: Tcb, cookie: u32, flags: u32): i32 {
+  if (tcb.flags & F_OWNED) return RC_BADH;
+  tcb.cookie = cookie;
+  tcb.flags |= flags | F_OWNED;
+  count(CNT_TCP_ACCEPTS);
+  if (tcb.flags & F_DEFER) {
+    tcb.flags &= ~F_DEFER;
+    const cold = coldOf(tcb);
+    setDeadline(tcb, now + backedOffRto(tcb, cold));
+    sendSyn(tcb, cold.iss, SYN | ACK);
+    return RC_OK;
+  }
+  if (tcb.flags & F_IN_BACKLOG) leaveBacklog(tcb);
+  if (tcb.flags & F_UNANNOUNCED) scheduleNotice(tcb);
+  return RC_OK;
+}
+
+/** reject: refuses the connection that knocked, with a RST. */
+export function reject(tcb: Tcb): i32 {
+  if (tcb.flags & F_OWNED) return RC_BADH;
+  abortByApp(tcb);
+  return RC_OK;
+}
+
+/** Takes over what a SYN or SYN-ACK says: sequence number, window, options. */
+export function learnSyn(tcb: Tcb, packet: Packet): void {
+  const cold = coldOf(tcb);
+  parseTcpOptions(packet.l4, packet.options);
+  cold.irs = packet.seq;
+  tcb.rcvNxt = packet.seq + 1;
+  tcb.rcvAdv = tcb.rcvNxt;
+  tcb.rcvAcked = packet.seq;
+  const announced = optionMss == 0 ? DEFAULT_MSS : max<u32>(optionMss, LEAST_MSS);
+  tcb.mss = <u16>min<u32>(announced, localMss());
+  if (optionWindowScale != 255) {
+    tcb.flags |= F_SCALED;
+    tcb.sndShift = <u8>optionWindowScale;
+    tcb.rcvShift = <u8>windowShift();
+  } else {
+    tcb.flags &= ~F_SCALED;
+    tcb.sndShift = 0;
+    tcb.rcvShift = 0;
+    tcb.rcvWindow = min<u32>(tcb.rcvWindow, 65535);
+  }
+  tcb.sndWnd = packet.window;
+  tcb.sndWl1 = packet.seq;
+  cold.sndWndMax = packet.window;
+}
+
+/** Both sides' SYNs are acknowledged. */
+export function establish(tcb: Tcb): void {
+  const cold = coldOf(tcb);
+  clearDeadline(tcb);
+  tcb.state = <u16>ESTABLISHED;
+  tcb.backoff = 0;
+  if (cold.synCount == 1) sampleRtt(cold, now - cold.synSentAt);
+  // RFC 6298 section 5.7: a SYN that timed out leaves 3 s without a sample.
+  else if (cold.srtt8 == 0) cold.rto = max<u32>(cold.rto, rtoInitial * 3);
+  initCongestion(tcb);
+  cold.tuneStart = now;
+  if (tcb.flags & F_CONNECTING) {
+    tcb.flags &= ~F_CONNECTING;
+    pushEvent(EV_CONNECTED, tcb.handle, tcb.cookie, RC_OK, bswap<u16>(<u16>(tcb.ports >> 16)), 0);
+  } else if (tcb.flags & F_OWNED) {
+    // Accepted on its SYN; the handshake the application waited for is over.
+    if (tcb.flags & F_IN_BACKLOG) leaveBacklog(tcb);
+    pushEvent(EV_CONNECTED, tcb.handle, tcb.cookie, RC_OK, bswap<u16>(<u16>(tcb.ports >> 16)), 0);
+  } else {
+    knock(tcb);
+  }
+}
+
+/** Tells the application of a new connection. */
+function knock(tcb: Tcb): void {
+  tcb.flags |= F_KNOWN;
+  const ports = u32(bswap<u16>(<u16>tcb.ports)) | (u32(bswap<u16>(<u16>(tcb.ports >> 16))) << 16);
+  const event = pushEvent(EV_KNOCK, tcb.handle, tcb.cookie, ports, 0, 0);
+  extendEvent(event, 0xffff0000, tcb.remoteIp);
+}
+
+function newTcb(remote: u32, local: u32, ports: u32, hash: u32, neighbour: Neighbour): Tcb | null {
+  let tcb = allocTcb();
+  if (tcb == null && recycleTimeWait()) tcb = allocTcb();
+  if (tcb == null) return null;
+  tcb.remoteIp = remote;
+  tcb.localIp = local;
+  tcb.ports = ports;
+  tcb.hash = hash;
+  tcb.neighbour = neighbour;
+  holdNeighbour(neighbour);
+  insertConnection(tcb);
+  tcb.rcvWindow = config(CFG_RECEIVE_WINDOW);
+  const cold = coldOf(tcb);
+  cold.remote1 = MAPPED | (u64(remote) << 32);
+  cold.local1 = MAPPED | (u64(local) << 32);
+  return tcb;
+}
+
+function startHandshake(tcb: Tcb, cold: TcbCold): void {
+  const iss = initialSequence(tcb.localIp, tcb.remoteIp, tcb.ports);
+  cold.iss = iss;
+  cold.recover = iss;
+  tcb.sndUna = iss;
+  tcb.sndNxt = iss + 1;
+  cold.sndMax = iss + 1;
+  cold.sndEnd = iss + 1;
+  cold.rto = rtoInitial;
+  cold.synSentAt = now;
+  cold.synCount = 1;
+  if (tcb.state == SYN_SENT) tcb.rcvShift = <u8>windowShift();
+  setDeadline(tcb, now + rtoInitial);
+}
+
+/** The port pair with a chosen local port, or 0 when that tuple is taken or another core's. */
+function chosenPorts(remote: u32, remotePort: u32, localPort: u32): u32 {
+  const ports = remotePort | (localPort << 16);
+  const hash = toeplitzIpv4(remote, localIp, ports);
+  if (!isOurs(hash) || findConnection(hash, ports, remote, localIp) != null) return 0;
+  return ports;
+}
+
+/**
+ * A port pair that is free and whose replies the NIC brings to this core (RFC 6056 section 3.3.3 with
+ * the hash of RSS as a further condition); 0 when there is none.
+ */
+function freePorts(remote: u32, remotePort: u32): u32 {
+  const low = config(CFG_EPHEMERAL_LOW);
+  const range = config(CFG_EPHEMERAL_HIGH) - low + 1;
+  const offset = portOffset(localIp, remote, remotePort);
+  for (let tried: u32 = 0; tried < range; tried++) {
+    const port = low + ((offset + portCounter++) % range);
+    const ports = chosenPorts(remote, remotePort, bswap<u16>(<u16>port));
+    if (ports != 0) return ports;
+  }
+  return 0;
+}

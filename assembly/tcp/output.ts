@@ -1,0 +1,197 @@
+/**
+ * What of the send queue goes out now: limited by the peer's window, by congestion, by Nagle's rule
+ * and by silly-window avoidance (RFC 9293 sections 3.7.4 and 3.8.6.2.1).
+ */
+import { CNT_TCP_RETRANSMITS } from "../abi";
+import { count } from "../core/counters";
+import { allocFrame, allocRecord, Buffer, frameOf, hasFrame } from "../mem/buffers";
+import { now } from "../time/clock";
+import { ACK, FIN, PSH } from "../wire/tcp";
+import { scheduleOutput } from "./agenda";
+import { setDeadline } from "./deadlines";
+import { PAYLOAD_OFFSET, sendBare, sendPayload } from "./emit";
+import { backedOffRto } from "./rtt";
+import { seqAfter, seqBefore } from "./seq";
+import {
+  coldOf,
+  CAN_SEND,
+  F_ACK_NOW,
+  F_DEADLINE,
+  F_FIN_QUEUED,
+  F_FIN_SENT,
+  F_MORE,
+  F_NAGLE,
+  F_PERSIST,
+  F_RESENDING,
+  SYN_RECEIVED,
+  SYN_SENT,
+  Tcb,
+} from "./tcb";
+
+/** Buffer flag: was sent more than once, so its round trip is ambiguous (Karn). */
+export const SENT_AGAIN: u16 = 1;
+
+/** Sends whatever may be sent, and an ACK if one is due and nothing carried it. */
+export function output(tcb: Tcb): void {
+  if (tcb.state & (SYN_SENT | SYN_RECEIVED)) return;
+  let at = tcb.txNext;
+  while (at != 0) {
+    const buffer = changetype<Buffer>(at);
+    const flight = tcb.sndNxt - tcb.sndUna;
+    const window = min<u32>(tcb.sndWnd, tcb.cwnd);
+    const room = flight < window ? window - flight : 0;
+    if (buffer.length > room || buffer.length > tcb.mss) {
+      if (!mayCut(tcb, buffer, room) || !cut(buffer, min<u32>(room, tcb.mss), tcb)) break;
+    } else if (buffer.next == 0 && buffer.length < tcb.mss && waitsForMore(tcb, flight)) {
+      break;
+    }
+    if (!transmit(tcb, buffer)) {
+      scheduleOutput(tcb);
+      break;
+    }
+    at = buffer.next;
+    tcb.txNext = at;
+  }
+  if (at == 0 && tcb.flags & F_FIN_QUEUED) outputFin(tcb);
+  if (at != 0 && tcb.sndNxt == tcb.sndUna && !(tcb.flags & F_DEADLINE)) startPersist(tcb);
+  if (tcb.flags & F_ACK_NOW) sendAck(tcb);
+}
+
+/** Sends a pure ACK, now or, with no room for it, at the end of the batch. */
+export function sendAck(tcb: Tcb): void {
+  if (sendBare(tcb, tcb.sndNxt, ACK)) return;
+  tcb.flags |= F_ACK_NOW;
+  scheduleOutput(tcb);
+}
+
+/** Sends the oldest unacknowledged segment again, whatever the windows say. */
+export function retransmitHead(tcb: Tcb): void {
+  const at = tcb.txHead;
+  if (at == 0) {
+    if (tcb.flags & F_FIN_SENT) {
+      count(CNT_TCP_RETRANSMITS);
+      sendBare(tcb, coldOf(tcb).sndEnd, FIN | ACK);
+    }
+    return;
+  }
+  const buffer = changetype<Buffer>(at);
+  // A path that takes less than when it was cut: only the first part.
+  if (buffer.length > tcb.mss && !cut(buffer, tcb.mss, tcb)) return;
+  if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return;
+  count(CNT_TCP_RETRANSMITS);
+  buffer.flags |= SENT_AGAIN;
+  buffer.sentAt = now;
+}
+
+/**
+ * Splits a buffer so that its first `length` bytes go alone. False when no record is free.
+ *
+ * @param length from 1 to the buffer's length - 1
+ */
+export function cut(buffer: Buffer, length: u32, tcb: Tcb): bool {
+  const rest = buffer.length - length;
+  let tail: Buffer | null = null;
+  if (hasFrame(buffer)) {
+    tail = allocFrame();
+    if (tail == null) return false;
+    tail.address = frameOf(tail) + PAYLOAD_OFFSET;
+    memory.copy(tail.address, buffer.address + length, rest);
+  } else {
+    tail = allocRecord();
+    if (tail == null) return false;
+    tail.address = buffer.address + length;
+  }
+  tail.length = rest;
+  tail.seq = buffer.seq + length;
+  tail.flags = buffer.flags;
+  tail.sentAt = buffer.sentAt;
+  tail.next = buffer.next;
+  buffer.length = length;
+  buffer.next = changetype<u32>(tail);
+  if (tcb.txTail == changetype<u32>(buffer)) tcb.txTail = changetype<u32>(tail);
+  return true;
+}
+
+/** Sends one buffer in its turn and moves sndNxt. */
+function transmit(tcb: Tcb, buffer: Buffer): bool {
+  const fin = (tcb.flags & F_FIN_QUEUED) != 0;
+  if (!sendPayload(tcb, buffer, payloadFlags(buffer, fin))) return false;
+  if (tcb.flags & F_RESENDING && seqBefore(buffer.seq, coldOf(tcb).sndMax)) {
+    buffer.flags |= SENT_AGAIN;
+    count(CNT_TCP_RETRANSMITS);
+  }
+  buffer.sentAt = now;
+  const end = buffer.seq + buffer.length;
+  if (fin && buffer.next == 0) {
+    tcb.flags |= F_FIN_SENT;
+    advance(tcb, end + 1);
+  } else {
+    advance(tcb, end);
+  }
+  return true;
+}
+
+/** PSH where the queue ends; FIN too, where the stream does. */
+function payloadFlags(buffer: Buffer, fin: bool): u32 {
+  if (buffer.next != 0) return ACK;
+  return fin ? ACK | PSH | FIN : ACK | PSH;
+}
+
+/** Sends the FIN when the data before it has gone without it. */
+function outputFin(tcb: Tcb): void {
+  const end = coldOf(tcb).sndEnd;
+  if (tcb.sndNxt != end) return;
+  if (!sendBare(tcb, end, FIN | ACK)) {
+    scheduleOutput(tcb);
+    return;
+  }
+  tcb.flags |= F_FIN_SENT;
+  advance(tcb, end + 1);
+}
+
+/** Moves sndNxt after a send and times the flight. */
+function advance(tcb: Tcb, end: u32): void {
+  const cold = coldOf(tcb);
+  tcb.sndNxt = end;
+  if (seqAfter(end, cold.sndMax)) {
+    cold.sndMax = end;
+    tcb.flags &= ~F_RESENDING;
+  }
+  if (!(tcb.flags & F_DEADLINE) || tcb.flags & F_PERSIST) {
+    tcb.flags &= ~F_PERSIST;
+    setDeadline(tcb, now + backedOffRto(tcb, cold));
+  }
+}
+
+/** Whether a segment shorter than the buffer is worth sending: a full one, or half the best window. */
+function mayCut(tcb: Tcb, buffer: Buffer, room: u32): bool {
+  if (room == 0) return false;
+  if (room >= tcb.mss) return true;
+  if (tcb.sndWnd > tcb.cwnd) return false;
+  return room >= coldOf(tcb).sndWndMax >> 1;
+}
+
+/** Whether the partial last segment is held back (RFC 896, or FLAG_MORE until the batch ends). */
+function waitsForMore(tcb: Tcb, flight: u32): bool {
+  const flags = tcb.flags;
+  if (flags & F_FIN_QUEUED) return false;
+  if (flags & F_MORE) return true;
+  return (flags & F_NAGLE) != 0 && flight != 0;
+}
+
+/** Unsent data, nothing in flight, and the window does not let it go: probe until it does. */
+function startPersist(tcb: Tcb): void {
+  if (tcb.flags & F_MORE) return;
+  tcb.flags |= F_PERSIST;
+  setDeadline(tcb, now + backedOffRto(tcb, coldOf(tcb)));
+}
+
+/** Bytes that a send would accept now. */
+export function sendRoom(tcb: Tcb, bufferMax: u32): u32 {
+  if (!(tcb.state & CAN_SEND) || tcb.flags & F_FIN_QUEUED) return 0;
+  const queued = coldOf(tcb).sndEnd - tcb.sndUna;
+  // The window that the network takes now and as much again, so that it never runs dry.
+  const window = min<u32>(tcb.cwnd, max<u32>(tcb.sndWnd, tcb.mss));
+  const limit = min<u32>(max<u32>(window << 1, 65536), bufferMax);
+  return queued < limit ? limit - queued : 0;
+}

@@ -1,0 +1,398 @@
+/**
+ * SEGMENT ARRIVES for everything but the common case, in the steps and words of RFC 9293 section
+ * 3.10.7, with the checks of RFC 5961 against blind attacks.
+ */
+import {
+  CNT_DROP_TCP_AFTER_CLOSE,
+  CNT_DROP_TCP_BAD_ACK,
+  CNT_DROP_TCP_BAD_RST,
+  CNT_DROP_TCP_DUPLICATE,
+  CNT_DROP_TCP_SYN_IN_WINDOW,
+  CNT_DROP_TCP_WINDOW,
+  CNT_TCP_CHALLENGE_ACKS,
+  CNT_TCP_RESETS_IN,
+  CNT_TCP_TIME_WAIT_REUSED,
+  RC_REFUSED,
+  RC_RESET,
+} from "../abi";
+import { count } from "../core/counters";
+import { Packet } from "../core/packet";
+import { release } from "../mem/buffers";
+import { ACK, FIN, RST, SYN } from "../wire/tcp";
+import { acknowledge, duplicateAck } from "./ack";
+import { scheduleOutput } from "./agenda";
+import { clearDeadline } from "./deadlines";
+import { deliver, deliverEnd } from "./deliver";
+import { sendSyn } from "./emit";
+import { enterTimeWait, finishOrderly, kill, limitFinWait2, orderlyEnd, reset } from "./end";
+import { refuse } from "./input";
+import { findListener } from "./listeners";
+import { establish, learnSyn, openPassively } from "./open";
+import { output, sendAck } from "./output";
+import { drain, HAS_FIN, keep } from "./reassembly";
+import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq } from "./seq";
+import {
+  CAN_RECEIVE,
+  CLOSE_WAIT,
+  CLOSING,
+  coldOf,
+  ESTABLISHED,
+  F_ACK_NOW,
+  F_ACK_PENDING,
+  F_APP_CLOSED,
+  F_DEFER,
+  F_FIN_SENT,
+  F_OUT_OF_ORDER,
+  F_PASSIVE,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  LAST_ACK,
+  SYN_RECEIVED,
+  SYN_SENT,
+  Tcb,
+  TIME_WAIT,
+} from "./tcb";
+
+/** Processes a segment of an existing connection; takes over the packet's buffer. */
+export function segmentArrives(tcb: Tcb, packet: Packet): void {
+  if (tcb.state == SYN_SENT) {
+    inSynSent(tcb, packet);
+    release(packet.buffer);
+    return;
+  }
+  if (tcb.state == TIME_WAIT && reopens(tcb, packet)) {
+    release(packet.buffer);
+    return;
+  }
+  // The payload stays with the connection only when the last step has taken it.
+  if (!inOtherStates(tcb, packet)) release(packet.buffer);
+}
+
+/** Section 3.10.7.3. */
+function inSynSent(tcb: Tcb, packet: Packet): void {
+  const flags = packet.flags;
+  const cold = coldOf(tcb);
+  // First, check the ACK bit.
+  const acceptable = packet.ack == cold.iss + 1;
+  if (flags & ACK && !acceptable) {
+    count(CNT_DROP_TCP_BAD_ACK);
+    refuse(packet);
+    return;
+  }
+  // Second, check the RST bit.
+  if (flags & RST) {
+    if (flags & ACK) {
+      count(CNT_TCP_RESETS_IN);
+      kill(tcb, RC_REFUSED);
+    } else {
+      count(CNT_DROP_TCP_BAD_RST);
+    }
+    return;
+  }
+  // Fourth, check the SYN bit.
+  if (!(flags & SYN)) return;
+  learnSyn(tcb, packet);
+  if (flags & ACK) {
+    tcb.sndUna = packet.ack;
+    establish(tcb);
+    tcb.flags |= F_ACK_NOW;
+    scheduleOutput(tcb);
+    return;
+  }
+  // Both sides opened at once (section 3.5, figure 7).
+  tcb.state = <u16>SYN_RECEIVED;
+  cold.synCount++;
+  sendSyn(tcb, cold.iss, SYN | ACK);
+}
+
+/** Section 3.10.7.4. Returns true when the packet's buffer was kept. */
+function inOtherStates(tcb: Tcb, packet: Packet): bool {
+  const flags = packet.flags;
+  // First, check the sequence number.
+  if (!inWindow(tcb, packet)) {
+    outsideWindow(tcb, packet);
+    return false;
+  }
+  // Second, check the RST bit.
+  if (flags & RST) {
+    resetArrives(tcb, packet);
+    return false;
+  }
+  // Fourth, check the SYN bit (RFC 5961 section 4.2: a challenge instead of a reset).
+  if (flags & SYN) {
+    synArrives(tcb, packet);
+    return false;
+  }
+  // Fifth, check the ACK field.
+  if (!(flags & ACK)) {
+    count(CNT_DROP_TCP_BAD_ACK);
+    return false;
+  }
+  if (!ackArrives(tcb, packet)) return false;
+  // Seventh, process the segment text, and eighth, check the FIN bit.
+  return textArrives(tcb, packet);
+}
+
+/** The acceptability test of section 3.4, table 6. */
+function inWindow(tcb: Tcb, packet: Packet): bool {
+  const window = tcb.rcvAdv - tcb.rcvNxt;
+  const seq = packet.seq;
+  const length = segmentLength(packet);
+  if (length == 0) {
+    if (window == 0) return seq == tcb.rcvNxt;
+    return seqAfterEq(seq, tcb.rcvNxt) && seqBefore(seq, tcb.rcvAdv);
+  }
+  // A full window still takes the ACK of a segment at its very edge; its text is trimmed away below.
+  if (window == 0) return seq == tcb.rcvNxt;
+  return seqBefore(seq, tcb.rcvAdv) && seqAfter(seq + length, tcb.rcvNxt);
+}
+
+function segmentLength(packet: Packet): u32 {
+  let length = packet.length;
+  if (packet.flags & SYN) length++;
+  if (packet.flags & FIN) length++;
+  return length;
+}
+
+/** Unacceptable: an ACK says where we are, unless it is a RST. */
+function outsideWindow(tcb: Tcb, packet: Packet): void {
+  const flags = packet.flags;
+  if (flags & RST) {
+    count(CNT_DROP_TCP_BAD_RST);
+    return;
+  }
+  if (tcb.state == SYN_RECEIVED && (flags & (SYN | ACK)) == SYN && packet.seq == coldOf(tcb).irs) {
+    // The SYN again: our answer was lost, or is still the application's decision.
+    if (!(tcb.flags & F_DEFER)) sendSyn(tcb, coldOf(tcb).iss, SYN | ACK);
+    return;
+  }
+  if (flags & SYN && tcb.state != SYN_RECEIVED) {
+    synArrives(tcb, packet);
+    return;
+  }
+  count(seqBefore(packet.seq, tcb.rcvNxt) ? CNT_DROP_TCP_DUPLICATE : CNT_DROP_TCP_WINDOW);
+  // A retransmitted FIN restarts 2 MSL.
+  if (tcb.state == TIME_WAIT && flags & FIN) enterTimeWait(tcb);
+  sendAck(tcb);
+}
+
+/** RFC 5961 section 3.2: only the exact next sequence number resets. */
+function resetArrives(tcb: Tcb, packet: Packet): void {
+  if (packet.seq != tcb.rcvNxt) {
+    count(CNT_DROP_TCP_BAD_RST);
+    challenge(tcb);
+    return;
+  }
+  count(CNT_TCP_RESETS_IN);
+  if (tcb.state == TIME_WAIT) {
+    finishOrderly(tcb);
+    return;
+  }
+  // A passive open goes back to LISTEN without a word; an active one was refused.
+  kill(tcb, tcb.state == SYN_RECEIVED && !(tcb.flags & F_PASSIVE) ? RC_REFUSED : RC_RESET);
+}
+
+function synArrives(tcb: Tcb, packet: Packet): void {
+  // The other half of a simultaneous open: the SYN is the one already known, now with an ACK.
+  if (tcb.state == SYN_RECEIVED && packet.flags & ACK && packet.seq == coldOf(tcb).irs) {
+    if (packet.ack == tcb.sndNxt) {
+      tcb.sndUna = packet.ack;
+      tcb.sndWnd = packet.window;
+      establish(tcb);
+    }
+    tcb.flags |= F_ACK_NOW;
+    scheduleOutput(tcb);
+    return;
+  }
+  count(CNT_DROP_TCP_SYN_IN_WINDOW);
+  challenge(tcb);
+}
+
+function challenge(tcb: Tcb): void {
+  count(CNT_TCP_CHALLENGE_ACKS);
+  sendAck(tcb);
+}
+
+/** Fifth step. False when the segment goes no further. */
+function ackArrives(tcb: Tcb, packet: Packet): bool {
+  const cold = coldOf(tcb);
+  const ack = packet.ack;
+  if (tcb.state == SYN_RECEIVED) {
+    if (!seqAfter(ack, tcb.sndUna) || seqAfter(ack, cold.sndMax) || tcb.flags & F_DEFER) {
+      count(CNT_DROP_TCP_BAD_ACK);
+      refuse(packet);
+      return false;
+    }
+    tcb.sndUna = ack;
+    tcb.sndWnd = packet.window << tcb.sndShift;
+    tcb.sndWl1 = packet.seq;
+    cold.sndWndMax = max<u32>(cold.sndWndMax, tcb.sndWnd);
+    establish(tcb);
+    return true;
+  }
+  if (seqAfter(ack, cold.sndMax)) {
+    // It acknowledges what was never sent.
+    count(CNT_DROP_TCP_BAD_ACK);
+    challenge(tcb);
+    return false;
+  }
+  if (seqBefore(ack, tcb.sndUna)) {
+    // RFC 5961 section 5.2: so old that no honest peer would send it.
+    if (seqBefore(ack, tcb.sndUna - cold.sndWndMax)) {
+      count(CNT_DROP_TCP_BAD_ACK);
+      challenge(tcb);
+      return false;
+    }
+    return true;
+  }
+  const before = tcb.sndWnd;
+  updateWindow(tcb, packet);
+  if (ack != tcb.sndUna) {
+    acknowledge(tcb, ack);
+    if (tcb.flags & F_FIN_SENT && ack == cold.sndEnd + 1) return finAcknowledged(tcb);
+  } else if (
+    packet.length == 0 &&
+    !(packet.flags & FIN) &&
+    before == tcb.sndWnd &&
+    tcb.sndUna != cold.sndMax
+  ) {
+    duplicateAck(tcb);
+  }
+  if (tcb.txNext != 0) output(tcb);
+  return true;
+}
+
+/** SND.WND from the newest segment. WL2 is not needed: an ACK that gets here is not older than UNA. */
+function updateWindow(tcb: Tcb, packet: Packet): void {
+  if (seqAfter(tcb.sndWl1, packet.seq)) return;
+  const window = packet.window << tcb.sndShift;
+  tcb.sndWl1 = packet.seq;
+  if (window == tcb.sndWnd) return;
+  tcb.sndWnd = window;
+  const cold = coldOf(tcb);
+  if (window > cold.sndWndMax) cold.sndWndMax = window;
+  // The peer lives: probing starts over from the beginning.
+  if (tcb.sndNxt == tcb.sndUna) tcb.backoff = 0;
+}
+
+/** Our FIN is acknowledged. False when that ends the connection's part in this segment. */
+function finAcknowledged(tcb: Tcb): bool {
+  clearDeadline(tcb);
+  const state = tcb.state;
+  if (state == FIN_WAIT_1) {
+    tcb.state = <u16>FIN_WAIT_2;
+    if (tcb.flags & F_APP_CLOSED) orderlyEnd(tcb);
+    limitFinWait2(tcb);
+    return true;
+  }
+  if (state == CLOSING) {
+    enterTimeWait(tcb);
+    return false;
+  }
+  if (state == LAST_ACK) {
+    finishOrderly(tcb);
+    return false;
+  }
+  return true;
+}
+
+/** Seventh and eighth step. Returns true when the packet's buffer was kept. */
+function textArrives(tcb: Tcb, packet: Packet): bool {
+  const fin: bool = (packet.flags & FIN) != 0;
+  if (packet.length == 0 && !fin) return false;
+  if (!(tcb.state & CAN_RECEIVE)) {
+    // Data behind the peer's own FIN, or the FIN again.
+    if (tcb.state == TIME_WAIT && fin) enterTimeWait(tcb);
+    count(CNT_DROP_TCP_AFTER_CLOSE);
+    sendAck(tcb);
+    return false;
+  }
+  // What was received before is cut off, and what lies beyond the window too.
+  let seq = packet.seq;
+  let address = packet.payload;
+  let length = packet.length;
+  let takesFin: bool = fin;
+  if (seqBefore(seq, tcb.rcvNxt)) {
+    const old = tcb.rcvNxt - seq;
+    seq = tcb.rcvNxt;
+    address += old;
+    length -= min<u32>(old, length);
+  }
+  const room = tcb.rcvAdv - seq;
+  if (length > room) {
+    length = room;
+    takesFin = false;
+  }
+  if (length != 0 && tcb.flags & F_APP_CLOSED) {
+    // Nobody will read this (RFC 2525 section 2.17).
+    count(CNT_DROP_TCP_AFTER_CLOSE);
+    reset(tcb, RC_RESET);
+    return false;
+  }
+  if (seq != tcb.rcvNxt) {
+    // A gap: keep it and say at once where it begins (RFC 5681 section 4.2).
+    if (length == 0 && !takesFin) return false;
+    const buffer = packet.buffer;
+    buffer.seq = seq;
+    buffer.address = address;
+    buffer.length = length;
+    buffer.flags = takesFin ? HAS_FIN : 0;
+    keep(tcb, buffer);
+    sendAck(tcb);
+    return true;
+  }
+  let kept = false;
+  if (length != 0) {
+    tcb.rcvNxt += length;
+    deliver(tcb, packet.buffer, address, length);
+    kept = true;
+  }
+  tcb.flags |= F_ACK_PENDING;
+  scheduleOutput(tcb);
+  if (tcb.flags & F_OUT_OF_ORDER && !takesFin) {
+    takesFin = drain(tcb);
+    // A segment that fills a gap is acknowledged at once (RFC 5681 section 4.2).
+    tcb.flags |= F_ACK_NOW;
+  } else if (length == 0 && packet.length != 0) {
+    // Nothing of it was new or fitted.
+    tcb.flags |= F_ACK_NOW;
+  }
+  if (takesFin) finArrives(tcb);
+  return kept;
+}
+
+/** Eighth step: the peer will send no more. */
+function finArrives(tcb: Tcb): void {
+  tcb.rcvNxt++;
+  if (seqBefore(tcb.rcvAdv, tcb.rcvNxt)) tcb.rcvAdv = tcb.rcvNxt;
+  tcb.flags |= F_ACK_NOW;
+  scheduleOutput(tcb);
+  if (!(tcb.flags & F_APP_CLOSED)) deliverEnd(tcb);
+  const state = tcb.state;
+  if (state == ESTABLISHED) {
+    // FIN in ESTABLISHED: CLOSE-WAIT.
+    tcb.state = <u16>CLOSE_WAIT;
+  } else if (state == FIN_WAIT_1) {
+    // FIN before the ACK of ours: both sides closed at once.
+    tcb.state = <u16>CLOSING;
+  } else if (state == FIN_WAIT_2) {
+    // FIN after the ACK of ours: done but for late segments.
+    sendAck(tcb);
+    enterTimeWait(tcb);
+  }
+}
+
+/**
+ * A SYN in TIME-WAIT with a sequence number beyond the old connection's opens a new one (RFC 9293
+ * section 3.10.7.4, MAY-2; RFC 6191 without timestamps).
+ */
+function reopens(tcb: Tcb, packet: Packet): bool {
+  if ((packet.flags & (SYN | ACK | RST | FIN)) != SYN) return false;
+  if (seqBeforeEq(packet.seq, tcb.rcvNxt)) return false;
+  const listener = findListener(bswap<u16>(<u16>(packet.ports >> 16)));
+  if (listener == null) return false;
+  count(CNT_TCP_TIME_WAIT_REUSED);
+  finishOrderly(tcb);
+  openPassively(packet, listener);
+  return true;
+}

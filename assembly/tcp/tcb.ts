@@ -1,0 +1,290 @@
+/**
+ * The transmission control block (RFC 9293 section 3.3.1), in two parts of equal index: `Tcb` holds
+ * what every segment of an established connection touches, two cache lines of it; `TcbCold` the rest.
+ * Names follow the RFC: snd.una is sndUna.
+ */
+import {
+  CFG_CONNECTIONS,
+  CFG_TCB_COLD,
+  CFG_TCB_HOT,
+  CORE_TCB_END,
+  CORE_TCB_FIRST,
+  GAUGE_CONNECTIONS,
+  HANDLE_INDEX_BITS,
+  HANDLE_INDEX_MASK,
+  TCB_COLD_SIZE,
+  TCB_HOT_SIZE,
+} from "../abi";
+import { config, coreBlock } from "../core/config";
+import { gauge } from "../core/counters";
+import { Neighbour } from "../net/neighbours";
+import { TIMER_TCP } from "../time/wheel";
+
+// States are bits, so that a set of them is one mask test.
+export const CLOSED: u32 = 0;
+export const SYN_SENT: u32 = 1;
+export const SYN_RECEIVED: u32 = 2;
+export const ESTABLISHED: u32 = 4;
+export const FIN_WAIT_1: u32 = 8;
+export const FIN_WAIT_2: u32 = 16;
+export const CLOSING: u32 = 32;
+export const TIME_WAIT: u32 = 64;
+export const CLOSE_WAIT: u32 = 128;
+export const LAST_ACK: u32 = 256;
+/** Over, but for received data that the application still holds. */
+export const DONE: u32 = 512;
+
+/** States in which the application may still send. */
+export const CAN_SEND: u32 = ESTABLISHED | CLOSE_WAIT;
+/** States in which the peer may still send. */
+export const CAN_RECEIVE: u32 = ESTABLISHED | FIN_WAIT_1 | FIN_WAIT_2;
+/** States in which our FIN is still to be acknowledged, once it was sent. */
+export const FIN_OUTSTANDING: u32 = FIN_WAIT_1 | CLOSING | LAST_ACK;
+
+/** An ACK goes out at the end of the batch. */
+export const F_ACK_NOW: u32 = 1;
+/** Data was received that no ACK has covered yet. */
+export const F_ACK_PENDING: u32 = 2;
+/** Linked into the agenda of connections that want output at the end of the batch. */
+export const F_ON_AGENDA: u32 = 4;
+/** The reassembly queue is not empty. */
+export const F_OUT_OF_ORDER: u32 = 8;
+/** The application has sent its last byte: a FIN follows sndEnd. */
+export const F_FIN_QUEUED: u32 = 16;
+export const F_FIN_SENT: u32 = 32;
+/** `close` was called: nothing received is announced any more. */
+export const F_APP_CLOSED: u32 = 64;
+/** Small segments wait for outstanding ones (RFC 896). */
+export const F_NAGLE: u32 = 128;
+/** `sent` only when it says something to do (FLAG_QUIET). */
+export const F_QUIET: u32 = 256;
+/** A send was cut short: the next room is told by `sent`. */
+export const F_BLOCKED: u32 = 512;
+/** Received data or the FIN waits to be announced. */
+export const F_UNANNOUNCED: u32 = 1024;
+/** The application has accepted the connection, or opened it. */
+export const F_OWNED: u32 = 2048;
+/** In fast recovery (RFC 6582). */
+export const F_RECOVERY: u32 = 4096;
+/** The deadline is that of the persist timer. */
+export const F_PERSIST: u32 = 8192;
+/** The peer's FIN was received and takes its turn after the data. */
+export const F_EOF: u32 = 1 << 14;
+/** The application was told of the peer's FIN. */
+export const F_EOF_ANNOUNCED: u32 = 1 << 15;
+/** A partial segment waits for more data (FLAG_MORE). */
+export const F_MORE: u32 = 1 << 16;
+/** Some queued bytes are references to application memory. */
+export const F_REFERENCES: u32 = 1 << 17;
+/** Opened by a SYN from outside; counts against its listener until accepted. */
+export const F_PASSIVE: u32 = 1 << 18;
+/** The SYN is answered only after accept (FLAG_DEFER). */
+export const F_DEFER: u32 = 1 << 19;
+/** The window-scale option was exchanged. */
+export const F_SCALED: u32 = 1 << 20;
+/** Bytes were sent again after a timeout: sndNxt lies behind sndMax. */
+export const F_RESENDING: u32 = 1 << 21;
+/** A listener still counts this connection in its backlog. */
+export const F_IN_BACKLOG: u32 = 1 << 22;
+/** Linked into the list of connections with something to announce. */
+export const F_ON_ANNOUNCE: u32 = 1 << 23;
+/** The application knows the handle and has not been told of its end. */
+export const F_KNOWN: u32 = 1 << 24;
+/** An active open whose outcome was not reported yet. */
+export const F_CONNECTING: u32 = 1 << 25;
+/** `deadline` is set. */
+export const F_DEADLINE: u32 = 1 << 26;
+/** `ackDeadline` is set. */
+export const F_ACK_DEADLINE: u32 = 1 << 27;
+/** The application is to be told of the connection's end, with `reason`. */
+export const F_DIE: u32 = 1 << 28;
+/** A send was refused for want of a frame while nothing in flight would bring an ACK. */
+export const F_STARVED: u32 = 1 << 29;
+/** Conditions under which a segment never takes the short path. */
+export const F_SLOW: u32 =
+  F_OUT_OF_ORDER | F_RECOVERY | F_PERSIST | F_UNANNOUNCED | F_APP_CLOSED | F_RESENDING;
+
+/** The part that every segment touches: TCB_HOT_SIZE bytes. */
+@final
+@unmanaged
+export class Tcb {
+  /** The connection's one timer; it may fire early, `deadline` and `ackDeadline` say what is due. */
+  timerNext: u32;
+  timerPrev: u32;
+  timerTick: u32;
+  timerKind: u32;
+  /** RSS hash of the received tuple, and the next TCB in the same bucket. */
+  hash: u32;
+  chain: u32;
+  /** Addresses and ports as they lie in received packets: remote port low half, local high half. */
+  remoteIp: u32;
+  localIp: u32;
+  ports: u32;
+  state: u16;
+  /** Largest payload we send: the peer's MSS bounded by our MTU. */
+  mss: u16;
+  flags: u32;
+  /** Index and generation; what the application knows the connection by. */
+  handle: u32;
+  cookie: u32;
+  sndUna: u32;
+  sndNxt: u32;
+  /** The peer's window, scaled. */
+  sndWnd: u32;
+  sndWl1: u32;
+  cwnd: u32;
+  rcvNxt: u32;
+  /** Right edge of the window that was advertised last. */
+  rcvAdv: u32;
+  /** What the last segment sent acknowledged. */
+  rcvAcked: u32;
+  /** In-order bytes that the application has not given back. */
+  rxQueued: u32;
+  /** Size of the receive window, as auto-tuning set it. */
+  rcvWindow: u32;
+  sndShift: u8;
+  rcvShift: u8;
+  dupAcks: u8;
+  /** Consecutive timeouts. */
+  backoff: u8;
+  /** Sent and unsent buffers in order; txNext is the first unsent one. */
+  txHead: u32;
+  txTail: u32;
+  txNext: u32;
+  /** In-order buffers up to what the application gave back. */
+  rxHead: u32;
+  rxTail: u32;
+  /** When retransmission, persist or TIME-WAIT is due, µs; only with F_DEADLINE. */
+  deadline: u32;
+  neighbour: Neighbour;
+  /** Next on the agenda. */
+  agenda: u32;
+}
+
+/** The part that connection set-up, losses and timers touch: TCB_COLD_SIZE bytes. */
+@final
+@unmanaged
+export class TcbCold {
+  /** Sequence number after the last queued byte (the FIN's, once queued). */
+  sndEnd: u32;
+  /** Highest sequence number sent so far, exclusive. */
+  sndMax: u32;
+  /** RFC 6298, µs: srtt times 8, rttvar times 4, and the timeout before back-off. */
+  srtt8: u32;
+  rttvar4: u32;
+  rto: u32;
+  ssthresh: u32;
+  /** Bytes acknowledged towards the next growth in congestion avoidance. */
+  cwndCredit: u32;
+  /** RFC 6582's recover. */
+  recover: u32;
+  /** When a held-back ACK is due, µs; only with F_ACK_DEADLINE. */
+  ackDeadline: u32;
+  /** Largest window the peer ever offered. */
+  sndWndMax: u32;
+  /** Bytes acknowledged that no `sent` has reported. */
+  unreported: u32;
+  /** Auto-tuning of the receive window: bytes given back since `tuneStart` (µs). */
+  tuneBytes: u32;
+  tuneStart: u32;
+  /** First buffer that was not announced, and bytes from there on. */
+  rxAnnounce: u32;
+  rxUnannounced: u32;
+  /** Reassembly queue in sequence order. */
+  outOfOrder: u32;
+  outOfOrderCount: u32;
+  /** Next on the list of connections with something to announce. */
+  announceNext: u32;
+  iss: u32;
+  irs: u32;
+  /** Time of the SYN (or SYN-ACK) sent first, µs, and how often it was sent. */
+  synSentAt: u32;
+  synCount: u32;
+  /** Slot + 1 of the listener that this came from. */
+  listener: u32;
+  /** What ICMP said meanwhile; makes a later timeout more precise (RFC 1122 4.2.3.9). */
+  softError: i32;
+  /** What F_DIE reports. */
+  reason: i32;
+  /** TIME-WAIT: neighbours in the list, oldest first. */
+  timeWaitNext: u32;
+  timeWaitPrev: u32;
+  /** Full addresses, 16 bytes each. */
+  padding: u32;
+  remote0: u64;
+  remote1: u64;
+  local0: u64;
+  local1: u64;
+}
+
+let hotBase: u32 = 0;
+let coldBase: u32 = 0;
+let connectionCount: u32 = 0;
+let freeList: u32 = 0;
+let fresh: u32 = 0;
+let freshEnd: u32 = 0;
+
+export function initTcbs(): void {
+  hotBase = config(CFG_TCB_HOT);
+  coldBase = config(CFG_TCB_COLD);
+  connectionCount = config(CFG_CONNECTIONS);
+  freeList = 0;
+  fresh = hotBase + load<u32>(coreBlock + CORE_TCB_FIRST) * TCB_HOT_SIZE;
+  freshEnd = hotBase + load<u32>(coreBlock + CORE_TCB_END) * TCB_HOT_SIZE;
+}
+
+/** The other part of a connection's state. */
+export function coldOf(tcb: Tcb): TcbCold {
+  return changetype<TcbCold>(
+    coldBase + ((changetype<u32>(tcb) - hotBase) / TCB_HOT_SIZE) * TCB_COLD_SIZE,
+  );
+}
+
+export function asTcb(address: u32): Tcb {
+  return changetype<Tcb>(address);
+}
+
+/** A zeroed TCB with a new handle, or null. */
+export function allocTcb(): Tcb | null {
+  let at = freeList;
+  if (at != 0) {
+    freeList = asTcb(at).chain;
+  } else {
+    if (fresh == freshEnd) return null;
+    at = fresh;
+    fresh += TCB_HOT_SIZE;
+  }
+  const tcb = asTcb(at);
+  let handle = tcb.handle;
+  if (handle == 0) handle = (1 << HANDLE_INDEX_BITS) | ((at - hotBase) / TCB_HOT_SIZE);
+  memory.fill(at, 0, TCB_HOT_SIZE);
+  memory.fill(changetype<u32>(coldOf(tcb)), 0, TCB_COLD_SIZE);
+  tcb.handle = handle;
+  tcb.timerKind = TIMER_TCP;
+  gauge(GAUGE_CONNECTIONS, 1);
+  return tcb;
+}
+
+/** Returns a TCB that is in no list and holds nothing. */
+export function freeTcb(tcb: Tcb): void {
+  retireHandle(tcb);
+  tcb.chain = freeList;
+  freeList = changetype<u32>(tcb);
+  gauge(GAUGE_CONNECTIONS, -1);
+}
+
+/** Makes the current handle stale. */
+export function retireHandle(tcb: Tcb): void {
+  let handle = tcb.handle + (1 << HANDLE_INDEX_BITS);
+  if (handle >> HANDLE_INDEX_BITS == 0) handle += 1 << HANDLE_INDEX_BITS;
+  tcb.handle = handle;
+}
+
+/** The TCB that a handle from the application names, or null: bounds, generation, liveness. */
+export function tcbOfHandle(handle: u32): Tcb | null {
+  const index = handle & HANDLE_INDEX_MASK;
+  if (index >= connectionCount) return null;
+  const tcb = asTcb(hotBase + index * TCB_HOT_SIZE);
+  if (tcb.handle != handle || tcb.state == CLOSED || handle == 0) return null;
+  return tcb;
+}

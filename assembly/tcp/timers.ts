@@ -1,0 +1,131 @@
+/**
+ * What happens when a connection's deadline passes (RFC 9293 section 3.8, RFC 6298 section 5).
+ */
+import {
+  CFG_DATA_RETRIES,
+  CFG_SYN_RETRIES,
+  CNT_TCP_DELAYED_ACKS,
+  CNT_TCP_PROBES,
+  CNT_TCP_TIMEOUTS,
+  RC_TIMEOUT,
+} from "../abi";
+import { config } from "../core/config";
+import { count } from "../core/counters";
+import { isDue, now } from "../time/clock";
+import { ACK, SYN } from "../wire/tcp";
+import { collapseWindow } from "./congestion";
+import { rearm, setDeadline } from "./deadlines";
+import { sendBare, sendSyn } from "./emit";
+import { finishOrderly, kill } from "./end";
+import { cut, output, retransmitHead, sendAck } from "./output";
+import { backedOffRto } from "./rtt";
+import {
+  coldOf,
+  F_ACK_DEADLINE,
+  F_ACK_PENDING,
+  F_DEADLINE,
+  F_FIN_SENT,
+  F_PERSIST,
+  F_RESENDING,
+  FIN_WAIT_2,
+  SYN_RECEIVED,
+  SYN_SENT,
+  Tcb,
+  TIME_WAIT,
+} from "./tcb";
+import { Buffer } from "../mem/buffers";
+
+/** The wheel's upcall for a connection's timer. */
+export function tcpTimer(tcb: Tcb): void {
+  if (tcb.flags & F_ACK_DEADLINE && isDue(coldOf(tcb).ackDeadline)) {
+    tcb.flags &= ~F_ACK_DEADLINE;
+    if (tcb.flags & F_ACK_PENDING) {
+      count(CNT_TCP_DELAYED_ACKS);
+      sendAck(tcb);
+    }
+  }
+  if (tcb.flags & F_DEADLINE && isDue(tcb.deadline)) {
+    tcb.flags &= ~F_DEADLINE;
+    if (!expire(tcb)) return;
+  }
+  rearm(tcb);
+}
+
+/** Acts on the deadline. False when the connection is gone. */
+function expire(tcb: Tcb): bool {
+  if (tcb.state & (TIME_WAIT | FIN_WAIT_2)) {
+    finishOrderly(tcb);
+    return false;
+  }
+  if (tcb.state & (SYN_SENT | SYN_RECEIVED)) return repeatSyn(tcb);
+  if (tcb.flags & F_PERSIST) return probe(tcb);
+  return retransmitTimeout(tcb);
+}
+
+function repeatSyn(tcb: Tcb): bool {
+  const cold = coldOf(tcb);
+  if (cold.synCount > config(CFG_SYN_RETRIES)) {
+    kill(tcb, cold.softError != 0 ? cold.softError : RC_TIMEOUT);
+    return false;
+  }
+  count(CNT_TCP_TIMEOUTS);
+  if (sendSyn(tcb, cold.iss, tcb.state == SYN_SENT ? SYN : SYN | ACK)) {
+    cold.synCount++;
+    tcb.backoff++;
+  }
+  setDeadline(tcb, now + backedOffRto(tcb, cold));
+  return true;
+}
+
+/**
+ * The window is closed, or too small for what waits (RFC 9293 section 3.8.6.1). A segment before
+ * sndUna makes the peer answer with its window; after the override time of section 3.8.6.2.1 whatever
+ * fits a window that is merely small is sent. Probing goes on as long as the peer answers.
+ */
+function probe(tcb: Tcb): bool {
+  const cold = coldOf(tcb);
+  if (tcb.backoff >= config(CFG_DATA_RETRIES)) {
+    kill(tcb, RC_TIMEOUT);
+    return false;
+  }
+  count(CNT_TCP_PROBES);
+  const at = tcb.txNext;
+  tcb.flags &= ~F_PERSIST;
+  if (tcb.sndWnd != 0 && at != 0) {
+    const buffer = changetype<Buffer>(at);
+    if (buffer.length > tcb.sndWnd) cut(buffer, tcb.sndWnd, tcb);
+    output(tcb);
+    if (tcb.flags & F_DEADLINE) return true;
+  }
+  sendBare(tcb, tcb.sndUna - 1, ACK);
+  tcb.backoff++;
+  tcb.flags |= F_PERSIST;
+  setDeadline(tcb, now + backedOffRto(tcb, cold));
+  return true;
+}
+
+/** RFC 6298 sections 5.4 to 5.7: send the oldest again, back off, start over from sndUna. */
+function retransmitTimeout(tcb: Tcb): bool {
+  const cold = coldOf(tcb);
+  if (tcb.txHead == 0 && !(tcb.flags & F_FIN_SENT)) return true;
+  if (tcb.backoff >= config(CFG_DATA_RETRIES)) {
+    kill(tcb, cold.softError != 0 ? cold.softError : RC_TIMEOUT);
+    return false;
+  }
+  count(CNT_TCP_TIMEOUTS);
+  collapseWindow(tcb);
+  tcb.backoff++;
+  // Everything from sndUna is sent again as ACKs let it, unless they show that it had arrived.
+  tcb.sndNxt = tcb.sndUna;
+  tcb.txNext = tcb.txHead;
+  tcb.flags |= F_RESENDING;
+  const window = tcb.sndWnd;
+  if (window < tcb.mss) {
+    // A window that closed over data in flight: the head goes again all the same.
+    retransmitHead(tcb);
+  } else {
+    output(tcb);
+  }
+  setDeadline(tcb, now + backedOffRto(tcb, cold));
+  return true;
+}

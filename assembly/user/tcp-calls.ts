@@ -1,0 +1,249 @@
+/**
+ * The system calls on connections: each checks its descriptor completely, then acts. A call's address
+ * is that of its 32-byte descriptor; what is returned becomes its result.
+ */
+import {
+  CALL_A,
+  CALL_B,
+  CALL_COOKIE,
+  CALL_D,
+  CALL_HANDLE,
+  CALL_OP,
+  FLAG_DEFER,
+  FLAG_MORE,
+  FLAG_NAGLE,
+  FLAG_QUIET,
+  RC_AGAIN,
+  RC_BADH,
+  RC_CLOSED,
+  RC_FAULT,
+  RC_INVAL,
+  RC_NOBUFS,
+  RC_OK,
+  RC_UNREACHABLE,
+  SG_MAX,
+  SG_SIZE,
+} from "../abi";
+import { isOurs } from "../flow/groups";
+import { scheduleNotice, scheduleOutput } from "../tcp/agenda";
+import { takeBack } from "../tcp/deliver";
+import { abortByApp, kill, limitFinWait2, orderlyEnd, reset } from "../tcp/end";
+import { listen, listenHandle } from "../tcp/listeners";
+import { accept, connect, connectHandle, reject } from "../tcp/open";
+import { output } from "../tcp/output";
+import { acceptable, enqueue } from "../tcp/send";
+import {
+  CAN_SEND,
+  DONE,
+  ESTABLISHED,
+  F_APP_CLOSED,
+  F_BLOCKED,
+  F_CONNECTING,
+  F_FIN_QUEUED,
+  F_KNOWN,
+  F_MORE,
+  F_NAGLE,
+  F_OWNED,
+  F_QUIET,
+  F_STARVED,
+  F_UNANNOUNCED,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  LAST_ACK,
+  SYN_RECEIVED,
+  SYN_SENT,
+  Tcb,
+  tcbOfHandle,
+  TIME_WAIT,
+} from "../tcp/tcb";
+import { inWindow, isReadable } from "./check";
+
+export function sysConnect(call: u32): i32 {
+  const ports = load<u32>(call, CALL_HANDLE);
+  if ((ports & 0xffff) == 0) return RC_INVAL;
+  // IPv4-mapped addresses only: nothing routes the rest.
+  const mapped = load<u64>(call, CALL_A) == 0 && load<u32>(call, CALL_A + 8) == 0xffff0000;
+  if (!mapped) return RC_UNREACHABLE;
+  const remote = load<u32>(call, CALL_D);
+  // Neither "this host" nor multicast nor broadcast can be connected to.
+  const first = remote & 0xff;
+  if (first == 0 || first >= 224) return RC_INVAL;
+  const code = connect(
+    remote,
+    bswap<u16>(<u16>ports),
+    bswap<u16>(<u16>(ports >> 16)),
+    load<u32>(call, CALL_COOKIE),
+    connectionFlags(call),
+  );
+  if (code == RC_OK) store<u32>(call, connectHandle, CALL_HANDLE);
+  return code;
+}
+
+export function sysAccept(call: u32): i32 {
+  const tcb = knownTcb(call);
+  if (tcb == null) return RC_BADH;
+  return accept(tcb, load<u32>(call, CALL_COOKIE), connectionFlags(call));
+}
+
+export function sysReject(call: u32): i32 {
+  const tcb = knownTcb(call);
+  if (tcb == null) return RC_BADH;
+  return reject(tcb);
+}
+
+export function sysSend(call: u32): i32 {
+  const tcb = ownedTcb(call);
+  if (tcb == null) return RC_BADH;
+  const address = load<u32>(call, CALL_A);
+  const length = load<u32>(call, CALL_B);
+  if (!isReadable(address, length)) return RC_FAULT;
+  const refusal = mayNotSend(tcb);
+  if (refusal != RC_OK) return refusal;
+  const taken = enqueue(tcb, address, min<u32>(length, acceptable(tcb)));
+  return afterSend(tcb, call, length, taken);
+}
+
+/** All entries are checked before the first byte is taken. */
+export function sysSendv(call: u32): i32 {
+  const tcb = ownedTcb(call);
+  if (tcb == null) return RC_BADH;
+  const array = load<u32>(call, CALL_A);
+  const entries = load<u32>(call, CALL_B);
+  if (entries > SG_MAX) return RC_INVAL;
+  if (!inWindow(array, entries * SG_SIZE)) return RC_FAULT;
+  let requested: u64 = 0;
+  for (let i: u32 = 0; i < entries; i++) {
+    const entry = array + i * SG_SIZE;
+    const length = load<u32>(entry, 4);
+    if (!isReadable(load<u32>(entry), length)) return RC_FAULT;
+    requested += u64(length);
+  }
+  if (requested > 0x7fffffff) return RC_INVAL;
+  const refusal = mayNotSend(tcb);
+  if (refusal != RC_OK) return refusal;
+  let room = acceptable(tcb);
+  let taken: u32 = 0;
+  for (let i: u32 = 0; i < entries && room != 0; i++) {
+    const entry = array + i * SG_SIZE;
+    const wanted = min<u32>(load<u32>(entry, 4), room);
+    const got = enqueue(tcb, load<u32>(entry), wanted);
+    taken += got;
+    room -= got;
+    if (got != wanted) break;
+  }
+  return afterSend(tcb, call, u32(requested), taken);
+}
+
+export function sysRecvDone(call: u32): i32 {
+  const tcb = ownedTcb(call);
+  if (tcb == null) return RC_BADH;
+  return takeBack(tcb, load<u32>(call, CALL_A));
+}
+
+/** FIN after what was sent; receiving goes on. */
+export function sysShutdown(call: u32): i32 {
+  const tcb = ownedTcb(call);
+  if (tcb == null) return RC_BADH;
+  if (tcb.flags & F_FIN_QUEUED) return RC_CLOSED;
+  const refusal = mayNotSend(tcb);
+  if (refusal != RC_OK) return refusal;
+  queueFin(tcb);
+  return RC_OK;
+}
+
+/** FIN after what was sent, and the application's farewell. */
+export function sysClose(call: u32): i32 {
+  const tcb = ownedTcb(call);
+  if (tcb == null) return RC_BADH;
+  if (tcb.state & (SYN_SENT | SYN_RECEIVED)) {
+    // Nothing was exchanged that a FIN could follow.
+    tcb.flags &= ~F_CONNECTING;
+    if (tcb.state == SYN_SENT) kill(tcb, RC_OK);
+    else reset(tcb, RC_OK);
+    return RC_OK;
+  }
+  tcb.flags = (tcb.flags | F_APP_CLOSED) & ~F_UNANNOUNCED;
+  if (tcb.state & (TIME_WAIT | DONE)) {
+    orderlyEnd(tcb);
+    return RC_OK;
+  }
+  if (tcb.state & CAN_SEND) {
+    queueFin(tcb);
+  } else if (tcb.state == FIN_WAIT_2) {
+    // The FIN of an earlier shutdown is acknowledged already.
+    orderlyEnd(tcb);
+    limitFinWait2(tcb);
+  }
+  return RC_OK;
+}
+
+export function sysAbort(call: u32): i32 {
+  const tcb = knownTcb(call);
+  if (tcb == null) return RC_BADH;
+  abortByApp(tcb);
+  return RC_OK;
+}
+
+export function sysListen(call: u32): i32 {
+  const port = load<u32>(call, CALL_A);
+  const backlog = load<u32>(call, CALL_B);
+  if (port == 0 || port > 65535 || backlog == 0) return RC_INVAL;
+  const flags = load<u32>(call, CALL_OP) >> 16;
+  const code = listen(port, backlog, load<u32>(call, CALL_COOKIE), flags & FLAG_DEFER);
+  if (code == RC_OK) store<u32>(call, listenHandle, CALL_HANDLE);
+  return code;
+}
+
+/** The live connection that a descriptor names, if the application has been told of it. */
+function knownTcb(call: u32): Tcb | null {
+  const tcb = tcbOfHandle(load<u32>(call, CALL_HANDLE));
+  if (tcb == null || !(tcb.flags & F_KNOWN) || !isOurs(tcb.hash)) return null;
+  return tcb;
+}
+
+/** The same, if the application has accepted it and not closed it. */
+function ownedTcb(call: u32): Tcb | null {
+  const tcb = knownTcb(call);
+  if (tcb == null || (tcb.flags & (F_OWNED | F_APP_CLOSED)) != F_OWNED) return null;
+  return tcb;
+}
+
+function connectionFlags(call: u32): u32 {
+  const requested = load<u32>(call, CALL_OP) >> 16;
+  let flags: u32 = 0;
+  if (requested & FLAG_NAGLE) flags |= F_NAGLE;
+  if (requested & FLAG_QUIET) flags |= F_QUIET;
+  return flags;
+}
+
+function mayNotSend(tcb: Tcb): i32 {
+  if (tcb.state & (SYN_SENT | SYN_RECEIVED)) return RC_AGAIN;
+  if (!(tcb.state & CAN_SEND) || tcb.flags & F_FIN_QUEUED) return RC_CLOSED;
+  return RC_OK;
+}
+
+/** Sends what was queued, and remembers that the application wants to send more than it could. */
+function afterSend(tcb: Tcb, call: u32, requested: u32, taken: u32): i32 {
+  if (load<u32>(call, CALL_OP) & (FLAG_MORE << 16)) {
+    tcb.flags |= F_MORE;
+    scheduleOutput(tcb);
+  } else {
+    tcb.flags &= ~F_MORE;
+  }
+  if (tcb.txNext != 0) output(tcb);
+  if (taken == requested) return taken;
+  tcb.flags |= F_BLOCKED;
+  if (tcb.txHead == 0) {
+    // No frame for even one segment, and no ACK will come to try again on.
+    tcb.flags |= F_STARVED;
+    scheduleNotice(tcb);
+    return RC_NOBUFS;
+  }
+  return taken;
+}
+
+function queueFin(tcb: Tcb): void {
+  tcb.flags = (tcb.flags | F_FIN_QUEUED) & ~F_MORE;
+  tcb.state = <u16>(tcb.state == ESTABLISHED ? FIN_WAIT_1 : LAST_ACK);
+  output(tcb);
+}

@@ -1,0 +1,99 @@
+/**
+ * Timers of the application: one-shot, told by a `timer` event.
+ */
+import {
+  CORE_USER_TIMERS,
+  CORE_USER_TIMER_COUNT,
+  EV_TIMER,
+  HANDLE_INDEX_BITS,
+  HANDLE_INDEX_MASK,
+  RC_BADH,
+  RC_INVAL,
+  RC_NOMEM,
+  RC_OK,
+  USER_TIMER_SIZE,
+} from "../abi";
+import { coreBlock } from "../core/config";
+import { now } from "../time/clock";
+import { addTimer, cancelTimer, isPending, Timer, TIMER_USER } from "../time/wheel";
+import { pushEvent } from "./events";
+
+/** USER_TIMER_SIZE bytes. */
+@final
+@unmanaged
+class UserTimer {
+  timerNext: u32;
+  timerPrev: u32;
+  timerTick: u32;
+  timerKind: u32;
+  handle: u32;
+  cookie: u32;
+  nextFree: u32;
+  unused: u32;
+}
+
+/** Delays beyond the wheel's range are refused rather than shortened. */
+const DELAY_MAX: u32 = 256_000_000;
+
+let table: u32 = 0;
+let entries: u32 = 0;
+let freeList: u32 = 0;
+let fresh: u32 = 0;
+
+/** Handle that `setTimer` gave out last. */
+export let timerHandle: u32 = 0;
+
+export function initUserTimers(): void {
+  table = load<u32>(coreBlock + CORE_USER_TIMERS);
+  entries = load<u32>(coreBlock + CORE_USER_TIMER_COUNT);
+  freeList = 0;
+  fresh = 0;
+}
+
+/** Arms a timer to fire after `delay` µs. The handle is left in `timerHandle`. */
+export function setTimer(delay: u32, cookie: u32): i32 {
+  if (delay > DELAY_MAX) return RC_INVAL;
+  let timer = changetype<UserTimer>(freeList);
+  if (freeList != 0) {
+    freeList = timer.nextFree;
+  } else {
+    if (fresh == entries) return RC_NOMEM;
+    timer = entry(fresh);
+    timer.handle = fresh;
+    timer.timerKind = TIMER_USER;
+    fresh++;
+  }
+  timer.handle += 1 << HANDLE_INDEX_BITS;
+  if (timer.handle >> HANDLE_INDEX_BITS == 0) timer.handle += 1 << HANDLE_INDEX_BITS;
+  timer.cookie = cookie;
+  addTimer(changetype<Timer>(timer), now + delay);
+  timerHandle = timer.handle;
+  return RC_OK;
+}
+
+/** Disarms a timer that has not fired. */
+export function cancelUserTimer(handle: u32): i32 {
+  const index = handle & HANDLE_INDEX_MASK;
+  if (index >= fresh) return RC_BADH;
+  const timer = entry(index);
+  if (timer.handle != handle || !isPending(changetype<Timer>(timer))) return RC_BADH;
+  cancelTimer(changetype<Timer>(timer));
+  free(timer);
+  return RC_OK;
+}
+
+/** The wheel's upcall; the event array has room. */
+export function userTimer(expired: Timer): void {
+  const timer = changetype<UserTimer>(expired);
+  pushEvent(EV_TIMER, timer.handle, timer.cookie, 0, 0, 0);
+  free(timer);
+}
+
+function free(timer: UserTimer): void {
+  timer.nextFree = freeList;
+  freeList = changetype<u32>(timer);
+}
+
+function entry(index: u32): UserTimer {
+  return changetype<UserTimer>(table + index * USER_TIMER_SIZE);
+}
