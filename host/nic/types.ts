@@ -47,6 +47,8 @@ export type Wire =
       /** Shared MAC table of the switch. */
       readonly table: SharedArrayBuffer;
       readonly ports: readonly PortHandle[];
+      /** Which of `ports` this wire comes from. */
+      readonly port: number;
       readonly options: LinkOptions;
     };
 
@@ -59,5 +61,10 @@ export interface QueueBackend {
   pump(now: number): number;
   /** When something held back becomes due, µs; Infinity when nothing is. */
   nextDeadline(): number;
+  /**
+   * Blocks this thread until frames from outside this process wait, for at most `micros` µs. Absent
+   * where frames only come from other ports, whose senders ring the core's doorbell.
+   */
+  wait?(micros: number): void;
   close?(): void;
 }

@@ -1,0 +1,51 @@
+/**
+ * A capture of one or more ports: what leaves them, as it was sent, and what is delivered to them, as
+ * it arrived. Give it to the backends that handle those frames (`createBackend(…, { capture })`):
+ *
+ *   frames that a port sends are seen by the backends of its own queues;
+ *   frames delivered to a port are seen by the backends of the ports that send to it.
+ *
+ * On one thread a single Capture given to every backend sees everything, in order. In threaded mode each
+ * thread has its own Capture and file; the timestamps share a clock, so `mergecap` puts them together.
+ *
+ * A frame that the receiver dropped was not delivered and is not seen there. Checksums that are left to
+ * the NIC are filled in before a frame is written down.
+ */
+import type { MemoryView } from "./memory-view.ts";
+import { INBOUND, OUTBOUND, PcapngWriter } from "./pcapng.ts";
+import type { PcapngOptions } from "./pcapng.ts";
+import type { PortHandle } from "./types.ts";
+
+export class Capture {
+  readonly #writer: PcapngWriter;
+  readonly #ports: readonly PortHandle[];
+
+  /** Captures `ports` into `sink`, which is given pcapng bytes now and then, and on `flush`. */
+  constructor(
+    ports: readonly PortHandle[],
+    sink: (bytes: Uint8Array) => void,
+    options: PcapngOptions = {},
+  ) {
+    this.#ports = [...ports];
+    this.#writer = new PcapngWriter(sink, options);
+    for (const port of ports) this.#writer.addInterface(port.name, port.mac);
+  }
+
+  /** The port's number in this capture, or -1 when it is not captured. */
+  indexOf(port: PortHandle): number {
+    return this.#ports.findIndex((other) => other === port || other.state === port.state);
+  }
+
+  sent(port: number, now: number, view: MemoryView, at: number, length: number): void {
+    this.#writer.packet(port, now, view.bytes, at, length, OUTBOUND);
+  }
+
+  delivered(port: number, now: number, view: MemoryView, at: number, length: number): void {
+    this.#writer.packet(port, now, view.bytes, at, length, INBOUND);
+  }
+
+  /** Hands everything written so far to the sink. */
+  flush(): void {
+    this.#writer.flush();
+  }
+}

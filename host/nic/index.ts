@@ -1,0 +1,13 @@
+/** The emulated NIC: ports, links, a switch, capture, and the engine that moves frames. */
+export { createBackend } from "./backend.ts";
+export type { BackendOptions } from "./backend.ts";
+export { Capture } from "./capture.ts";
+export type { FilterTuple } from "./filters.ts";
+export { PcapngWriter, INBOUND, OUTBOUND } from "./pcapng.ts";
+export type { PcapngOptions } from "./pcapng.ts";
+export { createPort, Port } from "./port.ts";
+export type { PortCounters, PortOptions } from "./port.ts";
+export { Random } from "./random.ts";
+export { hashIpv4, hashIpv6, toeplitz, TOEPLITZ_KEY, toeplitzTables } from "./rss.ts";
+export type { LinkOptions, PortHandle, QueueBackend, Wire } from "./types.ts";
+export { connectPorts, createSwitch } from "./wiring.ts";

@@ -1,0 +1,286 @@
+/**
+ * One direction of a link that is not perfect: what Linux calls netem. A frame is first queued for
+ * the rate and sent bit by bit, then it may be lost, damaged or doubled, and then it travels. A frame
+ * that is lost has used the line all the same.
+ *
+ * Rate: a frame occupies the line for its bytes (at least 60, Ethernet's minimum) and 24 more:
+ * preamble and start delimiter 8, check sequence 4, interframe gap 12. So 100 Mbit/s carries
+ * 8127 frames of 1514 bytes a second, as a real link does. All queues of a port share its line.
+ *
+ * Time comes in as an argument, µs; chance comes from a seeded generator. Each sending queue draws from
+ * its own sequence, derived from the seed, and counts its own waiting frames for `queueLimit`.
+ */
+import { completeChecksum } from "./checksum.ts";
+import type { FrameStore } from "./frame-store.ts";
+import { STATE_LINE_FREE_AT, STATE_LINE_LOCK, TX_COUNTERS } from "./port-state.ts";
+import type { Port } from "./port.ts";
+import { Random } from "./random.ts";
+import { lock, unlock } from "./ring-lock.ts";
+import type { LinkOptions } from "./types.ts";
+import { copyBytes } from "./copy.ts";
+
+/** What Ethernet puts around a frame, in byte times, and its shortest frame without that. */
+export const WIRE_OVERHEAD = 24;
+export const MIN_WIRE_FRAME = 60;
+
+const DEFAULT_QUEUE_LIMIT = 1000;
+const DEFAULT_REORDER_DELAY = 1000;
+
+const DELIVERED = TX_COUNTERS.indexOf("linkDelivered");
+const LOST = TX_COUNTERS.indexOf("linkLost");
+const DUPLICATED = TX_COUNTERS.indexOf("linkDuplicated");
+const CORRUPTED = TX_COUNTERS.indexOf("linkCorrupted");
+const REORDERED = TX_COUNTERS.indexOf("linkReordered");
+const QUEUE_DROPPED = TX_COUNTERS.indexOf("linkQueueDropped");
+
+/** Throws RangeError when an option is not what it may be. */
+export function checkLinkOptions(options: LinkOptions): void {
+  const limits: readonly [keyof LinkOptions, number, number][] = [
+    ["rate", 1, Infinity],
+    ["delay", 0, 1e12],
+    ["jitter", 0, 1e12],
+    ["loss", 0, 1],
+    ["duplicate", 0, 1],
+    ["corrupt", 0, 1],
+    ["reorder", 0, 1],
+    ["reorderDelay", 0, 1e12],
+    ["queueLimit", 1, 1 << 20],
+    ["seed", 0, Number.MAX_SAFE_INTEGER],
+  ];
+  for (const [name, low, high] of limits) {
+    const value = options[name];
+    if (value !== undefined && !(value >= low && value <= high)) {
+      throw new RangeError(`${name}: ${value} is not in ${low}…${high}`);
+    }
+  }
+}
+
+/** True when frames can go straight from memory to memory. */
+export function isPerfect(options: LinkOptions): boolean {
+  const { rate = Infinity, delay = 0, jitter = 0, loss = 0 } = options;
+  const { duplicate = 0, corrupt = 0, reorder = 0 } = options;
+  return rate === Infinity && delay + jitter + loss + duplicate + corrupt + reorder === 0;
+}
+
+export class Link {
+  readonly #store: FrameStore;
+  readonly #port: Port;
+  readonly #counters: number;
+  readonly #random: Random;
+
+  readonly #microsPerByte: number;
+  readonly #delay: number;
+  readonly #jitter: number;
+  readonly #loss: number;
+  readonly #duplicate: number;
+  readonly #corrupt: number;
+  readonly #reorder: number;
+  readonly #reorderDelay: number;
+  readonly #queueLimit: number;
+
+  /** When the frames that wait for the line will start: a ring, oldest first. */
+  readonly #starts: Float64Array;
+  #firstStart = 0;
+  #waiting = 0;
+
+  /** When the last frame that keeps its order is due. */
+  #lastDue = -Infinity;
+
+  /** Frames on their way: a binary heap by due time, then by admission. */
+  #due = new Float64Array(256);
+  #order = new Float64Array(256);
+  #slots = new Int32Array(256);
+  #size = 0;
+  #admitted = 0;
+
+  constructor(options: LinkOptions, store: FrameStore, port: Port, queue: number) {
+    checkLinkOptions(options);
+    this.#store = store;
+    this.#port = port;
+    this.#counters = port.txCounters(queue);
+    this.#random = new Random((options.seed ?? 1) + queue * 2 ** 32);
+    this.#microsPerByte = 8e6 / (options.rate ?? Infinity);
+    this.#delay = options.delay ?? 0;
+    this.#jitter = options.jitter ?? 0;
+    this.#loss = options.loss ?? 0;
+    this.#duplicate = options.duplicate ?? 0;
+    this.#corrupt = options.corrupt ?? 0;
+    this.#reorder = options.reorder ?? 0;
+    this.#reorderDelay = options.reorderDelay ?? DEFAULT_REORDER_DELAY;
+    this.#queueLimit = options.queueLimit ?? DEFAULT_QUEUE_LIMIT;
+    this.#starts = new Float64Array(this.#microsPerByte > 0 ? this.#queueLimit : 0);
+  }
+
+  /** When the next frame is due, µs; Infinity when none is on its way. */
+  get nextDue(): number {
+    return this.#size === 0 ? Infinity : this.#due[0];
+  }
+
+  /** Frames on their way. */
+  get inFlight(): number {
+    return this.#size;
+  }
+
+  /** Takes over a frame that was put into a slot of the store. */
+  admit(slot: number, now: number): void {
+    const length = this.#store.length(slot);
+    let sent = now;
+    if (this.#microsPerByte > 0) {
+      if (!this.#mayWait(now)) {
+        this.#drop(slot, QUEUE_DROPPED);
+        return;
+      }
+      sent = this.#serialise(length, now);
+    }
+    const random = this.#random;
+    if (random.chance(this.#loss)) {
+      this.#drop(slot, LOST);
+      return;
+    }
+    if (random.chance(this.#corrupt)) this.#damage(slot, length);
+    let due = sent + this.#delay;
+    if (this.#jitter > 0) due += random.uniform() * this.#jitter;
+    if (due < this.#lastDue) due = this.#lastDue;
+    if (random.chance(this.#reorder)) {
+      due += this.#reorderDelay;
+      this.#count(REORDERED);
+    } else {
+      this.#lastDue = due;
+    }
+    const twice = random.chance(this.#duplicate);
+    this.#push(slot, due);
+    if (twice) this.#double(slot, due);
+  }
+
+  /** Takes the next frame that is due by `now` out; its slot is the caller's. -1 when there is none. */
+  takeDue(now: number): number {
+    if (this.#size === 0 || this.#due[0] > now) return -1;
+    const slot = this.#slots[0];
+    this.#pop();
+    this.#count(DELIVERED);
+    return slot;
+  }
+
+  /** Whether the queue before the line has room for one more. */
+  #mayWait(now: number): boolean {
+    while (this.#waiting !== 0 && this.#starts[this.#firstStart] <= now) {
+      this.#firstStart = (this.#firstStart + 1) % this.#queueLimit;
+      this.#waiting--;
+    }
+    return this.#waiting < this.#queueLimit;
+  }
+
+  /** Gives the frame its place on the line; returns when its last bit has left. */
+  #serialise(length: number, now: number): number {
+    const { state, numbers } = this.#port;
+    const locked = lock(state, STATE_LINE_LOCK >> 2);
+    const free = numbers[STATE_LINE_FREE_AT >> 3];
+    const start = free > now ? free : now;
+    const bytes = (length < MIN_WIRE_FRAME ? MIN_WIRE_FRAME : length) + WIRE_OVERHEAD;
+    const end = start + bytes * this.#microsPerByte;
+    numbers[STATE_LINE_FREE_AT >> 3] = end;
+    if (locked) unlock(state, STATE_LINE_LOCK >> 2);
+    if (start > now) {
+      this.#starts[(this.#firstStart + this.#waiting) % this.#queueLimit] = start;
+      this.#waiting++;
+    }
+    return end;
+  }
+
+  /** Flips one bit, after the checksum that the NIC owes was filled in: the wire damages what was sent. */
+  #damage(slot: number, length: number): void {
+    const store = this.#store;
+    const view = store.view(slot);
+    const at = store.address(slot);
+    const start = store.checksumStart(slot);
+    if (start !== 0 && !store.checksumDone(slot)) {
+      completeChecksum(view, at + start, at + store.checksumField(slot), at + length);
+    }
+    store.setChecksum(slot, 0, 0, false);
+    const bit = this.#random.below(length * 8);
+    view.bytes[at + (bit >> 3)] ^= 1 << (bit & 7);
+    this.#count(CORRUPTED);
+  }
+
+  #double(slot: number, due: number): void {
+    const store = this.#store;
+    const copy = store.take();
+    if (copy < 0) return;
+    const length = store.length(slot);
+    copyBytes(store.view(copy), store.address(copy), store.view(slot), store.address(slot), length);
+    store.setLength(copy, length);
+    const done = store.checksumDone(slot);
+    store.setChecksum(copy, store.checksumStart(slot), store.checksumField(slot), done);
+    this.#count(DUPLICATED);
+    this.#push(copy, due);
+  }
+
+  #drop(slot: number, counter: number): void {
+    this.#count(counter);
+    this.#store.give(slot);
+  }
+
+  #count(counter: number): void {
+    this.#port.numbers[this.#counters + counter]++;
+  }
+
+  #push(slot: number, due: number): void {
+    if (this.#size === this.#slots.length) this.#growHeap();
+    const dues = this.#due;
+    const order = this.#order;
+    const slots = this.#slots;
+    let at = this.#size++;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (dues[parent] <= due) break;
+      dues[at] = dues[parent];
+      order[at] = order[parent];
+      slots[at] = slots[parent];
+      at = parent;
+    }
+    dues[at] = due;
+    order[at] = this.#admitted++;
+    slots[at] = slot;
+  }
+
+  #pop(): void {
+    const dues = this.#due;
+    const order = this.#order;
+    const slots = this.#slots;
+    const size = --this.#size;
+    const due = dues[size];
+    const rank = order[size];
+    let at = 0;
+    for (;;) {
+      let child = at * 2 + 1;
+      if (child >= size) break;
+      if (child + 1 < size && this.#before(child + 1, child)) child++;
+      if (due < dues[child] || (due === dues[child] && rank < order[child])) break;
+      dues[at] = dues[child];
+      order[at] = order[child];
+      slots[at] = slots[child];
+      at = child;
+    }
+    dues[at] = due;
+    order[at] = rank;
+    slots[at] = slots[size];
+  }
+
+  #before(a: number, b: number): boolean {
+    const dues = this.#due;
+    return dues[a] < dues[b] || (dues[a] === dues[b] && this.#order[a] < this.#order[b]);
+  }
+
+  #growHeap(): void {
+    const grown = this.#size * 2;
+    const due = new Float64Array(grown);
+    const order = new Float64Array(grown);
+    const slots = new Int32Array(grown);
+    due.set(this.#due);
+    order.set(this.#order);
+    slots.set(this.#slots);
+    this.#due = due;
+    this.#order = order;
+    this.#slots = slots;
+  }
+}

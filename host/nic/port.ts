@@ -1,0 +1,235 @@
+/**
+ * A NIC port. The handle is plain data that any thread can be given; `Port` is one thread's view of
+ * it: typed arrays made once, and what the control plane and the senders do with the shared state.
+ *
+ * Receiving goes: length → MAC filter → exact-match filter → RSS hash → RETA → queue.
+ */
+import { FLOW_GROUPS, WASM_PAGE } from "../../assembly/abi.ts";
+import { FilterTable } from "./filters.ts";
+import type { FilterTuple } from "./filters.ts";
+import { viewOf } from "./memory-view.ts";
+import type { MemoryView } from "./memory-view.ts";
+import {
+  filtersOffset,
+  PORT_COUNTERS,
+  QUEUE_RX_COUNTERS,
+  QUEUE_STATE_SIZE,
+  QUEUE_TX_COUNTERS,
+  RETA_BYTES,
+  RX_COUNTERS,
+  STATE_CONTROL_LOCK,
+  STATE_COUNTERS,
+  STATE_FILTER_COUNT,
+  STATE_MULTICAST,
+  STATE_PROMISCUOUS,
+  STATE_QUEUES,
+  STATE_RETA,
+  STATE_RETA_SELECTOR,
+  stateSize,
+  TX_COUNTERS,
+} from "./port-state.ts";
+import { lock, unlock } from "./ring-lock.ts";
+import type { PortHandle } from "./types.ts";
+
+export interface PortOptions {
+  readonly name: string;
+  readonly memory: WebAssembly.Memory;
+  /** Addresses of the queue blocks, by queue number. */
+  readonly queues: readonly number[];
+  /** 6 bytes, a unicast address. */
+  readonly mac: ArrayLike<number>;
+  /** `OFFLOAD_*` */
+  readonly offloads: number;
+  /** Take frames for any destination. Default false. */
+  readonly promiscuous?: boolean;
+  /** Take multicast frames (broadcast is always taken). Default false. */
+  readonly multicast?: boolean;
+}
+
+export type PortCounterName = (typeof PORT_COUNTERS)[number];
+export type RxCounterName = (typeof RX_COUNTERS)[number];
+export type TxCounterName = (typeof TX_COUNTERS)[number];
+
+/** All counters of a port. Frames, except where the name says bytes. */
+export interface PortCounters extends Record<PortCounterName, number> {
+  readonly queues: readonly (Record<RxCounterName, number> & Record<TxCounterName, number>)[];
+}
+
+/** Makes a port over a dataplane's memory. Flow group g begins on queue g modulo the queues. */
+export function createPort(options: PortOptions): PortHandle {
+  const { name, memory, queues, offloads } = options;
+  const mac = Array.from(options.mac);
+  if (mac.length !== 6 || mac.some((byte) => !Number.isInteger(byte) || byte < 0 || byte > 255)) {
+    throw new RangeError("mac: expected 6 bytes");
+  }
+  if ((mac[0] & 1) !== 0) throw new RangeError("mac: a port's address must be unicast");
+  if (queues.length === 0) throw new RangeError("queues: a port needs at least one queue pair");
+  for (const queue of queues) {
+    if (queue % 4 !== 0 || queue < WASM_PAGE || queue >= memory.buffer.byteLength) {
+      throw new RangeError(`queues: ${queue} is no address of a queue block`);
+    }
+  }
+  const state = new SharedArrayBuffer(stateSize(queues.length));
+  const port = { name, memory, queues: [...queues], state, mac, offloads };
+  const words = new Int32Array(state);
+  words[STATE_PROMISCUOUS >> 2] = options.promiscuous ? 1 : 0;
+  words[STATE_MULTICAST >> 2] = options.multicast ? 1 : 0;
+  for (let group = 0; group < FLOW_GROUPS; group++) {
+    words[(STATE_RETA >> 2) + group] = group % queues.length;
+  }
+  return port;
+}
+
+/** One thread's view of a port. */
+export class Port {
+  readonly handle: PortHandle;
+  readonly memory: MemoryView;
+  /** Words of the shared state. */
+  readonly state: Int32Array;
+  /** The same as f64, for queue counters. */
+  readonly numbers: Float64Array;
+  readonly filters: FilterTable;
+  readonly offloads: number;
+
+  /** As of the last `refresh`: the RETA in force, number of filters, and who is let in. */
+  reta: Int32Array;
+  filterCount = 0;
+  promiscuous = false;
+  multicast = false;
+
+  readonly #tables: readonly Int32Array[];
+  /** Own address: first four bytes and last two, as they lie in memory. */
+  readonly #macHead: number;
+  readonly #macTail: number;
+
+  constructor(handle: PortHandle) {
+    const { state, mac } = handle;
+    this.handle = handle;
+    this.memory = viewOf(handle.memory);
+    this.state = new Int32Array(state);
+    this.numbers = new Float64Array(state);
+    this.filters = new FilterTable(state, filtersOffset(handle.queues.length));
+    this.offloads = handle.offloads;
+    this.#tables = [0, 1].map(
+      (i) => new Int32Array(state, STATE_RETA + i * RETA_BYTES, FLOW_GROUPS),
+    );
+    this.reta = this.#tables[0];
+    this.#macHead = mac[0] | (mac[1] << 8) | (mac[2] << 16) | (mac[3] << 24);
+    this.#macTail = mac[4] | (mac[5] << 8);
+    this.refresh();
+  }
+
+  /** Looks at the shared settings. A sender does so once per batch, so a batch sees one RETA. */
+  refresh(): void {
+    const state = this.state;
+    this.reta = this.#tables[Atomics.load(state, STATE_RETA_SELECTOR >> 2)];
+    this.filterCount = state[STATE_FILTER_COUNT >> 2];
+    this.promiscuous = state[STATE_PROMISCUOUS >> 2] !== 0;
+    this.multicast = state[STATE_MULTICAST >> 2] !== 0;
+  }
+
+  /** Whether the MAC filter lets in a frame for this destination, given as it lies in memory. */
+  accepts(macHead: number, macTail: number): boolean {
+    if (macHead === this.#macHead && macTail === this.#macTail) return true;
+    if (this.promiscuous) return true;
+    if ((macHead & 1) === 0) return false;
+    return this.multicast || (macHead === -1 && macTail === 0xffff);
+  }
+
+  setPromiscuous(on: boolean): void {
+    Atomics.store(this.state, STATE_PROMISCUOUS >> 2, on ? 1 : 0);
+  }
+
+  setMulticast(on: boolean): void {
+    Atomics.store(this.state, STATE_MULTICAST >> 2, on ? 1 : 0);
+  }
+
+  /** The queue of each of the 128 flow groups. */
+  retaEntries(): number[] {
+    this.refresh();
+    return Array.from(this.reta);
+  }
+
+  /**
+   * Moves flow groups to other queues, all in one step: a sender's batch goes by the old table or by
+   * the new one. A batch under way may still use the old one after this returns; whoever hands a
+   * group over must expect stragglers (the migration protocol does).
+   */
+  updateReta(changes: Iterable<readonly [group: number, queue: number]>): void {
+    const list = Array.from(changes);
+    for (const [group, queue] of list) {
+      if (!Number.isInteger(group) || group < 0 || group >= FLOW_GROUPS) {
+        throw new RangeError(`group: ${group} is not in 0…${FLOW_GROUPS - 1}`);
+      }
+      this.#checkQueue(queue);
+    }
+    this.#change(() => {
+      const current = Atomics.load(this.state, STATE_RETA_SELECTOR >> 2);
+      const next = this.#tables[1 - current];
+      next.set(this.#tables[current]);
+      for (const [group, queue] of list) next[group] = queue;
+      Atomics.store(this.state, STATE_RETA_SELECTOR >> 2, 1 - current);
+    });
+  }
+
+  /** Sends one flow to a queue whatever its hash says; false when the filter table is full. */
+  addFilter(tuple: FilterTuple, queue: number): boolean {
+    this.#checkQueue(queue);
+    return this.#change(() => this.filters.add(tuple, queue));
+  }
+
+  /** False when there is no such filter. */
+  removeFilter(tuple: FilterTuple): boolean {
+    return this.#change(() => this.filters.remove(tuple));
+  }
+
+  /** Counts a frame that was dropped before it had a queue; any thread. */
+  count(counter: PortCounterName): void {
+    const low = (STATE_COUNTERS >> 2) + PORT_COUNTERS.indexOf(counter) * 2;
+    if (Atomics.add(this.state, low, 1) === -1) Atomics.add(this.state, low + 1, 1);
+  }
+
+  /** A snapshot; a sender in mid-batch has not yet added that batch. */
+  counters(): PortCounters {
+    const named: Record<string, number> = {};
+    PORT_COUNTERS.forEach((name, i) => {
+      const low = (STATE_COUNTERS >> 2) + i * 2;
+      named[name] = (this.state[low] >>> 0) + this.state[low + 1] * 2 ** 32;
+    });
+    const queues = this.handle.queues.map((_, queue) => {
+      const own: Record<string, number> = {};
+      RX_COUNTERS.forEach((name, i) => (own[name] = this.numbers[this.rxCounters(queue) + i]));
+      TX_COUNTERS.forEach((name, i) => (own[name] = this.numbers[this.txCounters(queue) + i]));
+      return own;
+    });
+    return { ...named, queues } as unknown as PortCounters;
+  }
+
+  /** Index into `numbers` of a queue's first receive counter. */
+  rxCounters(queue: number): number {
+    return (STATE_QUEUES + queue * QUEUE_STATE_SIZE + QUEUE_RX_COUNTERS) >> 3;
+  }
+
+  /** Index into `numbers` of a queue's first transmit counter. */
+  txCounters(queue: number): number {
+    return (STATE_QUEUES + queue * QUEUE_STATE_SIZE + QUEUE_TX_COUNTERS) >> 3;
+  }
+
+  #checkQueue(queue: number): void {
+    const queues = this.handle.queues.length;
+    if (!Number.isInteger(queue) || queue < 0 || queue >= queues) {
+      throw new RangeError(`queue: ${queue} is not in 0…${queues - 1}`);
+    }
+  }
+
+  #change<T>(body: () => T): T {
+    if (!lock(this.state, STATE_CONTROL_LOCK >> 2)) {
+      throw new Error(`port ${this.handle.name}: another thread holds the control lock`);
+    }
+    try {
+      return body();
+    } finally {
+      unlock(this.state, STATE_CONTROL_LOCK >> 2);
+    }
+  }
+}
