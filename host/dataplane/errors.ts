@@ -84,6 +84,16 @@ export class KernelError extends Error {
   }
 }
 
+/** The engine has no room for a dataplane's linear memory. */
+export class MemoryError extends Error {
+  readonly code = "ENOMEM";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(`ixwasm: ${message}`, options);
+    this.name = "MemoryError";
+  }
+}
+
 /** Something of a dataplane is still in use that should not be. */
 export class LeakError extends Error {
   readonly code = "ERR_IXWASM_LEAK";
@@ -101,6 +111,22 @@ export class LivelockError extends Error {
   constructor(message: string) {
     super(`ixwasm: ${message}`);
     this.name = "LivelockError";
+  }
+}
+
+/** An elastic thread died: its application threw, or the kernel trapped. `cause` is what was thrown. */
+export class CoreError extends Error {
+  readonly code = "ERR_IXWASM_CORE";
+  /** Name of the dataplane, and index of the core in it. */
+  readonly dataplane: string;
+  readonly core: number;
+
+  constructor(dataplane: string, core: number, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`ixwasm: core ${core} of ${dataplane} died: ${reason}`, { cause });
+    this.name = "CoreError";
+    this.dataplane = dataplane;
+    this.core = core;
   }
 }
 

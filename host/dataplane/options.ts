@@ -67,6 +67,8 @@ export interface DataplaneOptions {
   secret?: Uint8Array;
   /** How long a neighbour's address is believed. Default 60 s. */
   neighbourRefresh?: number;
+  /** Tell the network of the own address (gratuitous ARP) when core 0 starts. Default true. */
+  announce?: boolean;
   tcp?: TcpOptions;
 }
 
@@ -174,5 +176,6 @@ export interface ResolvedOptions {
   readonly offloads: Readonly<Required<OffloadOptions>>;
   readonly secret: Uint8Array;
   readonly neighbourRefresh: number;
+  readonly announce: boolean;
   readonly tcp: Readonly<Required<TcpOptions>>;
 }

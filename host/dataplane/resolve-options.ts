@@ -144,6 +144,7 @@ export function resolveOptions(options: DataplaneOptions): ResolvedOptions {
       30 * MINUTE,
       "µs",
     ),
+    announce: check.boolean("announce", given.announce, true),
     tcp: resolveTcp(given.tcp),
   };
 }
@@ -175,6 +176,7 @@ const KNOWN = [
   "offloads",
   "secret",
   "neighbourRefresh",
+  "announce",
   "tcp",
 ] as const satisfies readonly (keyof DataplaneOptions)[];
 

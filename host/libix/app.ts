@@ -22,6 +22,8 @@ export interface AppContext {
   readonly core: number;
   /** What the runner was told to pass on; a structured clone of it when the core has a worker. */
   readonly options: unknown;
+  /** Sends a message (structured clone) to whoever runs the application; for use now and then. */
+  post(message: unknown): void;
 }
 
 /** Makes the application of one core: the default export of a module that runs on worker threads. */

@@ -1,0 +1,217 @@
+/**
+ * Writes what the host decided into the linear memory, before the kernel sees it: the configuration
+ * block, each core's control block, each queue pair's block, and the Toeplitz tables. All other
+ * memory is zero and the kernel's.
+ */
+import {
+  ABI_VERSION,
+  CFG_ABI,
+  CFG_BATCH,
+  CFG_BUCKETS,
+  CFG_BUCKETS_PER_GROUP,
+  CFG_BUFFER_COUNT,
+  CFG_BUFFER_RECORDS,
+  CFG_CONNECTIONS,
+  CFG_COPY_BREAK,
+  CFG_CORES,
+  CFG_CORE_BLOCKS,
+  CFG_DATA_RETRIES,
+  CFG_DELAYED_ACK,
+  CFG_EPHEMERAL_HIGH,
+  CFG_EPHEMERAL_LOW,
+  CFG_FIN_WAIT_2,
+  CFG_FRAMES,
+  CFG_FRAME_COUNT,
+  CFG_GROUPS,
+  CFG_INITIAL_WINDOW,
+  CFG_IP,
+  CFG_LISTENERS,
+  CFG_LISTENER_TABLE,
+  CFG_MAC,
+  CFG_MEMORY_SIZE,
+  CFG_MTU,
+  CFG_NEIGHBOURS,
+  CFG_NEIGHBOUR_REFRESH,
+  CFG_NEIGHBOUR_TABLE,
+  CFG_OFFLOADS,
+  CFG_PREFIX,
+  CFG_REASSEMBLY_MAX,
+  CFG_RECEIVE_RESERVE,
+  CFG_RECEIVE_WINDOW,
+  CFG_RECEIVE_WINDOW_MAX,
+  CFG_ROUTES,
+  CFG_ROUTE_TABLE,
+  CFG_RTO_INITIAL,
+  CFG_RTO_MAX,
+  CFG_RTO_MIN,
+  CFG_SECRET,
+  CFG_SEND_BUFFER_MAX,
+  CFG_SYN_RETRIES,
+  CFG_TCB_COLD,
+  CFG_TCB_HOT,
+  CFG_TIME_WAIT,
+  CFG_TOEPLITZ,
+  CFG_TTL,
+  CFG_UDP_PORTS,
+  CFG_UDP_TABLE,
+  CFG_WINDOW,
+  CFG_WINDOW_SIZE,
+  CONFIG_BASE,
+  CORE_EVENTS,
+  CORE_EVENT_CAPACITY,
+  CORE_FRAME_END,
+  CORE_FRAME_FIRST,
+  CORE_ID,
+  CORE_PACKETS,
+  CORE_QUEUES,
+  CORE_QUEUE_TABLE,
+  CORE_RECORD_END,
+  CORE_RECORD_FIRST,
+  CORE_SYSCALLS,
+  CORE_SYSCALL_CAPACITY,
+  CORE_TCB_END,
+  CORE_TCB_FIRST,
+  CORE_USER_TIMERS,
+  CORE_USER_TIMER_COUNT,
+  CORE_WHEEL,
+  OFFLOAD_RX_CHECKSUM,
+  OFFLOAD_RX_HASH,
+  OFFLOAD_TX_CHECKSUM,
+  QUEUE_COMPLETION,
+  QUEUE_CORE,
+  QUEUE_FILL,
+  QUEUE_RX,
+  QUEUE_TX,
+  RING_CONSUMER,
+  RING_DESCRIPTORS,
+  RING_FLAGS,
+  RING_MASK,
+  RING_PRODUCER,
+} from "../../assembly/abi.ts";
+import { toeplitzTables } from "../nic/rss.ts";
+import type { CoreMap, MemoryMap, QueueMap, RingMap } from "./memory-map.ts";
+import type { ResolvedOptions } from "./options.ts";
+
+/** The `OFFLOAD_*` bits of the options. */
+export function offloadBits(options: ResolvedOptions): number {
+  const { rxChecksum, txChecksum, rxHash } = options.offloads;
+  return (
+    (rxChecksum ? OFFLOAD_RX_CHECKSUM : 0) |
+    (txChecksum ? OFFLOAD_TX_CHECKSUM : 0) |
+    (rxHash ? OFFLOAD_RX_HASH : 0)
+  );
+}
+
+/** Writes everything that the kernel reads of the host's decisions. */
+export function configureMemory(
+  memory: WebAssembly.Memory,
+  map: MemoryMap,
+  options: ResolvedOptions,
+): void {
+  const words = new Uint32Array(memory.buffer);
+  const bytes = new Uint8Array(memory.buffer);
+  writeConfig(words, map, options);
+  bytes.set(options.mac, CONFIG_BASE + CFG_MAC);
+  bytes.set(options.ip.address, CONFIG_BASE + CFG_IP);
+  bytes.set(options.secret, CONFIG_BASE + CFG_SECRET);
+  words.set(toeplitzTables(), map.toeplitz.address >>> 2);
+  for (const [id, core] of map.cores.entries()) {
+    writeCore(words, id, core, options);
+    for (const queue of core.queues) writeQueue(words, queue, core.block);
+  }
+}
+
+function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOptions): void {
+  const set = (offset: number, value: number): void => {
+    words[(CONFIG_BASE + offset) >>> 2] = value;
+  };
+  set(CFG_ABI, ABI_VERSION);
+  set(CFG_CORES, options.cores);
+  set(CFG_BATCH, options.batch);
+  set(CFG_OFFLOADS, offloadBits(options));
+  set(CFG_MEMORY_SIZE, map.size);
+  set(CFG_CORE_BLOCKS, map.coreBlocks.address);
+  set(CFG_GROUPS, map.groups.address);
+  set(CFG_BUCKETS, map.buckets.address);
+  set(CFG_BUCKETS_PER_GROUP, map.bucketsPerGroup);
+  set(CFG_TCB_HOT, map.tcbHot.address);
+  set(CFG_TCB_COLD, map.tcbCold.address);
+  set(CFG_CONNECTIONS, options.maxConnections);
+  set(CFG_NEIGHBOUR_TABLE, map.neighbours.address);
+  set(CFG_NEIGHBOURS, options.tables.neighbours);
+  set(CFG_ROUTE_TABLE, map.routes.address);
+  set(CFG_ROUTES, options.tables.routes);
+  set(CFG_LISTENER_TABLE, map.listeners.address);
+  set(CFG_LISTENERS, options.tables.listeners);
+  set(CFG_UDP_TABLE, map.udpPorts.address);
+  set(CFG_UDP_PORTS, options.tables.udpPorts);
+  set(CFG_FRAMES, map.frames.address);
+  set(CFG_FRAME_COUNT, options.frames);
+  set(CFG_BUFFER_RECORDS, map.bufferRecords.address);
+  set(CFG_BUFFER_COUNT, options.frames + options.references);
+  set(CFG_RECEIVE_RESERVE, options.receiveReserve);
+  set(CFG_WINDOW, map.window.address);
+  set(CFG_WINDOW_SIZE, map.window.size);
+  set(CFG_TOEPLITZ, map.toeplitz.address);
+  set(CFG_MTU, options.mtu);
+  set(CFG_TTL, options.ttl);
+  set(CFG_PREFIX, options.ip.prefix);
+  set(CFG_NEIGHBOUR_REFRESH, options.neighbourRefresh);
+
+  const { tcp } = options;
+  set(CFG_RTO_MIN, tcp.minRto);
+  set(CFG_RTO_MAX, tcp.maxRto);
+  set(CFG_RTO_INITIAL, tcp.initialRto);
+  set(CFG_DELAYED_ACK, tcp.delayedAck);
+  set(CFG_TIME_WAIT, tcp.timeWait);
+  set(CFG_FIN_WAIT_2, tcp.finWait2);
+  set(CFG_SYN_RETRIES, tcp.synRetries);
+  set(CFG_DATA_RETRIES, tcp.dataRetries);
+  set(CFG_RECEIVE_WINDOW, tcp.receiveWindow);
+  set(CFG_RECEIVE_WINDOW_MAX, tcp.receiveWindowMax);
+  set(CFG_SEND_BUFFER_MAX, tcp.sendBufferMax);
+  set(CFG_COPY_BREAK, tcp.copyBreak);
+  set(CFG_REASSEMBLY_MAX, tcp.reassemblyMax);
+  set(CFG_INITIAL_WINDOW, tcp.initialWindow);
+  set(CFG_EPHEMERAL_LOW, tcp.ephemeral[0]);
+  set(CFG_EPHEMERAL_HIGH, tcp.ephemeral[1]);
+}
+
+function writeCore(words: Uint32Array, id: number, core: CoreMap, options: ResolvedOptions): void {
+  const set = (offset: number, value: number): void => {
+    words[(core.block + offset) >>> 2] = value;
+  };
+  set(CORE_ID, id);
+  set(CORE_QUEUES, core.queues.length);
+  set(CORE_QUEUE_TABLE, core.queueBlocks.address);
+  set(CORE_WHEEL, core.wheel.address);
+  set(CORE_EVENTS, core.events.address);
+  set(CORE_EVENT_CAPACITY, options.events);
+  set(CORE_SYSCALLS, core.calls.address);
+  set(CORE_SYSCALL_CAPACITY, options.calls);
+  set(CORE_PACKETS, core.packets.address);
+  set(CORE_USER_TIMERS, core.timers.address);
+  set(CORE_USER_TIMER_COUNT, options.timers);
+  set(CORE_FRAME_FIRST, core.frames.first);
+  set(CORE_FRAME_END, core.frames.end);
+  set(CORE_RECORD_FIRST, core.records.first);
+  set(CORE_RECORD_END, core.records.end);
+  set(CORE_TCB_FIRST, core.tcbs.first);
+  set(CORE_TCB_END, core.tcbs.end);
+}
+
+function writeQueue(words: Uint32Array, queue: QueueMap, coreBlock: number): void {
+  const writeRing = (offset: number, ring: RingMap): void => {
+    const at = (queue.block + offset) >>> 2;
+    words[at + (RING_PRODUCER >>> 2)] = ring.producer;
+    words[at + (RING_CONSUMER >>> 2)] = ring.consumer;
+    words[at + (RING_FLAGS >>> 2)] = ring.flags;
+    words[at + (RING_DESCRIPTORS >>> 2)] = ring.descriptors;
+    words[at + (RING_MASK >>> 2)] = ring.entries - 1;
+  };
+  writeRing(QUEUE_FILL, queue.fill);
+  writeRing(QUEUE_RX, queue.rx);
+  writeRing(QUEUE_TX, queue.tx);
+  writeRing(QUEUE_COMPLETION, queue.completion);
+  words[(queue.block + QUEUE_CORE) >>> 2] = coreBlock;
+}

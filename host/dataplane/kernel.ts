@@ -1,0 +1,89 @@
+/**
+ * The kernel module as the host sees it: its exports, typed, and how an instance is made. Every core
+ * has an instance of its own over the one shared memory; what is private to a core and not in memory
+ * is in the instance's globals.
+ */
+import { KernelError } from "./errors.ts";
+
+/** Exports of assembly/index.ts. `now` is in microseconds, in the same base for all cores. */
+export interface KernelExports {
+  /** Once per dataplane, before anything else: checks the configuration, prepares shared tables. */
+  initialize(now: number): number;
+  /** Once per core and instance: binds the instance to its control block, fills the fill rings. */
+  attach(core: number, now: number): number;
+  /** One iteration of the dataplane. Returns how many events wait in the event array. */
+  poll(now: number): number;
+  /** Runs the system calls that wait, and nothing else. */
+  dispatch(now: number): void;
+  /** One part of `poll` by itself: 0 calls, 1 timers, 2 transmit, 3 receive, 4 TCP. */
+  stage(which: number, now: number): number;
+  /** Adds a route; address words as they lie in memory, the prefix in bits of its family. */
+  addRoute(
+    d0: number,
+    d1: number,
+    d2: number,
+    d3: number,
+    prefix: number,
+    g0: number,
+    g1: number,
+    g2: number,
+    g3: number,
+  ): number;
+  /** Adds a static neighbour: the first four and the last two bytes of its MAC, little-endian. */
+  addNeighbour(
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    macHead: number,
+    macTail: number,
+  ): number;
+  /** Sends a gratuitous ARP request (RFC 5227 section 2.3). */
+  announce(): void;
+}
+
+const EXPORTS = [
+  "initialize",
+  "attach",
+  "poll",
+  "dispatch",
+  "stage",
+  "addRoute",
+  "addNeighbour",
+  "announce",
+] as const satisfies readonly (keyof KernelExports)[];
+
+/**
+ * Makes an instance over `memory`.
+ *
+ * @throws {KernelError} the module is not this host's kernel
+ */
+export function instantiateKernel(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): KernelExports {
+  const abort = (message: number, file: number, line: number, column: number): never => {
+    const at = `${readString(memory, file)}:${line}:${column}`;
+    throw new KernelError(`kernel aborted: ${readString(memory, message)} (${at})`);
+  };
+  let instance: WebAssembly.Instance;
+  try {
+    // The debug build alone imports `abort`; the release build traps.
+    instance = new WebAssembly.Instance(module, { env: { memory, abort } });
+  } catch (error) {
+    throw new KernelError("module cannot be instantiated as the kernel", { cause: error });
+  }
+  const missing = EXPORTS.filter((name) => typeof instance.exports[name] !== "function");
+  if (missing.length > 0) {
+    throw new KernelError(`module is not the kernel: it does not export ${missing.join(", ")}`);
+  }
+  return instance.exports as unknown as KernelExports;
+}
+
+/** An AssemblyScript string: UTF-16 units, their length in bytes in the word before them. */
+function readString(memory: WebAssembly.Memory, address: number): string {
+  if (address === 0) return "no message";
+  const at = address >>> 0;
+  const length = new Uint32Array(memory.buffer, at - 4, 1)[0];
+  return String.fromCharCode(...new Uint16Array(memory.buffer, at, length >>> 1));
+}

@@ -1,0 +1,68 @@
+/**
+ * How an idle elastic thread sleeps, and why no wake-up is lost. Sleeper and waker each write one word
+ * and then read the other's; both stores and loads are sequentially consistent, so at least one of
+ * them sees what the other wrote.
+ *
+ *   sleeper                                   waker (whoever delivers into an rx ring)
+ *   doorbell seen ← CORE_DOORBELL             rx producer ← n
+ *   CORE_PARKED ← 1                           if CORE_PARKED = 1:
+ *   if no rx ring has packets, no stop:           CORE_DOORBELL += 1, notify
+ *     wait while CORE_DOORBELL = seen
+ *   CORE_PARKED ← 0
+ */
+import {
+  CORE_DOORBELL,
+  CORE_PARKED,
+  CORE_STOP,
+  QUEUE_RX,
+  RING_CONSUMER,
+  RING_PRODUCER,
+} from "../../assembly/abi.ts";
+
+export class Parking {
+  readonly #words: Int32Array;
+  readonly #doorbell: number;
+  readonly #parked: number;
+  readonly #stop: number;
+  /** Word indices of each rx ring's producer and consumer. */
+  readonly #rings: readonly (readonly [producer: number, consumer: number])[];
+
+  /** `core` is the address of the core's control block, `queues` are those of its queue blocks. */
+  constructor(memory: WebAssembly.Memory, core: number, queues: readonly number[]) {
+    const words = new Int32Array(memory.buffer);
+    this.#words = words;
+    this.#doorbell = (core + CORE_DOORBELL) >>> 2;
+    this.#parked = (core + CORE_PARKED) >>> 2;
+    this.#stop = (core + CORE_STOP) >>> 2;
+    this.#rings = queues.map((queue) => [
+      words[(queue + QUEUE_RX + RING_PRODUCER) >>> 2] >>> 2,
+      words[(queue + QUEUE_RX + RING_CONSUMER) >>> 2] >>> 2,
+    ]);
+  }
+
+  /** True when the core's thread was asked to leave its loop. */
+  get stopped(): boolean {
+    return Atomics.load(this.#words, this.#stop) !== 0;
+  }
+
+  /**
+   * Sleeps until someone rings the doorbell, or for `micros` µs (Infinity: for ever). Only the core's
+   * own thread may call this, and not on a page's main thread.
+   */
+  park(micros: number): void {
+    const words = this.#words;
+    const seen = Atomics.load(words, this.#doorbell);
+    Atomics.store(words, this.#parked, 1);
+    if (!this.stopped && !this.#hasPackets()) {
+      Atomics.wait(words, this.#doorbell, seen, micros / 1000);
+    }
+    Atomics.store(words, this.#parked, 0);
+  }
+
+  #hasPackets(): boolean {
+    for (const [producer, consumer] of this.#rings) {
+      if (Atomics.load(this.#words, producer) !== Atomics.load(this.#words, consumer)) return true;
+    }
+    return false;
+  }
+}

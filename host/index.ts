@@ -1,0 +1,43 @@
+/**
+ * ixwasm without Node: dataplanes, the emulated NIC and network, and libix. Everything here runs in a
+ * browser; `createDataplane` needs the module that `loadKernel` compiles.
+ */
+/// <reference path="./abi-types.d.ts" preserve="true" />
+export { realClock, type Clock } from "./dataplane/clock.ts";
+export { Core } from "./dataplane/core.ts";
+export type { CounterName, Counters, GaugeName, Gauges } from "./dataplane/counters.ts";
+export { createDataplane, Dataplane, type DataplaneHandle } from "./dataplane/dataplane.ts";
+export { ElasticThread, type ElasticThreadOptions } from "./dataplane/elastic-thread.ts";
+export {
+  CoreError,
+  KernelError,
+  LeakError,
+  LivelockError,
+  MemoryError,
+  OptionRangeError,
+  OptionTypeError,
+  StateError,
+  SystemCallError,
+} from "./dataplane/errors.ts";
+export {
+  InlineRunner,
+  type InlineDataplane,
+  type InlineOptions,
+  type RunLimits,
+} from "./dataplane/inline.ts";
+export { loadKernel } from "./dataplane/load-kernel.ts";
+export type { CoreMap, MemoryMap, Region } from "./dataplane/memory-map.ts";
+export type {
+  DataplaneOptions,
+  NeighbourOptions,
+  OffloadOptions,
+  ResolvedOptions,
+  RouteOptions,
+  TableOptions,
+  TcpOptions,
+} from "./dataplane/options.ts";
+export * from "./nic/index.ts";
+export type { App, AppContext, AppFactory } from "./libix/app.ts";
+export { IpAddress } from "./libix/ip-address.ts";
+export { Ix } from "./libix/ix.ts";
+export { AppWindow } from "./libix/window.ts";
