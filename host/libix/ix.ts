@@ -26,6 +26,7 @@ import {
   SYS_CLOSE,
   SYS_CONNECT,
   SYS_LISTEN,
+  SYS_NOP,
   SYS_RECV_DONE,
   SYS_REJECT,
   SYS_SEND,
@@ -157,6 +158,11 @@ export class Ix {
     this.#words[this.#callCount] = 0;
     this.#issued = 0;
     this.onFlush?.(results);
+  }
+
+  /** Does nothing, but makes the elastic thread come back to the application after the next poll. */
+  nop(): number {
+    return this.#claim(SYS_NOP, 0, 0);
   }
 
   // -------------------------------------------------------------------------------------------

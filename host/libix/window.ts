@@ -32,6 +32,7 @@ export class AppWindow {
   /** First free block of each order. */
   readonly #heads = new Uint32Array(ORDERS);
   #used = 0;
+  #frees = 0;
 
   /** `address` must be a multiple of 64; `size` is rounded down to one. */
   constructor(memory: WebAssembly.Memory, address: number, size: number) {
@@ -69,6 +70,11 @@ export class AppWindow {
     return this.#used;
   }
 
+  /** Counts the blocks given back. */
+  get frees(): number {
+    return this.#frees;
+  }
+
   /**
    * Takes a block of at least `size` bytes, aligned to 64. Returns its address, or 0 when no block is
    * large enough: exhaustion is for the caller to wait out, not an exception.
@@ -101,6 +107,7 @@ export class AppWindow {
     let order = this.#stateOfUsed(address) & ORDER_MASK;
     let granule = (address - this.address) >>> GRANULE_BITS;
     this.#used -= GRANULE * 2 ** order;
+    this.#frees++;
     this.#state[granule] = 0;
     // A free buddy of the same order makes a free block of the next order.
     for (; order < ORDERS - 1; order++) {

@@ -1,0 +1,11 @@
+/** The user library: the raw arrays (`Ix`) and the event layer on top (`Ixev`). */
+export type { App, AppContext, AppFactory } from "./app.ts";
+export { IpAddress } from "./ip-address.ts";
+export { Ix } from "./ix.ts";
+export { Ixev, IxevListener } from "./ixev.ts";
+export type { IxevOperations, IxevOptions, Knock } from "./ixev.ts";
+export { IXEVHUP, IXEVIN, IXEVLEVEL, IXEVONESHOT, IXEVOUT, IxevContext } from "./ixev-context.ts";
+export type { IxevHandler } from "./ixev-context.ts";
+export type { IxevTimer } from "./ixev-timers.ts";
+export type { Completion } from "./segments.ts";
+export { AppWindow } from "./window.ts";

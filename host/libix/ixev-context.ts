@@ -1,0 +1,477 @@
+/**
+ * One connection of the event layer: what its application reads, writes and waits for. Everything is
+ * recorded here and carried out once per round by the loop (`Ixev`), so that however often an
+ * application reads and writes, a connection costs one recv_done and one send.
+ *
+ * Life:   IDLE ── dial ──► DIALING ── connected ──► OPEN ── dead, abort ──► DEAD
+ *           └──── knock, accept ───────────────────►┘
+ */
+import { RC_AGAIN, RC_BADH, RC_CLOSED, RC_NOBUFS, RC_NOMEM, RC_OK } from "../../assembly/abi.ts";
+import type { CopyBuffers } from "./copy-buffers.ts";
+import type { Ix } from "./ix.ts";
+import { ReceiveQueue } from "./receive-queue.ts";
+import type { Completion, SegmentPool } from "./segments.ts";
+import { SendQueue } from "./send-queue.ts";
+import type { VectorRoom } from "./send-queue.ts";
+
+/** The connection is over; `context.reason` says why. */
+export const IXEVHUP = 1;
+/** There is something to read: data, or the end of the peer's stream. */
+export const IXEVIN = 2;
+/** A send that was cut short, or a dial, may go on. */
+export const IXEVOUT = 4;
+/** With a mask: call the handler in every round while the condition holds, not once when it begins. */
+export const IXEVLEVEL = 8;
+/** With a mask: wait for one call of the handler only; `enable` asks for the next. */
+export const IXEVONESHOT = 16;
+
+const CONDITIONS = IXEVHUP | IXEVIN | IXEVOUT;
+
+const IDLE = 0;
+const DIALING = 1;
+const OPEN = 2;
+const DEAD = 3;
+
+/** Called with the conditions that are met, a mask of IXEVHUP, IXEVIN and IXEVOUT. */
+export type IxevHandler = (context: IxevContext, conditions: number) => void;
+
+/** What contexts ask of the loop that they belong to. */
+export interface IxevLoop extends VectorRoom {
+  readonly ix: Ix;
+  readonly segments: SegmentPool;
+  readonly buffers: CopyBuffers;
+  /** Most bytes of copy buffers that one connection may occupy. */
+  readonly sendLimit: number;
+  /** Has `commit` called at the end of this round. */
+  requestCommit(context: IxevContext): void;
+  /** Has `run` called: in this round for what events bring, in the next for what handlers do. */
+  requestRun(context: IxevContext): void;
+  /** Has `roomReturned` called when copy buffers have come back. */
+  awaitBuffers(context: IxevContext): void;
+}
+
+export class IxevContext {
+  /** For the application. */
+  data: unknown;
+
+  #loop: IxevLoop | null = null;
+  #receive: ReceiveQueue | null = null;
+  #send: SendQueue | null = null;
+  #handle = 0;
+  #cookie = 0;
+  #state = IDLE;
+  #reason: number = RC_OK;
+  #everOpen = false;
+
+  #handler: IxevHandler | null = null;
+  #enabled = 0;
+  #triggered = 0;
+  /** The application was refused room and waits for it. */
+  #wantsRoom = false;
+
+  #closing = false;
+  #shutdown = false;
+  #aborting = false;
+  /** The call that ends sending, or the connection, was made. */
+  #finSent = false;
+  #ending = false;
+
+  /** Set by the loop: on its list of contexts to commit, to run, waiting for buffers. */
+  commitRequested = false;
+  runRequested = false;
+  awaitingBuffers = false;
+
+  constructor(data?: unknown) {
+    this.data = data;
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // What the application waits for
+
+  /**
+   * Calls `handler` for the conditions in `mask`, edge-triggered and again and again unless the mask
+   * contains IXEVLEVEL or IXEVONESHOT. A condition that already holds counts as having begun.
+   */
+  setHandler(mask: number, handler: IxevHandler): void {
+    this.#handler = handler;
+    this.#enabled = 0;
+    this.#triggered = 0;
+    this.enable(mask);
+  }
+
+  /** Adds conditions to wait for; IXEVLEVEL and IXEVONESHOT apply to all of them from now on. */
+  enable(mask: number): void {
+    this.#enabled |= mask;
+    this.#trigger(this.#holding() & mask);
+  }
+
+  /** Takes conditions out of those waited for. */
+  disable(mask: number): void {
+    this.#enabled &= ~mask;
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // State
+
+  /** True from `connected` or accept until the connection is over. */
+  get isOpen(): boolean {
+    return this.#state === OPEN;
+  }
+
+  get isDead(): boolean {
+    return this.#state === DEAD;
+  }
+
+  /** Why the connection is over: RC_OK after an orderly end of both directions. */
+  get reason(): number {
+    return this.#reason;
+  }
+
+  /** The kernel's handle of the connection, for raw calls; 0 while there is none. */
+  get handle(): number {
+    return this.#handle;
+  }
+
+  /** Bytes that can be read now. */
+  get available(): number {
+    return this.#receive === null ? 0 : this.#receive.available;
+  }
+
+  /** True when the peer has ended its stream and all of it was read. */
+  get ended(): boolean {
+    return this.#receive !== null && this.#receive.ended && this.#receive.available === 0;
+  }
+
+  /** Bytes sent that the kernel has not accepted yet. */
+  get unsent(): number {
+    return this.#send === null ? 0 : this.#send.unsent;
+  }
+
+  /** Bytes sent that the peer has not acknowledged yet. */
+  get unacknowledged(): number {
+    return this.#send === null ? 0 : this.#send.queued - this.#send.acknowledged;
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Reading
+
+  /**
+   * Copies received bytes out. Returns how many; 0 at the end of the peer's stream (or for an empty
+   * array), RC_AGAIN when there is nothing yet, the reason when the connection is over.
+   */
+  recv(into: Uint8Array): number {
+    const receive = this.#receive;
+    if (receive !== null && receive.available > 0 && !this.#closing) {
+      const taken = receive.copyInto(this.#loop!.ix, into);
+      this.#loop!.requestCommit(this);
+      return taken;
+    }
+    if (into.length === 0 || this.ended) return 0;
+    if (this.#state === DEAD && this.#reason !== RC_OK) return this.#reason;
+    return this.#state === DEAD || this.#closing ? RC_CLOSED : RC_AGAIN;
+  }
+
+  /**
+   * Address of the next `length` bytes, consumed by this call but left in place until the handler's
+   * round is over. 0 when they have not all arrived or do not lie contiguous: use `recv` then.
+   */
+  recvZeroCopy(length: number): number {
+    const receive = this.#receive;
+    if (receive === null || this.#closing || length === 0 || receive.frontLength < length) return 0;
+    const address = receive.frontAddress;
+    this.consume(length);
+    return address;
+  }
+
+  /** Address of the next byte, which stays where it is until consumed; 0 when there is none. */
+  get frontAddress(): number {
+    return this.#receive === null ? 0 : this.#receive.frontAddress;
+  }
+
+  /** Bytes that lie contiguous at `frontAddress`. */
+  get frontLength(): number {
+    return this.#receive === null ? 0 : this.#receive.frontLength;
+  }
+
+  /** Consumes up to `length` bytes in place; the peer's window opens by as much. */
+  consume(length: number): void {
+    const receive = this.#receive;
+    if (receive === null || length <= 0) return;
+    receive.consume(Math.min(length, receive.available));
+    this.#loop!.requestCommit(this);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Writing
+
+  /**
+   * Sends a copy of `bytes`. Returns how many were taken, perhaps fewer than all or none: IXEVOUT
+   * then says when to go on. RC_CLOSED when nothing can be sent any more.
+   */
+  send(bytes: Uint8Array): number {
+    if (!this.#canSend()) return RC_CLOSED;
+    const { ix } = this.#loop!;
+    const length = bytes.length;
+    let done = 0;
+    while (done < length) {
+      const room = this.#reserve(length - done);
+      if (room === 0) break;
+      ix.bytes.set(
+        room === length ? bytes : bytes.subarray(done, done + room),
+        this.#send!.roomAddress,
+      );
+      this.#send!.commit(room);
+      done += room;
+    }
+    return this.#queued(done, length);
+  }
+
+  /** Like `send`, for bytes in the dataplane's memory, for example ones just received. */
+  sendMemory(address: number, length: number): number {
+    if (!this.#canSend()) return RC_CLOSED;
+    const { ix } = this.#loop!;
+    let done = 0;
+    while (done < length) {
+      const room = this.#reserve(length - done);
+      if (room === 0) break;
+      ix.bytes.copyWithin(this.#send!.roomAddress, address + done, address + done + room);
+      this.#send!.commit(room);
+      done += room;
+    }
+    return this.#queued(done, length);
+  }
+
+  /**
+   * Sends `length` bytes of the application's window at `address` without copying them. They must
+   * not change until `done` is called: with true when the peer has acknowledged them, with false when
+   * the connection ended before. Returns `length`, or RC_CLOSED when nothing can be sent any more.
+   */
+  sendZeroCopy(address: number, length: number, done: Completion | null = null): number {
+    if (!this.#canSend()) return RC_CLOSED;
+    if (length === 0) return 0;
+    this.#send!.refer(address, length, done);
+    return this.#queued(length, length);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Ending
+
+  /** Ends the sending direction once everything sent is out; reading goes on. */
+  shutdown(): void {
+    if (this.#state === DEAD || this.#shutdown) return;
+    this.#shutdown = true;
+    this.#loop?.requestCommit(this);
+  }
+
+  /**
+   * Ends the connection: sends what is unsent, then a FIN. What is received from now on is thrown
+   * away and the handler is not called any more; the loop's `released` tells when all is over.
+   */
+  close(): void {
+    if (this.#state === DEAD || this.#closing) return;
+    this.#closing = true;
+    this.#loop?.requestCommit(this);
+  }
+
+  /** Ends the connection at once, with RST; what is unsent is lost. */
+  abort(): void {
+    if (this.#state === DEAD || this.#aborting) return;
+    this.#closing = true;
+    this.#aborting = true;
+    this.#loop?.requestCommit(this);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // For the loop only
+
+  /** Joins a loop: `handle` is 0 for a connection that is being dialed. */
+  attach(loop: IxevLoop, cookie: number, handle: number): void {
+    if (this.#state !== IDLE) throw new TypeError("the context belongs to a connection already");
+    this.#loop = loop;
+    this.#receive = new ReceiveQueue(loop.segments);
+    this.#send = new SendQueue(loop.segments, loop.buffers);
+    this.#cookie = cookie;
+    this.#handle = handle;
+    this.#state = handle === 0 ? DIALING : OPEN;
+    this.#everOpen = handle !== 0;
+    if (this.#enabled !== 0) this.enable(this.#enabled);
+    if (this.#shutdown || this.#closing) loop.requestCommit(this);
+  }
+
+  get cookie(): number {
+    return this.#cookie;
+  }
+
+  /** False for a dial that has not succeeded. */
+  get everOpen(): boolean {
+    return this.#everOpen;
+  }
+
+  /** The kernel has given the dialed connection its handle. */
+  handleKnown(handle: number): void {
+    this.#handle = handle;
+    if (this.#closing) this.#loop!.requestCommit(this);
+  }
+
+  connected(): void {
+    this.#state = OPEN;
+    this.#everOpen = true;
+    this.#trigger(IXEVOUT);
+    this.#loop!.requestCommit(this);
+  }
+
+  /** A `recv` event; length 0 is the peer's FIN. */
+  received(address: number, length: number): void {
+    const receive = this.#receive!;
+    if (length === 0) receive.ended = true;
+    else receive.push(address, length);
+    if (this.#closing) this.#loop!.requestCommit(this);
+    else this.#trigger(IXEVIN);
+  }
+
+  /** A `sent` event. */
+  sentBytes(bytes: number, window: number): void {
+    const send = this.#send!;
+    if (bytes > 0) send.acknowledge(bytes);
+    if (window > 0 && send.blocked) {
+      send.blocked = false;
+      this.#loop!.requestCommit(this);
+    }
+    this.#offerRoom();
+  }
+
+  /** The result of the send of the last round. */
+  sendResult(result: number): void {
+    const send = this.#send!;
+    if (this.#state === DEAD || send.requested === 0) return;
+    const accepted = Math.max(0, result);
+    const referenced = send.requested >= this.#loop!.ix.copyBreak;
+    send.accept(accepted, referenced && accepted > 0);
+    if (result === RC_CLOSED || result === RC_BADH) {
+      // The connection is over; `dead` is on its way and says why.
+      this.#shutdown = true;
+      this.#finSent = true;
+      return;
+    }
+    if (result < 0 && result !== RC_AGAIN && result !== RC_NOBUFS && result !== RC_NOMEM) {
+      // What cannot be sent leaves a hole in the stream, so nothing after it can be sent either.
+      this.#reason = result;
+      this.#aborting = true;
+    }
+    if (!send.blocked || this.#aborting) this.#loop!.requestCommit(this);
+    this.#offerRoom();
+  }
+
+  /** Copy buffers have come back. */
+  roomReturned(): void {
+    this.#offerRoom();
+  }
+
+  /** The connection is over. What was received can be read until the round is. */
+  die(reason: number, acknowledged: number): void {
+    if (this.#reason === RC_OK) this.#reason = reason;
+    this.#state = DEAD;
+    if (acknowledged > 0) this.#send!.acknowledge(acknowledged);
+    if (this.#everOpen && !this.#closing) this.#trigger(IXEVHUP);
+  }
+
+  /** Frees what the connection held, after the round in which it died; calls open completions. */
+  release(): void {
+    this.#receive?.drop();
+    this.#send?.drop();
+    this.#enabled = 0;
+    this.#handle = 0;
+  }
+
+  /** Calls the handler for what has been triggered. */
+  run(): void {
+    const conditions = this.#triggered & this.#enabled;
+    this.#triggered = 0;
+    const handler = this.#handler;
+    if (conditions === 0 || handler === null || this.#closing) return;
+    if ((this.#enabled & IXEVONESHOT) !== 0) this.#enabled &= ~CONDITIONS;
+    handler(this, conditions);
+    if ((this.#enabled & IXEVLEVEL) !== 0) {
+      this.#trigger(this.#holding() & ~IXEVHUP);
+    }
+  }
+
+  /** Makes this round's calls: one send, one recv_done, and what ends the connection. */
+  commit(): void {
+    if (this.#state === DEAD || this.#handle === 0 || this.#ending) return;
+    const loop = this.#loop!;
+    const { ix } = loop;
+    const send = this.#send!;
+    if (this.#aborting || (this.#state === DIALING && this.#closing && send.unsent === 0)) {
+      this.#ending = true;
+      ix.abort(this.#handle, this.#cookie);
+      return;
+    }
+    if (this.#state === DIALING) return;
+    send.emit(ix, this.#handle, this.#cookie, loop);
+    this.#giveBack(ix);
+    if (send.unsent > 0 || this.#ending) return;
+    if (this.#closing) {
+      this.#ending = true;
+      ix.close(this.#handle, this.#cookie);
+    } else if (this.#shutdown && !this.#finSent) {
+      this.#finSent = true;
+      ix.shutdown(this.#handle, this.#cookie);
+    }
+  }
+
+  #giveBack(ix: Ix): void {
+    const receive = this.#receive!;
+    if (this.#closing) receive.consume(receive.available);
+    const consumed = receive.takeConsumed();
+    if (consumed > 0) ix.recvDone(this.#handle, consumed, this.#cookie);
+  }
+
+  // -------------------------------------------------------------------------------------------
+
+  #canSend(): boolean {
+    return (this.#state === OPEN || this.#state === DIALING) && !this.#shutdown && !this.#closing;
+  }
+
+  /** Room in copy buffers for up to `length` bytes; notes who has to wait for what. */
+  #reserve(length: number): number {
+    const loop = this.#loop!;
+    const send = this.#send!;
+    if (send.needsBuffer && send.copiesHeld + loop.buffers.size > loop.sendLimit) return 0;
+    const room = send.reserve(length);
+    if (room === 0) loop.awaitBuffers(this);
+    return room;
+  }
+
+  #queued(done: number, length: number): number {
+    if (done < length) this.#wantsRoom = true;
+    if (done > 0) this.#loop!.requestCommit(this);
+    return done;
+  }
+
+  /** Triggers IXEVOUT for an application that was refused room, when there is some again. */
+  #offerRoom(): void {
+    if (!this.#wantsRoom || !this.#hasRoom()) return;
+    this.#wantsRoom = false;
+    this.#trigger(IXEVOUT);
+  }
+
+  /** Half of the limit must be free: a handler is not called for every byte that goes out. */
+  #hasRoom(): boolean {
+    return !this.awaitingBuffers && this.#send!.copiesHeld <= this.#loop!.sendLimit / 2;
+  }
+
+  /** The conditions that hold now, whether or not they were reported. */
+  #holding(): number {
+    if (this.#state === DEAD) return IXEVHUP;
+    if (this.#state !== OPEN) return 0;
+    const readable = this.#receive!.available > 0 || this.#receive!.ended;
+    return (readable ? IXEVIN : 0) | (this.#canSend() && this.#hasRoom() ? IXEVOUT : 0);
+  }
+
+  #trigger(condition: number): void {
+    if ((this.#enabled & condition) === 0) return;
+    this.#triggered |= condition;
+    this.#loop!.requestRun(this);
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * What a connection has to send: a queue of ranges, in stream order.
+ *
+ *      released        accepted           queued
+ *   ------|----------------|-----------------|      stream positions, bytes from 0
+ *          held by the      not yet taken
+ *          kernel or by     by the kernel
+ *          `acknowledged`
+ *
+ * A range is released (its copy buffer reused, its completion called) when the kernel has no more use
+ * for its memory. For bytes that the kernel copied at the call that is when it accepted them; for
+ * those it refers to, and for completions always, when the peer has acknowledged them.
+ */
+import type { CopyBuffers } from "./copy-buffers.ts";
+import type { Ix } from "./ix.ts";
+import { NO_SEGMENT } from "./segments.ts";
+import type { Completion, SegmentPool } from "./segments.ts";
+import { SG_MAX } from "../../assembly/abi.ts";
+
+/** Marks a range that is a copy buffer from its start on. */
+const COPIED: Completion = () => {};
+
+/** Where vectors for sendv are made. */
+export interface VectorRoom {
+  /** Address of room for `entries` {address, length} pairs, kept until this round's calls are run. */
+  takeVector(entries: number): number;
+}
+
+export class SendQueue {
+  /** Stream positions; `queued` is the end of the stream so far. */
+  queued = 0;
+  accepted = 0;
+  acknowledged = 0;
+  /** Bytes of copy buffers that are in use for this connection. */
+  copiesHeld = 0;
+  /** Bytes asked of the kernel by the call whose result is awaited; 0 when none is. */
+  requested = 0;
+  /** The last call was cut short: wait for `sent`. */
+  blocked = false;
+
+  readonly #segments: SegmentPool;
+  readonly #buffers: CopyBuffers;
+  #released = 0;
+  /** End of the last bytes that the kernel refers to rather than has copied. */
+  #referenced = 0;
+  #head = NO_SEGMENT;
+  #tail = NO_SEGMENT;
+  /** First range not accepted as a whole, and how much of it was. */
+  #next = NO_SEGMENT;
+  #nextOffset = 0;
+
+  constructor(segments: SegmentPool, buffers: CopyBuffers) {
+    this.#segments = segments;
+    this.#buffers = buffers;
+  }
+
+  /** Bytes that wait to be accepted. */
+  get unsent(): number {
+    return this.queued - this.accepted;
+  }
+
+  /** True when the queue does not end with a copy buffer that has room. */
+  get needsBuffer(): boolean {
+    const tail = this.#tail;
+    const segments = this.#segments;
+    return (
+      tail === NO_SEGMENT ||
+      segments.completion[tail] !== COPIED ||
+      segments.length[tail] >= this.#buffers.size
+    );
+  }
+
+  /** Makes room for up to `length` bytes, at `roomAddress`; 0 when there is no buffer. */
+  reserve(length: number): number {
+    const size = this.#buffers.size;
+    if (this.needsBuffer) {
+      const buffer = this.#buffers.take();
+      if (buffer === 0) return 0;
+      this.#append(buffer, 0, COPIED);
+      this.copiesHeld += size;
+    }
+    return Math.min(length, size - this.#segments.length[this.#tail]);
+  }
+
+  /** Where the bytes that `reserve` made room for go. */
+  get roomAddress(): number {
+    return this.#segments.address[this.#tail] + this.#segments.length[this.#tail];
+  }
+
+  /** Takes `length` bytes at `roomAddress` into the queue. */
+  commit(length: number): void {
+    const held = this.#segments.length[this.#tail];
+    if (this.#next === NO_SEGMENT) {
+      this.#next = this.#tail;
+      this.#nextOffset = held;
+    }
+    this.#segments.length[this.#tail] = held + length;
+    this.queued += length;
+  }
+
+  /** Queues memory of the application's own; `done` is told when it is free again. */
+  refer(address: number, length: number, done: Completion | null): void {
+    const segment = this.#append(address, length, done);
+    if (this.#next === NO_SEGMENT) {
+      this.#next = segment;
+      this.#nextOffset = 0;
+    }
+    this.queued += length;
+  }
+
+  /**
+   * Makes the one call of this round for what is unsent, when there is any and the last call was not
+   * cut short.
+   */
+  emit(ix: Ix, handle: number, cookie: number, vectors: VectorRoom): void {
+    if (this.#next === NO_SEGMENT || this.blocked || this.requested !== 0) return;
+    const segments = this.#segments;
+    const first = segments.address[this.#next] + this.#nextOffset;
+    const firstLength = segments.length[this.#next] - this.#nextOffset;
+    let segment = segments.next[this.#next];
+    if (segment === NO_SEGMENT) {
+      this.requested = firstLength;
+      ix.send(handle, first, firstLength, cookie);
+      return;
+    }
+    let entries = 1;
+    for (let at = segment; at !== NO_SEGMENT && entries < SG_MAX; at = segments.next[at]) entries++;
+    const vector = vectors.takeVector(entries);
+    ix.writeVector(vector, 0, first, firstLength);
+    let bytes = firstLength;
+    for (let entry = 1; entry < entries; entry++) {
+      ix.writeVector(vector, entry, segments.address[segment], segments.length[segment]);
+      bytes += segments.length[segment];
+      segment = segments.next[segment];
+    }
+    this.requested = bytes;
+    ix.sendv(handle, vector, entries, cookie);
+  }
+
+  /** The kernel accepted `bytes` of what was requested, and refers to them when `referenced`. */
+  accept(bytes: number, referenced: boolean): void {
+    const segments = this.#segments;
+    this.blocked = bytes < this.requested;
+    this.requested = 0;
+    this.accepted += bytes;
+    if (referenced) this.#referenced = this.accepted;
+    let left = bytes + this.#nextOffset;
+    while (this.#next !== NO_SEGMENT && left >= segments.length[this.#next]) {
+      left -= segments.length[this.#next];
+      this.#next = segments.next[this.#next];
+    }
+    this.#nextOffset = left;
+    this.#release();
+  }
+
+  /** The peer has acknowledged `bytes` more. */
+  acknowledge(bytes: number): void {
+    this.acknowledged += bytes;
+    this.#release();
+  }
+
+  /** Ends the queue: everything is released, unacknowledged completions with `false`. */
+  drop(): void {
+    while (this.#head !== NO_SEGMENT) {
+      const end = this.#released + this.#segments.length[this.#head];
+      this.#releaseHead(end <= this.acknowledged);
+    }
+    this.#tail = NO_SEGMENT;
+    this.#next = NO_SEGMENT;
+    this.#nextOffset = 0;
+    this.requested = 0;
+    this.accepted = this.queued;
+  }
+
+  #append(address: number, length: number, completion: Completion | null): number {
+    const segments = this.#segments;
+    const segment = segments.take(address, length);
+    segments.completion[segment] = completion;
+    if (this.#head === NO_SEGMENT) this.#head = segment;
+    else segments.next[this.#tail] = segment;
+    this.#tail = segment;
+    return segment;
+  }
+
+  #release(): void {
+    const segments = this.#segments;
+    const copied = this.#referenced > this.acknowledged ? this.acknowledged : this.accepted;
+    while (this.#head !== NO_SEGMENT && this.#head !== this.#next) {
+      const isCopy = segments.completion[this.#head] === COPIED;
+      const end = this.#released + segments.length[this.#head];
+      if (end > (isCopy ? copied : this.acknowledged)) return;
+      this.#releaseHead(true);
+    }
+  }
+
+  #releaseHead(acknowledged: boolean): void {
+    const segments = this.#segments;
+    const head = this.#head;
+    const completion = segments.completion[head];
+    const address = segments.address[head];
+    this.#released += segments.length[head];
+    this.#head = segments.next[head];
+    if (this.#head === NO_SEGMENT) this.#tail = NO_SEGMENT;
+    segments.give(head);
+    if (completion === COPIED) {
+      this.copiesHeld -= this.#buffers.size;
+      this.#buffers.give(address);
+    } else {
+      completion?.(acknowledged);
+    }
+  }
+}
