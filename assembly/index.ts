@@ -107,8 +107,8 @@ export function dispatch(now: f64): void {
 }
 
 /**
- * One part of an iteration, for profiling: 0 system calls, 1 timers, 2 transmit, 3 receive,
- * 4 protocols; in this order they are one `poll`. Part 4 returns the number of events.
+ * One part of an iteration, for profiling: 0 system calls, 1 transmit, 2 receive, 3 protocols,
+ * 4 timers; in this order they are one `poll`. Part 4 returns the number of events.
  */
 export function stage(part: u32, now: f64): u32 {
   setNow(now);
@@ -117,16 +117,16 @@ export function stage(part: u32, now: f64): u32 {
       calls();
       return 0;
     case 1:
-      timers();
-      return 0;
-    case 2:
       transmit();
       return 0;
-    case 3:
+    case 2:
       take();
       return 0;
+    case 3:
+      protocols();
+      return 0;
     default:
-      return protocols();
+      return timers();
   }
 }
 

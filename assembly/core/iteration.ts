@@ -1,8 +1,11 @@
 /**
- * One iteration of the dataplane in the paper's order (OSDI '14, figure 1b), cut between the
- * application and its system calls:
+ * One iteration of the dataplane, cut between the application and its system calls:
  *
- *   system calls → timers → transmit → receive → protocols → events … the application
+ *   system calls → transmit → receive → protocols → timers → events … the application
+ *
+ * It is the ring of the paper's figure 1b (OSDI '14) but for the timers, which run as soon as the
+ * waiting packets have been processed and at the same instant: an ACK that lies in the RX ring after
+ * the thread was held up must stop a retransmission, not follow it.
  *
  * Each part is bounded: the calls by their array, the packets by B, the timers by what is due.
  */
@@ -32,10 +35,10 @@ let work: u32 = 0;
 export function iterate(micros: f64): u32 {
   setNow(micros);
   calls();
-  timers();
   transmit();
   take();
-  return protocols();
+  protocols();
+  return timers();
 }
 
 /** Takes back sent frames and runs what the application asked for. */
@@ -48,9 +51,27 @@ export function calls(): void {
   clearGraveyard();
 }
 
-/** Fires what is due, as long as its events fit, then settles what the batch still owes the network. */
-export function timers(): void {
+/** Settles what the last batch still owes the network and rings the one doorbell. */
+export function transmit(): void {
+  flushAgenda();
+  work += txDoorbell();
+}
+
+/** Takes packets through the gate; what waited for room in the event array goes first. */
+export function take(): void {
   udpCompletions();
+  runNotices();
+  work += receive();
+}
+
+/** Runs the batch's segments through TCP. */
+export function protocols(): void {
+  const packets = parsedPackets();
+  for (let i: u32 = 0; i < packets; i++) tcpInput(parsedPacket(i));
+}
+
+/** Fires what is due, as long as its events fit, and closes the event array. Returns its length. */
+export function timers(): u32 {
   while (eventRoom() >= 4) {
     const timer = takeExpired();
     if (timer == null) break;
@@ -60,24 +81,6 @@ export function timers(): void {
     else if (kind == TIMER_NEIGHBOUR) neighbourTimer(timer);
     else userTimer(timer);
   }
-  flushAgenda();
-}
-
-/** The one doorbell. */
-export function transmit(): void {
-  work += txDoorbell();
-}
-
-/** Takes packets through the gate; what waited for room in the event array goes first. */
-export function take(): void {
-  runNotices();
-  work += receive();
-}
-
-/** Runs the batch's segments through TCP and closes the event array. Returns the number of events. */
-export function protocols(): u32 {
-  const packets = parsedPackets();
-  for (let i: u32 = 0; i < packets; i++) tcpInput(parsedPacket(i));
   runNotices();
   const events = finishEvents();
   store<u32>(coreBlock + CORE_WORK, work + events + u32(hasAgenda()));
