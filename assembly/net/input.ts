@@ -96,35 +96,54 @@ export function initInput(): void {
 export function receiveFrame(buffer: Buffer, address: u32, length: u32, packet: Packet): bool {
   const flags = load<u32>(address - METADATA_SIZE, RX_META_FLAGS) & trustedFlags;
   const ip = address + ETHERNET_HEADER_SIZE;
+  let l4 = ip + IPV4_HEADER_SIZE;
+  let l4Length = ipv4TotalLength(ip) - IPV4_HEADER_SIZE;
+  let hash = load<u32>(address - METADATA_SIZE, RX_META_HASH);
   if (
-    length >= ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE &&
-    flags == (RX_META_CHECKSUM_OK | RX_META_HAS_HASH) &&
-    ethernetDestinationHead(address) == macHead &&
-    ethernetDestinationTail(address) == macTail &&
-    (load<u32>(address, 12) & IPV4_PLAIN_MASK) == IPV4_PLAIN &&
-    ipv4Protocol(ip) == TCP_PROTOCOL &&
-    !isIpv4Fragment(ip) &&
-    ipv4Ttl(ip) != 0 &&
-    ipv4Destination(ip) == localIp &&
-    isHost(ipv4Source(ip))
+    length < ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE ||
+    flags != (RX_META_CHECKSUM_OK | RX_META_HAS_HASH) ||
+    ethernetDestinationHead(address) != macHead ||
+    ethernetDestinationTail(address) != macTail ||
+    (load<u32>(address, 12) & IPV4_PLAIN_MASK) != IPV4_PLAIN ||
+    ipv4Protocol(ip) != TCP_PROTOCOL ||
+    isIpv4Fragment(ip) ||
+    ipv4Ttl(ip) == 0 ||
+    ipv4Destination(ip) != localIp ||
+    !isHost(ipv4Source(ip)) ||
+    // Wraps to a huge number where the total length is less than the header's.
+    l4Length > length - (ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE) ||
+    tcpHeaderLength(l4) < TCP_HEADER_SIZE ||
+    tcpHeaderLength(l4) > l4Length
   ) {
-    const total = ipv4TotalLength(ip);
-    const l4 = ip + IPV4_HEADER_SIZE;
-    const headerLength = tcpHeaderLength(l4);
-    if (
-      total <= length - ETHERNET_HEADER_SIZE &&
-      headerLength >= TCP_HEADER_SIZE &&
-      IPV4_HEADER_SIZE + headerLength <= total
-    ) {
-      const hash = load<u32>(address - METADATA_SIZE, RX_META_HASH);
-      fillPacket(packet, buffer, ip, l4, total - IPV4_HEADER_SIZE, headerLength, hash);
-      return true;
-    }
+    if (!receiveCarefully(buffer, address, length, flags, packet)) return false;
+    l4 = packet.l4;
+    l4Length = packet.l4Length;
+    hash = packet.hash;
   }
-  return receiveCarefully(buffer, address, length, flags, packet);
+  const headerLength = tcpHeaderLength(l4);
+  packet.buffer = buffer;
+  packet.hash = hash;
+  packet.ip = ip;
+  packet.l4 = l4;
+  packet.source = ipv4Source(ip);
+  packet.destination = localIp;
+  packet.ports = load<u32>(l4);
+  packet.seq = tcpSeq(l4);
+  packet.ack = tcpAck(l4);
+  packet.window = tcpWindow(l4);
+  packet.flags = tcpFlags(l4);
+  packet.payload = l4 + headerLength;
+  packet.length = l4Length - headerLength;
+  packet.options = headerLength - TCP_HEADER_SIZE;
+  packet.l4Length = l4Length;
+  packet.protocol = TCP_PROTOCOL;
+  return true;
 }
 
-/** The gate for every other frame, and for those in which something is wrong. */
+/**
+ * The gate for every other frame, and for those in which something is wrong. When it finds a valid
+ * segment it sets what the fast path knows beforehand: hash, l4 and l4Length of the record.
+ */
 function receiveCarefully(
   buffer: Buffer,
   frame: u32,
@@ -229,40 +248,13 @@ function receiveTcp(
       return drop(buffer, CNT_DROP_TCP_CHECKSUM);
     }
   }
-  const hash =
+  packet.l4 = l4;
+  packet.l4Length = l4Length;
+  packet.hash =
     flags & RX_META_HAS_HASH
       ? load<u32>(frame - METADATA_SIZE, RX_META_HASH)
       : toeplitzIpv4(source, localIp, load<u32>(l4));
-  fillPacket(packet, buffer, ip, l4, l4Length, headerLength, hash);
   return true;
-}
-
-/** Writes the record of a segment whose lengths are all right. */
-function fillPacket(
-  packet: Packet,
-  buffer: Buffer,
-  ip: u32,
-  l4: u32,
-  l4Length: u32,
-  headerLength: u32,
-  hash: u32,
-): void {
-  packet.buffer = buffer;
-  packet.hash = hash;
-  packet.ip = ip;
-  packet.l4 = l4;
-  packet.source = ipv4Source(ip);
-  packet.destination = localIp;
-  packet.ports = load<u32>(l4);
-  packet.seq = tcpSeq(l4);
-  packet.ack = tcpAck(l4);
-  packet.window = tcpWindow(l4);
-  packet.flags = tcpFlags(l4);
-  packet.payload = l4 + headerLength;
-  packet.length = l4Length - headerLength;
-  packet.options = headerLength - TCP_HEADER_SIZE;
-  packet.l4Length = l4Length;
-  packet.protocol = TCP_PROTOCOL;
 }
 
 /** True for an address that another host can send from. */

@@ -18,13 +18,7 @@ import {
   ROUTE_SIZE,
 } from "../abi";
 import { config } from "../core/config";
-import {
-  ipv4FirstOctet,
-  ipv4Mask,
-  IPV4_BROADCAST,
-  isIpv4Unicast,
-  MAPPED_PREFIX,
-} from "../wire/ipv4";
+import { ipv4Mask, IPV4_BROADCAST, isIpv4Unicast, MAPPED_PREFIX } from "../wire/ipv4";
 
 /** ROUTE_SIZE bytes. Destination and gateway are 16-byte addresses, of which IPv4 needs one word. */
 @final
@@ -135,13 +129,12 @@ export function addRoute(
 
 /**
  * The address on the attached link that a packet to `destination` is handed to: the destination
- * itself, or a gateway. 0 when there is no route; so it is for this host's own address, for 0/8 and
- * 127/8, and for multicast.
+ * itself, or a gateway. Broadcasts stay on the link. 0 when there is no route; so it is for this
+ * host's own address, for 0/8 and 127/8, and for multicast.
  */
 export function nextHop(destination: u32): u32 {
-  const octet = ipv4FirstOctet(destination);
-  if (octet - 1 >= 223) return destination == IPV4_BROADCAST ? destination : 0;
-  if (destination == localIp || octet == 127) return 0;
+  if (isBroadcast(destination)) return destination;
+  if (!isIpv4Unicast(destination) || destination == localIp) return 0;
   let at = table;
   let attachedSeen = false;
   while (at < tableEnd) {
