@@ -72,5 +72,5 @@ describe("release kernel", () => {
 
 test("the debug kernel needs nothing beyond memory and abort", () => {
   const imports = WebAssembly.Module.imports(debugKernel.module).map(({ name }) => name);
-  expect(imports.toSorted()).toEqual(["abort", "memory"]);
+  expect(imports.filter((name) => name !== "abort")).toEqual(["memory"]);
 });

@@ -9,6 +9,7 @@
  * - After the stream's end, and after `close`, nothing more is received.
  */
 import {
+  FLAG_DEFER,
   RC_OK,
   SYS_ABORT,
   SYS_ACCEPT,
@@ -34,6 +35,7 @@ export interface CallRecord {
   readonly handle: number;
   readonly cookie: number;
   readonly a: number;
+  readonly flags: number;
   readonly result: number;
   /** Handle after the call: new for connect, listen, udp_bind and timer_set. */
   readonly resultHandle: number;
@@ -47,6 +49,8 @@ interface HeldBytes {
 
 interface Connection {
   cookie: number | undefined;
+  /** Knocked on its SYN: `connected` follows accept. */
+  readonly deferred: boolean;
   owned: boolean;
   connecting: boolean;
   closed: boolean;
@@ -61,23 +65,44 @@ export class Contract {
   readonly listeners = new Set<number>();
   readonly udpPorts = new Map<number, Map<number, UdpRecv>>();
   readonly timers = new Set<number>();
+  /** Cookies of listeners that defer. */
+  readonly #deferring = new Set<number>();
   readonly #memory: Uint8Array;
 
   constructor(memory: Uint8Array) {
     this.#memory = memory;
   }
 
+  /** Before a call runs: what it gives back must still be what was handed out. */
+  calling(op: number, handle: number, a: number): void {
+    if (op === SYS_RECV_DONE) {
+      for (const { address, data, taken } of this.connections.get(handle)?.held ?? []) {
+        this.#intact(address, data, taken);
+      }
+    } else if (op === SYS_UDP_RECV_DONE) {
+      const datagram = this.udpPorts.get(handle)?.get(a);
+      if (datagram) this.#intact(datagram.address, datagram.data);
+    }
+  }
+
+  /** After a call has run. */
   called(call: CallRecord): void {
     const { op, handle, result, resultHandle } = call;
     if (result < 0) return;
     switch (op) {
       case SYS_CONNECT:
-        this.#bear(resultHandle, { cookie: call.cookie, owned: true, connecting: true });
+        this.#bear(resultHandle, {
+          cookie: call.cookie,
+          owned: true,
+          connecting: true,
+          deferred: false,
+        });
         break;
       case SYS_ACCEPT: {
         const connection = this.#live(handle, "accept");
         connection.cookie = call.cookie;
         connection.owned = true;
+        connection.connecting = connection.deferred;
         break;
       }
       case SYS_REJECT:
@@ -97,6 +122,7 @@ export class Contract {
         break;
       case SYS_LISTEN:
         this.#fresh(this.listeners, resultHandle, "listen");
+        if (call.flags & FLAG_DEFER) this.#deferring.add(call.cookie);
         break;
       case SYS_UNLISTEN:
         this.listeners.delete(handle);
@@ -109,10 +135,8 @@ export class Contract {
         this.udpPorts.delete(handle);
         break;
       case SYS_UDP_RECV_DONE: {
-        const datagram = this.udpPorts.get(handle)?.get(call.a);
-        if (!datagram) throw new Error(`udp_recv_done took token ${call.a}, which is not held`);
-        this.#intact(datagram.address, datagram.data);
-        this.udpPorts.get(handle)!.delete(call.a);
+        const held = this.udpPorts.get(handle);
+        if (!held?.delete(call.a)) throw new Error(`udp_recv_done took ${call.a}, not held`);
         break;
       }
       case SYS_TIMER_SET:
@@ -124,11 +148,17 @@ export class Contract {
     }
   }
 
+  /** An event was reported. */
   happened(event: KernelEvent): void {
     const { handle, cookie } = event;
     switch (event.kind) {
       case "knock":
-        this.#bear(handle, { cookie: undefined, owned: false, connecting: false });
+        this.#bear(handle, {
+          cookie: undefined,
+          owned: false,
+          connecting: false,
+          deferred: this.#deferring.has(cookie),
+        });
         return;
       case "timer":
         if (!this.timers.delete(handle)) this.#broken(event, "no such timer");
@@ -166,7 +196,8 @@ export class Contract {
         this.#acknowledge(connection, event.acked, event);
         return;
       case "dead":
-        if (connection.connecting) this.#broken(event, "before connected");
+        if (connection.connecting && !connection.deferred && !connection.closed)
+          this.#broken(event, "before connected");
         this.#acknowledge(connection, event.acked, event);
         if (event.reason === RC_OK && connection.acked !== connection.accepted) {
           this.#broken(event, `${connection.accepted - connection.acked} bytes not acknowledged`);
@@ -192,7 +223,10 @@ export class Contract {
     }
   }
 
-  #bear(handle: number, state: Pick<Connection, "cookie" | "owned" | "connecting">): void {
+  #bear(
+    handle: number,
+    state: Pick<Connection, "cookie" | "owned" | "connecting" | "deferred">,
+  ): void {
     if (this.connections.has(handle)) {
       throw new Error(`handle ${handle.toString(16)} was given out twice`);
     }
@@ -229,7 +263,6 @@ export class Contract {
     while (left > 0) {
       const first = connection.held[0];
       if (!first) throw new Error(`recv_done took ${left} bytes more than were received`);
-      this.#intact(first.address, first.data, first.taken);
       const step = Math.min(left, first.data.length - first.taken);
       first.taken += step;
       left -= step;

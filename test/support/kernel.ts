@@ -507,6 +507,7 @@ export class KernelHarness {
       throw new RangeError(`${calls.length} calls exceed the array`);
     }
     calls.forEach((call, index) => {
+      this.contract.calling(call.op, call.handle ?? 0, call.a ?? 0);
       const at = base + index * CALL_SIZE;
       this.view.setUint32(at + CALL_OP, (call.op | ((call.flags ?? 0) << 16)) >>> 0, true);
       this.view.setUint32(at + CALL_HANDLE, call.handle ?? 0, true);
@@ -543,6 +544,7 @@ export class KernelHarness {
         handle: call.handle ?? 0,
         cookie: call.cookie ?? 0,
         a: call.a ?? 0,
+        flags: call.flags ?? 0,
         result: result.result,
         resultHandle: result.handle,
       });

@@ -119,8 +119,6 @@ export class TestNic {
   readonly rx: Ring;
   readonly tx: Ring;
   readonly completion: Ring;
-  /** Frames the NIC owns: taken from the fill ring and not handed back. */
-  readonly #spare: number[] = [];
   readonly #inFlight: InFlight[] = [];
 
   constructor(memory: WebAssembly.Memory, queue: number, offloads: number) {
@@ -134,9 +132,9 @@ export class TestNic {
     this.completion = new Ring(this.#words, queue + QUEUE_COMPLETION);
   }
 
-  /** Frames in the NIC's hands or in rings it has to read or was given: what GAUGE_FILL counts. */
+  /** Frames that wait to be filled or to be read: what GAUGE_FILL counts. */
   get held(): number {
-    return this.fill.used + this.#spare.length + this.rx.used;
+    return this.fill.used + this.rx.used;
   }
 
   /** Packets taken from the tx ring and not completed. */
@@ -191,21 +189,30 @@ export class TestNic {
     return this.#words[(CONFIG_BASE + offset) >>> 2];
   }
 
+  /** Takes the next frame from the fill ring; it goes straight back by the rx ring. */
   #takeEmptyFrame(): number | undefined {
-    while (this.fill.used > 0) {
-      const slot = this.fill.descriptors + (this.fill.consumer & this.fill.mask) * 8;
-      const address = Number(this.#view.getBigUint64(slot, true));
-      const first = this.#config(CFG_FRAMES);
-      const end = first + this.#config(CFG_FRAME_COUNT) * FRAME_SIZE;
-      if (address % FRAME_SIZE !== 0 || address < first || address >= end) {
-        throw new Error(`fill ring: ${address} is no frame`);
-      }
-      if (this.#spare.includes(address)) throw new Error(`fill ring: ${address} given twice`);
-      if (this.#isSending(address)) throw new Error(`fill ring: ${address} is still being sent`);
-      this.#spare.push(address);
-      this.fill.consume();
+    if (this.fill.used === 0) return undefined;
+    const slot = this.fill.descriptors + (this.fill.consumer & this.fill.mask) * 8;
+    const address = Number(this.#view.getBigUint64(slot, true));
+    const first = this.#config(CFG_FRAMES);
+    const end = first + this.#config(CFG_FRAME_COUNT) * FRAME_SIZE;
+    if (address % FRAME_SIZE !== 0 || address < first || address >= end) {
+      throw new Error(`fill ring: ${address} is no frame`);
     }
-    return this.#spare.shift();
+    if (this.#isPosted(address)) throw new Error(`fill ring: ${address} is waiting in rx`);
+    if (this.#isSending(address)) throw new Error(`fill ring: ${address} is still being sent`);
+    this.fill.consume();
+    return address;
+  }
+
+  /** True when the frame lies in the rx ring, not yet read by the kernel. */
+  #isPosted(frame: number): boolean {
+    for (let at = this.rx.consumer; at !== this.rx.producer; at = (at + 1) >>> 0) {
+      const slot = this.rx.descriptors + (at & this.rx.mask) * PACKET_DESC_SIZE;
+      const address = this.#view.getUint32(slot, true);
+      if (address >= frame && address < frame + FRAME_SIZE) return true;
+    }
+    return false;
   }
 
   #isSending(frame: number): boolean {

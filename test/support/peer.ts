@@ -114,6 +114,9 @@ export class TcpPeer {
   readonly mss: number | null;
   readonly #windowScale: number | null;
   readonly #synOptions: readonly TcpOption[];
+  /** Payload by relative sequence number less 1, and which of it has arrived. */
+  #stream = new Uint8Array(4096);
+  #arrived = new Uint8Array(4096);
 
   constructor(k: KernelHarness, options: PeerOptions = {}) {
     this.k = k;
@@ -206,6 +209,12 @@ export class TcpPeer {
     const packet = this.k.outbox.find((candidate) => this.#isMine(candidate));
     if (packet) throw new Error(`unexpected: ${formatPacket(packet)}\n${this.k.log()}`);
     return this;
+  }
+
+  /** The kernel's stream as far as it has arrived without a gap, whatever the order. */
+  stream(): Uint8Array {
+    const gap = this.#arrived.indexOf(0);
+    return this.#stream.slice(0, gap < 0 ? undefined : gap);
   }
 
   /** Acknowledges everything received in order. */
@@ -349,6 +358,7 @@ export class TcpPeer {
     }
     const seq = (header.seq - (this.irs ?? 0)) | 0;
     const controls = (isSyn ? 1 : 0) + (header.flags.includes("F") ? 1 : 0);
+    this.#store(seq - 1, packet.payload);
     if (seq === this.rcvNxt && !header.flags.includes("R")) {
       this.rcvNxt += packet.payload.length + controls;
     }
@@ -363,6 +373,24 @@ export class TcpPeer {
     };
   }
 
+  /** Keeps payload at its place; bytes that come again must be the same ones. */
+  #store(offset: number, payload: Uint8Array): void {
+    if (payload.length === 0) return;
+    const end = offset + payload.length;
+    if (end > this.#stream.length) {
+      this.#stream = resized(this.#stream, 2 * end);
+      this.#arrived = resized(this.#arrived, 2 * end);
+    }
+    for (const [index, byte] of payload.entries()) {
+      const at = offset + index;
+      if (this.#arrived[at] && this.#stream[at] !== byte) {
+        throw new Error(`byte ${at} of the stream came again as another\n${this.k.log()}`);
+      }
+    }
+    this.#stream.set(payload, offset);
+    this.#arrived.fill(1, offset, end);
+  }
+
   /** Scaling is in force when both SYNs carried the option (RFC 7323 section 2.2). */
   #agreeOnScaling(header: TcpHeader): void {
     const offered = findOption(header, "ws");
@@ -370,6 +398,12 @@ export class TcpPeer {
     this.receiveScale = offered.shift;
     this.sendScale = this.#windowScale;
   }
+}
+
+function resized(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(length);
+  copy.set(bytes);
+  return copy;
 }
 
 const listeners = new WeakMap<KernelHarness, Map<number, number>>();
