@@ -398,7 +398,8 @@ export const CALL_D: u32 = 28;
  *
  * Ports of connect: destination | source << 16, source 0 lets the kernel choose.
  * "own" cookies come back in every event of the object made; "passed" ones are left as they are.
- * "endpoint" is the address of an ENDPOINT_SIZE record in the application's window.
+ * "endpoint" is the address of an ENDPOINT_SIZE record in the application's window, or the one that
+ * came with a `udp_recv`.
  *
  * Life of a connection handle: it is born by `connect` (result) or `knock`, and ends with exactly one
  * of: `connected` with an outcome other than RC_OK, `dead`, or the result of `abort` or `reject`.
@@ -455,7 +456,8 @@ export const FLAG_MORE: u32 = 8;
  * Ports of knock: remote | local << 16. A recv of length 0 is the peer's FIN: the stream ended.
  * Window of sent: bytes that a send would accept now. Reason of dead: RC_OK after an orderly end on
  * both sides, else why. udp_sent comes only for sends whose memory was referenced (length >= copy
- * break); the memory of others is free when the call has run.
+ * break), in the order of the calls, even after udp_unbind; the memory of others is free when the call
+ * has run.
  */
 export const EV_KNOCK: u32 = 1;
 export const EV_CONNECTED: u32 = 2;
