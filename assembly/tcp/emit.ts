@@ -13,17 +13,12 @@ import {
   CNT_TX_NO_FRAME,
   DESC_CONTINUED,
   DESC_METADATA,
-  METADATA_SIZE,
   OFFLOAD_TX_CHECKSUM,
-  TX_META_CHECKSUM,
-  TX_META_CSUM_OFFSET,
-  TX_META_CSUM_START,
-  TX_META_FLAGS,
 } from "../abi";
 import { offloads } from "../core/config";
 import { count } from "../core/counters";
 import { allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
-import { emitIpv4Header } from "../net/ipv4-output";
+import { emitIpv4Header, requestChecksum } from "../net/ipv4-output";
 import { emitEthernet, isResolved, neighbourFor, sendIpv4 } from "../net/neighbours";
 import { nextHop } from "../net/routes";
 import { txPut, txPutForeign, txRoom } from "../nic/rings";
@@ -189,11 +184,7 @@ function finish(
   const ip = header - IPV4_HEADER_SIZE;
   const pseudo = pseudoHeaderSum(source, destination, TCP_PROTOCOL, l4Length);
   if (offloads & OFFLOAD_TX_CHECKSUM) {
-    store<u16>(header, ~foldChecksum(pseudo), TCP_CHECKSUM);
-    const metadata = ip - ETHERNET_HEADER_SIZE - METADATA_SIZE;
-    store<u64>(metadata, TX_META_CHECKSUM, TX_META_FLAGS);
-    store<u16>(metadata, ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE, TX_META_CSUM_START);
-    store<u16>(metadata, TCP_CHECKSUM, TX_META_CSUM_OFFSET);
+    requestChecksum(ip - ETHERNET_HEADER_SIZE, TCP_CHECKSUM, pseudo);
   } else {
     let sum = sumBytes(header, headerLength, pseudo);
     if (length != 0) sum = sumBytes(payload, length, sum);

@@ -36,6 +36,7 @@ import {
   F_ON_AGENDA,
   F_ON_ANNOUNCE,
   F_OUT_OF_ORDER,
+  F_UNANNOUNCED,
   freeTcb,
   SYN_SENT,
   Tcb,
@@ -61,8 +62,10 @@ export function clearGraveyard(): void {
   graveyard = 0;
 }
 
-/** Moves the received buffers of a connection to the graveyard. */
+/** Moves the received buffers of a connection to the graveyard; none will be announced any more. */
 export function bury(tcb: Tcb): void {
+  tcb.flags &= ~F_UNANNOUNCED;
+  coldOf(tcb).rxUnannounced = 0;
   if (tcb.rxHead == 0) return;
   changetype<Buffer>(tcb.rxTail).next = graveyard;
   graveyard = tcb.rxHead;

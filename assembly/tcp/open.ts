@@ -173,7 +173,8 @@ export function learnSyn(tcb: Tcb, packet: Packet): void {
   parseTcpOptions(packet.l4, packet.options);
   cold.irs = packet.seq;
   tcb.rcvNxt = packet.seq + 1;
-  tcb.rcvAdv = tcb.rcvNxt;
+  // What a SYN of ours offered, which is never scaled.
+  tcb.rcvAdv = tcb.rcvNxt + min<u32>(tcb.rcvWindow, 65535);
   tcb.rcvAcked = packet.seq;
   const announced = optionMss == 0 ? DEFAULT_MSS : max<u32>(optionMss, LEAST_MSS);
   tcb.mss = <u16>min<u32>(announced, localMss());

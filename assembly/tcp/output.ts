@@ -145,6 +145,7 @@ function outputFin(tcb: Tcb): void {
     scheduleOutput(tcb);
     return;
   }
+  if (tcb.flags & F_FIN_SENT) count(CNT_TCP_RETRANSMITS);
   tcb.flags |= F_FIN_SENT;
   advance(tcb, end + 1);
 }

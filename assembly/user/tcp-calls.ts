@@ -25,9 +25,10 @@ import {
   SG_SIZE,
 } from "../abi";
 import { isOurs } from "../flow/groups";
+import { isBroadcast } from "../net/routes";
 import { scheduleNotice, scheduleOutput } from "../tcp/agenda";
 import { takeBack } from "../tcp/deliver";
-import { abortByApp, kill, limitFinWait2, orderlyEnd, reset } from "../tcp/end";
+import { abortByApp, bury, kill, limitFinWait2, orderlyEnd, reset } from "../tcp/end";
 import { listen, listenHandle } from "../tcp/listeners";
 import { accept, connect, connectHandle, reject } from "../tcp/open";
 import { output } from "../tcp/output";
@@ -46,7 +47,6 @@ import {
   F_OWNED,
   F_QUIET,
   F_STARVED,
-  F_UNANNOUNCED,
   FIN_WAIT_1,
   FIN_WAIT_2,
   LAST_ACK,
@@ -67,7 +67,7 @@ export function sysConnect(call: u32): i32 {
   const remote = load<u32>(call, CALL_D);
   // Neither "this host" nor multicast nor broadcast can be connected to.
   const first = remote & 0xff;
-  if (first == 0 || first >= 224) return RC_INVAL;
+  if (first == 0 || first >= 224 || isBroadcast(remote)) return RC_INVAL;
   const code = connect(
     remote,
     bswap<u16>(<u16>ports),
@@ -162,7 +162,8 @@ export function sysClose(call: u32): i32 {
     else reset(tcb, RC_OK);
     return RC_OK;
   }
-  tcb.flags = (tcb.flags | F_APP_CLOSED) & ~F_UNANNOUNCED;
+  tcb.flags |= F_APP_CLOSED;
+  bury(tcb);
   if (tcb.state & (TIME_WAIT | DONE)) {
     orderlyEnd(tcb);
     return RC_OK;
