@@ -403,6 +403,8 @@ export const CALL_D: u32 = 28;
  *
  * Life of a connection handle: it is born by `connect` (result) or `knock`, and ends with exactly one
  * of: `connected` with an outcome other than RC_OK, `dead`, or the result of `abort` or `reject`.
+ * A connection that knocked on its SYN (FLAG_DEFER) is accepted into the handshake: `connected` tells
+ * when that is over, `dead` when it failed. `close` before `connected` ends in `dead` alone.
  * After `close` the handle takes no more calls but `abort`; received data not yet announced is
  * discarded; `sent` goes on, and `dead` comes when all data and the FIN are acknowledged.
  */

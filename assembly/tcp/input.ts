@@ -17,6 +17,7 @@ import { acknowledge } from "./ack";
 import { scheduleOutput } from "./agenda";
 import { deliver } from "./deliver";
 import { sendReset } from "./emit";
+import { initialSequence } from "./isn";
 import { findListener } from "./listeners";
 import { openPassively } from "./open";
 import { output } from "./output";
@@ -80,15 +81,15 @@ function noConnection(packet: Packet): void {
     count(CNT_TCP_RESETS_IN);
     return;
   }
-  if ((flags & (SYN | ACK | FIN)) == SYN) {
-    const listener = findListener(bswap<u16>(<u16>(packet.ports >> 16)));
-    if (listener != null) {
-      openPassively(packet, listener);
-      return;
-    }
+  const listener = findListener(bswap<u16>(<u16>(packet.ports >> 16)));
+  if (listener != null && (flags & (SYN | ACK | FIN)) == SYN) {
+    const iss = initialSequence(packet.destination, packet.source, packet.ports);
+    openPassively(packet, listener, iss);
+    return;
   }
   count(CNT_DROP_TCP_NO_CONNECTION);
-  refuse(packet);
+  // Neither SYN nor ACK makes no sense to a listener, which then says nothing (3.10.7.2, fourth step).
+  if (listener == null || flags & ACK) refuse(packet);
 }
 
 /** Answers a segment with a RST that its sender will believe (section 3.10.7.1). */

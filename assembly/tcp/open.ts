@@ -98,15 +98,19 @@ export function connect(
   tcb.cookie = cookie;
   tcb.flags = flags | F_KNOWN | F_OWNED | F_CONNECTING;
   tcb.mss = <u16>min<u32>(DEFAULT_MSS, localMss());
-  startHandshake(tcb, cold);
+  startHandshake(tcb, cold, initialSequence(localIp, remote, ports));
   sendSyn(tcb, cold.iss, SYN);
   count(CNT_TCP_CONNECTS);
   connectHandle = tcb.handle;
   return RC_OK;
 }
 
-/** A SYN for a listening port (RFC 9293 section 3.10.7.2, third step). */
-export function openPassively(packet: Packet, listener: Listener): void {
+/**
+ * A SYN for a listening port (RFC 9293 section 3.10.7.2, third step).
+ *
+ * @param iss our first sequence number
+ */
+export function openPassively(packet: Packet, listener: Listener, iss: u32): void {
   if (listener.pending >= listener.backlog) {
     count(CNT_DROP_TCP_BACKLOG);
     return;
@@ -132,7 +136,7 @@ export function openPassively(packet: Packet, listener: Listener): void {
   tcb.cookie = listener.cookie;
   enterBacklog(tcb, listener);
   learnSyn(tcb, packet);
-  startHandshake(tcb, cold);
+  startHandshake(tcb, cold, iss);
   if (listener.flags & FLAG_DEFER) {
     tcb.flags |= F_DEFER;
     clearDeadline(tcb);
@@ -242,8 +246,7 @@ function newTcb(remote: u32, local: u32, ports: u32, hash: u32, neighbour: Neigh
   return tcb;
 }
 
-function startHandshake(tcb: Tcb, cold: TcbCold): void {
-  const iss = initialSequence(tcb.localIp, tcb.remoteIp, tcb.ports);
+function startHandshake(tcb: Tcb, cold: TcbCold, iss: u32): void {
   cold.iss = iss;
   cold.recover = iss;
   tcb.sndUna = iss;

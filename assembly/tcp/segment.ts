@@ -26,11 +26,12 @@ import { deliver, deliverEnd } from "./deliver";
 import { sendSyn } from "./emit";
 import { enterTimeWait, finishOrderly, kill, limitFinWait2, orderlyEnd, reset } from "./end";
 import { refuse } from "./input";
+import { initialSequence } from "./isn";
 import { findListener } from "./listeners";
 import { establish, learnSyn, openPassively } from "./open";
 import { output, sendAck } from "./output";
 import { drain, HAS_FIN, keep } from "./reassembly";
-import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq } from "./seq";
+import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq, seqMax } from "./seq";
 import {
   CAN_RECEIVE,
   CLOSE_WAIT,
@@ -52,6 +53,9 @@ import {
   Tcb,
   TIME_WAIT,
 } from "./tcb";
+
+/** Distance of a reused tuple's first sequence number from the last one used: a whole old window. */
+const REUSE_GAP: u32 = 65536 + 1;
 
 /** Processes a segment of an existing connection; takes over the packet's buffer. */
 export function segmentArrives(tcb: Tcb, packet: Packet): void {
@@ -166,7 +170,8 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
     if (!(tcb.flags & F_DEFER)) sendSyn(tcb, coldOf(tcb).iss, SYN | ACK);
     return;
   }
-  if (flags & SYN && tcb.state != SYN_RECEIVED) {
+  const crossing = (flags & (SYN | ACK)) == (SYN | ACK) && packet.seq == coldOf(tcb).irs;
+  if (flags & SYN && (tcb.state != SYN_RECEIVED || crossing)) {
     synArrives(tcb, packet);
     return;
   }
@@ -392,7 +397,10 @@ function reopens(tcb: Tcb, packet: Packet): bool {
   const listener = findListener(bswap<u16>(<u16>(packet.ports >> 16)));
   if (listener == null) return false;
   count(CNT_TCP_TIME_WAIT_REUSED);
+  // The new sequence numbers lie beyond all that the old connection used (MAY-2).
+  const clock = initialSequence(packet.destination, packet.source, packet.ports);
+  const iss = seqMax(clock, coldOf(tcb).sndMax + REUSE_GAP);
   finishOrderly(tcb);
-  openPassively(packet, listener);
+  openPassively(packet, listener, iss);
   return true;
 }
