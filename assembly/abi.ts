@@ -163,7 +163,7 @@ export const CORE_SYSCALL_COUNT: u32 = 128;
 // Line 3: the kernel, once per poll
 /** Events of the last poll. */
 export const CORE_EVENT_COUNT: u32 = 192;
-/** Packets taken by the last poll, plus frames it put into TX rings: 0 means the core may idle. */
+/** How much the last poll did or left to be done at once: 0 means the core may idle. */
 export const CORE_WORK: u32 = 196;
 /** 1 when a timer is pending; then CORE_DEADLINE holds when, µs modulo 2^32. */
 export const CORE_HAS_DEADLINE: u32 = 200;
@@ -175,6 +175,8 @@ export const CORE_DOORBELL: u32 = 256;
 // Line 5: the elastic thread
 /** 1 while the thread sleeps, or is about to sleep, on its doorbell. */
 export const CORE_PARKED: u32 = 320;
+/** 1 once an instance was bound to the core, which happens once in its life. Written by the host. */
+export const CORE_ATTACHED: u32 = 324;
 
 // Line 6: the control plane
 /** 1 asks the elastic thread to leave its loop. */

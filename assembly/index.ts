@@ -16,6 +16,7 @@ import {
   RC_OK,
   TCB_COLD_SIZE,
   TCB_HOT_SIZE,
+  UDP_PORT_SIZE,
 } from "./abi";
 import { bindConfig, config } from "./core/config";
 import { calls, iterate, protocols, take, timers, transmit } from "./core/iteration";
@@ -31,7 +32,7 @@ import { initRoutes, prepareRoutes } from "./net/routes";
 import { initToeplitz } from "./net/toeplitz";
 import { initUdp } from "./net/udp";
 import { initUdpOutput } from "./net/udp-output";
-import { initUdpPorts, prepareUdpPorts } from "./net/udp-ports";
+import { initUdpPorts, prepareUdpPorts, UdpPort } from "./net/udp-ports";
 import { initRings, Queue } from "./nic/rings";
 import { initAgenda } from "./tcp/agenda";
 import { initEnds } from "./tcp/end";
@@ -138,6 +139,7 @@ function recordsFit(): bool {
     offsetof<Packet>() <= PACKET_SIZE &&
     offsetof<Queue>() <= QUEUE_SIZE &&
     offsetof<Listener>() <= LISTENER_SIZE &&
-    offsetof<Neighbour>() <= NEIGHBOUR_SIZE
+    offsetof<Neighbour>() <= NEIGHBOUR_SIZE &&
+    offsetof<UdpPort>() <= UDP_PORT_SIZE
   );
 }

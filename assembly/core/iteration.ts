@@ -14,7 +14,7 @@ import { udpCompletions } from "../net/udp-output";
 import { neighbourTimer } from "../net/neighbours";
 import { txDoorbell, txReclaim } from "../nic/rings";
 import { flushAgenda } from "../tcp/flush";
-import { hasAgenda } from "../tcp/agenda";
+import { hasNewAgenda } from "../tcp/agenda";
 import { runNotices } from "../tcp/deliver";
 import { clearGraveyard } from "../tcp/end";
 import { tcpInput } from "../tcp/input";
@@ -83,7 +83,7 @@ export function timers(): u32 {
   }
   runNotices();
   const events = finishEvents();
-  store<u32>(coreBlock + CORE_WORK, work + events + u32(hasAgenda()));
+  store<u32>(coreBlock + CORE_WORK, work + events + u32(hasNewAgenda()));
   if (hasDeadline()) {
     store<u32>(coreBlock + CORE_HAS_DEADLINE, 1);
     store<u32>(coreBlock + CORE_DEADLINE, nextDeadline());

@@ -88,7 +88,8 @@ function drainFairly(budget: u32): u32 {
     nextQueue = nextQueue + 1 == queueCount ? 0 : nextQueue + 1;
   }
   if (budget == 0 && empty < queueCount) count(CNT_EVENT_BACKPRESSURE);
-  for (let i: u32 = 0; taken != 0 && i < queueCount; i++) {
+  if (taken == 0) return 0;
+  for (let i: u32 = 0; i < queueCount; i++) {
     rxRelease(queueAt(i));
     refill(queueAt(i));
   }

@@ -87,7 +87,17 @@ export function allocReceiveFrame(): Buffer | null {
   return buffer;
 }
 
-/** A buffer with a frame and one hold, for sending; null when only the receive reserve is left. */
+/**
+ * A buffer with a frame and one hold, for a segment that frees others: an ACK, a RST, a reply. It may
+ * take half of the receive reserve; null when no more than the other half is left.
+ */
+export function allocControlFrame(): Buffer | null {
+  if (framesAvailable <= reserve >> 1) return null;
+  gauge(GAUGE_BUFFERS, 1);
+  return allocReceiveFrame();
+}
+
+/** A buffer with a frame and one hold, for data; null when only the receive reserve is left. */
 export function allocFrame(): Buffer | null {
   if (framesAvailable <= reserve) return null;
   gauge(GAUGE_BUFFERS, 1);

@@ -11,19 +11,24 @@
 import { asTcb, F_ON_AGENDA, F_ON_ANNOUNCE, Tcb, coldOf } from "./tcb";
 
 let agenda: u32 = 0;
+/** Head of the agenda after the last walk. */
+let settled: u32 = 0;
 let notices: u32 = 0;
 
 export function initAgenda(): void {
   agenda = 0;
+  settled = 0;
   notices = 0;
 }
 
-export function hasAgenda(): bool {
-  return agenda != 0;
+/** True when a connection came onto the agenda since it was last walked. */
+export function hasNewAgenda(): bool {
+  return agenda != settled;
 }
 
-export function hasNotices(): bool {
-  return notices != 0;
+/** To be called when the agenda has been walked: what is on it now could not be done yet. */
+export function agendaWalked(): void {
+  settled = agenda;
 }
 
 /** Puts a connection on the agenda, once. */

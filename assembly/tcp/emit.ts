@@ -17,7 +17,7 @@ import {
 } from "../abi";
 import { offloads } from "../core/config";
 import { count } from "../core/counters";
-import { allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
+import { allocControlFrame, allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
 import { emitIpv4Header, requestChecksum } from "../net/ipv4-output";
 import { emitEthernet, isResolved, neighbourFor, sendIpv4 } from "../net/neighbours";
 import { nextHop } from "../net/routes";
@@ -51,7 +51,7 @@ let identification: u32 = 0;
 /** Sends a segment without payload. False when there is no room or frame; nothing was sent then. */
 export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {
   if (!txRoom(1)) return false;
-  const buffer = allocFrame();
+  const buffer = allocControlFrame();
   if (buffer == null) {
     count(CNT_TX_NO_FRAME);
     return false;
@@ -68,7 +68,7 @@ export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {
 /** Sends a SYN or SYN-ACK with its options. */
 export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
   if (!txRoom(1)) return false;
-  const buffer = allocFrame();
+  const buffer = allocControlFrame();
   if (buffer == null) {
     count(CNT_TX_NO_FRAME);
     return false;
@@ -95,7 +95,6 @@ export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
  * when the NIC still holds an earlier copy of the same frame.
  */
 export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
-  // With an address still unknown only one descriptor can wait for it: copy nothing, try again later.
   if (hasFrame(buffer)) {
     if (buffer.holds > 1 || !txRoom(1)) return false;
     emit(tcb, buffer.address, buffer.seq, flags, buffer.address, buffer.length);
@@ -108,7 +107,7 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
       sendIpv4(tcb.neighbour, buffer, start, length, metadataOption());
     }
   } else {
-    if (!isResolved(tcb.neighbour) || !txRoom(2)) return false;
+    if (!txRoom(2)) return false;
     const header = allocFrame();
     if (header == null) {
       count(CNT_TX_NO_FRAME);
@@ -117,9 +116,15 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
     const end = frameOf(header) + PAYLOAD_OFFSET;
     emit(tcb, end, buffer.seq, flags, buffer.address, buffer.length);
     const start = end - HEADERS;
-    emitEthernet(start, tcb.neighbour);
-    txPut(header, start, HEADERS, metadataOption() | DESC_CONTINUED);
-    txPutForeign(buffer.address, buffer.length, 0);
+    if (isResolved(tcb.neighbour)) {
+      emitEthernet(start, tcb.neighbour);
+      txPut(header, start, HEADERS, metadataOption() | DESC_CONTINUED);
+      txPutForeign(buffer.address, buffer.length, 0);
+    } else {
+      // Only a frame can wait for the neighbour's address.
+      memory.copy(end, buffer.address, buffer.length);
+      sendIpv4(tcb.neighbour, header, start, HEADERS + buffer.length, metadataOption());
+    }
     release(header);
   }
   markAcknowledged(tcb, flags);
@@ -144,7 +149,7 @@ export function sendReset(
   if (hop == 0) return;
   const neighbour = neighbourFor(hop);
   if (neighbour == null || !txRoom(1)) return;
-  const buffer = allocFrame();
+  const buffer = allocControlFrame();
   if (buffer == null) {
     count(CNT_TX_NO_FRAME);
     return;

@@ -12,6 +12,7 @@ import { coldOf, SYN_SENT, Tcb } from "./tcb";
 const UNREACHABLE: u32 = 3;
 const CODE_PROTOCOL: u32 = 2;
 const CODE_PORT: u32 = 3;
+const CODE_TOO_BIG: u32 = 4;
 
 /**
  * An ICMP error about a segment of ours. In SYN-SENT it ends the attempt (RFC 1122 section 4.2.3.9,
@@ -28,6 +29,8 @@ export function tcpIcmpError(
   type: u32,
   code: u32,
 ): void {
+  // A packet too large for its path says nothing against the connection.
+  if (type == UNREACHABLE && code == CODE_TOO_BIG) return;
   const tcb = ours(local, remote, ports);
   if (tcb == null) return;
   const cold = coldOf(tcb);

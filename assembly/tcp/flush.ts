@@ -4,7 +4,7 @@
  */
 import { delayedAck } from "../core/config";
 import { now } from "../time/clock";
-import { nextOnAgenda, takeAgenda } from "./agenda";
+import { agendaWalked, nextOnAgenda, takeAgenda } from "./agenda";
 import { setAckDeadline } from "./deadlines";
 import { releaseTcb } from "./end";
 import { output, sendAck } from "./output";
@@ -30,6 +30,7 @@ export function flushAgenda(): void {
     if (tcb.state == CLOSED) releaseTcb(tcb);
     else if (tcb.state != DONE) settle(tcb);
   }
+  agendaWalked();
 }
 
 function settle(tcb: Tcb): void {

@@ -3,6 +3,7 @@
  * an established connection that most are, and go through RFC 9293 section 3.10.7 otherwise.
  */
 import {
+  CNT_DROP_TCP_MALFORMED,
   CNT_DROP_TCP_NO_CONNECTION,
   CNT_TCP_FAST_PATH,
   CNT_TCP_IN,
@@ -77,6 +78,11 @@ function takeExpected(tcb: Tcb, packet: Packet): void {
 /** No connection has this tuple: a SYN may open one, all else is refused (section 3.10.7.1 and .2). */
 function noConnection(packet: Packet): void {
   const flags = packet.flags;
+  if ((packet.ports & 0xffff) == 0 || packet.ports >> 16 == 0) {
+    // Port 0 is nobody's; no connection has it, so only here it needs a look.
+    count(CNT_DROP_TCP_MALFORMED);
+    return;
+  }
   if (flags & RST) {
     count(CNT_TCP_RESETS_IN);
     return;

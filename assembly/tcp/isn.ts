@@ -18,10 +18,10 @@ export function portOffset(localIp: u32, remoteIp: u32, remotePort: u32): u32 {
 function keyedHash(a: u32, b: u32, c: u32, purpose: u32): u64 {
   const k0 = load<u64>(CONFIG_BASE + CFG_SECRET);
   const k1 = load<u64>(CONFIG_BASE + CFG_SECRET, 8);
-  v0 = k0 ^ 0x736f6d6570736575;
-  v1 = k1 ^ 0x646f72616e646f6d;
-  v2 = k0 ^ 0x6c7967656e657261;
-  v3 = k1 ^ 0x7465646279746573;
+  v0 = k0 ^ ((u64(0x736f6d65) << 32) | 0x70736575);
+  v1 = k1 ^ ((u64(0x646f7261) << 32) | 0x6e646f6d);
+  v2 = k0 ^ ((u64(0x6c796765) << 32) | 0x6e657261);
+  v3 = k1 ^ ((u64(0x74656462) << 32) | 0x79746573);
   absorb(u64(a) | (u64(b) << 32));
   absorb(u64(c) | (u64(purpose) << 32));
   // The length of the message, 16, in the top byte of the last block.

@@ -12,7 +12,7 @@ import {
 } from "../abi";
 import { config } from "../core/config";
 import { count } from "../core/counters";
-import { Buffer, freeFrames, release } from "../mem/buffers";
+import { Buffer, freeFrames, release, releaseList } from "../mem/buffers";
 import { deliver } from "./deliver";
 import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq } from "./seq";
 import { coldOf, F_OUT_OF_ORDER, Tcb } from "./tcb";
@@ -97,7 +97,11 @@ export function drain(tcb: Tcb): bool {
       tcb.rcvNxt = end;
       deliver(tcb, buffer, buffer.address, buffer.length);
     }
-    if (fin) break;
+    if (!fin) continue;
+    // Nothing can follow a FIN but forgeries.
+    releaseList(at);
+    at = 0;
+    cold.outOfOrderCount = 0;
   }
   cold.outOfOrder = at;
   if (at == 0) tcb.flags &= ~F_OUT_OF_ORDER;

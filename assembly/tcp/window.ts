@@ -72,7 +72,8 @@ export function tuneWindow(tcb: Tcb, bytes: u32): void {
     cold.tuneBytes += bytes;
     return;
   }
-  const most = tcb.flags & F_SCALED ? config(CFG_RECEIVE_WINDOW_MAX) : 65535;
+  const limit = config(CFG_RECEIVE_WINDOW_MAX);
+  const most = tcb.flags & F_SCALED ? limit : min<u32>(limit, 65535);
   if (cold.tuneBytes + bytes >= tcb.rcvWindow >> 1 && tcb.rcvWindow < most) {
     const wanted = min<u32>(tcb.rcvWindow << 1, most);
     if (wanted >> 11 < freeFrames()) tcb.rcvWindow = wanted;
