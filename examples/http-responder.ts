@@ -9,10 +9,7 @@
  * http-responder-app.ts for what it serves.
  */
 import { parseArgs } from "node:util";
-import { createDataplane } from "../host/dataplane/dataplane.ts";
-import { loadKernelSync } from "../host/node/kernel.ts";
-import { openTap } from "../host/node/tap.ts";
-import { startThreaded } from "../host/node/threaded.ts";
+import { createDataplane, openTap, startThreaded } from "../host/node/index.ts";
 
 const USAGE = `Usage: node dist/examples/http-responder.js [options]
 
@@ -55,7 +52,6 @@ async function main(): Promise<void> {
     checksumOffload: values.offload,
   });
   const dataplane = createDataplane({
-    kernel: loadKernelSync(),
     ip: values.ip,
     cores,
     maxConnections: Number(values.connections),

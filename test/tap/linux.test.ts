@@ -1,0 +1,274 @@
+/**
+ * Linux's own TCP/IP against the dataplane through a TAP device: its ping, its curl, its sockets. The
+ * whole conversation is captured, and Wireshark's dissector is the judge of every packet.
+ */
+import { type ChildProcess, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { crc32 } from "node:zlib";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { patternBytes } from "../../examples/http-responder-app.ts";
+import type { KernelBuild } from "../../host/node/index.ts";
+import { tapUnavailable } from "./namespace.ts";
+import { DATAPLANE, LINUX, type Responder, startResponder } from "./responder.ts";
+
+const CLIENT = fileURLToPath(new URL("client.mjs", import.meta.url));
+const URL_BASE = `http://${DATAPLANE}`;
+
+const unavailable = tapUnavailable("ping", "curl", "cmp");
+const noCapture = unavailable ?? tapUnavailable("tcpdump", "tshark");
+
+const crc = (bytes: Uint8Array): string => crc32(bytes).toString(16).padStart(8, "0");
+const rate = (bytesPerSecond: string): string =>
+  `${((Number(bytesPerSecond) * 8) / 1e9).toFixed(2)} Gbit/s`;
+const reason = (why: string | undefined): string => (why ? ` (skipped: ${why})` : "");
+
+describe.skipIf(unavailable).each<[KernelBuild, "inline" | "threaded"]>([
+  ["debug", "inline"],
+  ["release", "threaded"],
+])(`Linux and the %s kernel, %s${reason(unavailable)}`, (build, run) => {
+  let responder: Responder;
+  let directory: string;
+  let capture: ChildProcess | undefined;
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "ixwasm-"));
+    responder = await startResponder({ build, run });
+    if (!noCapture) capture = await startCapture();
+  });
+
+  afterAll(async () => {
+    await responder.stop();
+    rmSync(directory, { recursive: true });
+  });
+
+  afterEach(() => responder.settle());
+
+  async function startCapture(): Promise<ChildProcess> {
+    const file = join(directory, "capture.pcap");
+    const child = responder.namespace.start(
+      ...(["tcpdump", "-i", "tap0", "-w", file, "-U", "-B", "65536", "-Z", "root"] as const),
+    );
+    await new Promise((resolve) => child.stderr!.once("data", resolve));
+    return child;
+  }
+
+  /** Runs a program in the namespace, which must succeed. Returns what it prints. */
+  const linux = async (program: string, ...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await responder.namespace.run(program, args);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    return stdout;
+  };
+
+  const curl = (...args: string[]): Promise<string> => linux("curl", "-sS", "-m", "10", ...args);
+
+  /** Runs client.mjs in the namespace. */
+  async function client<T>(command: string, options: object): Promise<T> {
+    const all = JSON.stringify({ host: DATAPLANE, ...options });
+    return JSON.parse(await linux(process.execPath, CLIENT, command, all)) as T;
+  }
+
+  it.each([0, 1, 56, 1471, 1472])("ping: %i bytes come back", async (size) => {
+    const output = await linux("ping", "-c", "3", "-i", "0.1", "-s", `${size}`, DATAPLANE);
+    expect(output).toContain("3 packets transmitted, 3 received, 0% packet loss");
+    expect(output).not.toMatch(/wrong data|DUP|checksum/i);
+  });
+
+  it("answers ARP", async () => {
+    responder.namespace.ip("neigh", "flush", "dev", "tap0");
+    await linux("ping", "-c", "1", DATAPLANE);
+    const mac = Buffer.from(responder.dataplane.port.mac).toString("hex").match(/../g)!.join(":");
+    expect(responder.namespace.ip("neigh", "show", DATAPLANE)).toContain(`lladdr ${mac} REACHABLE`);
+  });
+
+  it("refuses what nobody listens for", async () => {
+    expect(await client("refused", {})).toEqual({ tcp: "ECONNREFUSED", udp: "ECONNREFUSED" });
+  });
+
+  describe("curl", () => {
+    it("gets a page", async () => {
+      const output = await curl("-i", `${URL_BASE}/`);
+      expect(output).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+      expect(output).toContain("<h1>It works</h1>");
+    });
+
+    it("keeps its connection for the next request, unless told otherwise", async () => {
+      const urls = ["/", "/bytes/5000", "/none", "/"].map((path) => URL_BASE + path);
+      const count = ["-o", "/dev/null", "-o", "/dev/null", "-o", "/dev/null", "-o", "/dev/null"];
+      const format = ["-w", "%{http_code} %{num_connects}\\n"];
+      expect(await curl(...count, ...format, ...urls)).toBe("200 1\n200 0\n404 0\n200 0\n");
+      const close = ["-H", "Connection: close"];
+      expect(await curl(...close, ...count, ...format, ...urls)).toBe(
+        "200 1\n200 1\n404 1\n200 1\n",
+      );
+      expect(await curl("-0", ...count, ...format, ...urls)).toBe("200 1\n200 1\n404 1\n200 1\n");
+    });
+
+    it("asks for heads alone", async () => {
+      const output = await curl("-I", `${URL_BASE}/bytes/12345`, `${URL_BASE}/none`);
+      expect(output).toMatch(/200 OK[^]*Content-Length: 12345[^]*404 Not Found/);
+    });
+
+    it.each([0, 1, 1460, 1461, 999_984])("gets %i bytes", async (size) => {
+      const file = join(directory, "bytes");
+      await curl("-o", file, `${URL_BASE}/bytes/${size}`);
+      const bytes = size === 0 ? new Uint8Array() : readFileSync(file);
+      expect(bytes.length).toBe(size);
+      expect(crc(bytes)).toBe(crc(patternBytes(size)));
+    });
+
+    it("puts and posts", async () => {
+      const file = join(directory, "upload");
+      // curl asks to be told to continue before it sends more than a megabyte.
+      for (const size of [0, 1, 100_000, 2_000_000]) {
+        const bytes = randomBytes(size);
+        writeFileSync(file, bytes);
+        const expected = { bytes: size, crc32: crc(bytes) };
+        expect(JSON.parse(await curl("-T", file, `${URL_BASE}/sink`))).toEqual(expected);
+        const post = await curl("--data-binary", `@${file}`, `${URL_BASE}/sink`);
+        expect(JSON.parse(post)).toEqual(expected);
+      }
+    });
+
+    it("is told what it does wrong", async () => {
+      const status = ["-o", "/dev/null", "-w", "%{http_code}"];
+      expect(await curl(...status, "-X", "DELETE", `${URL_BASE}/`)).toBe("405");
+      expect(await curl(...status, `${URL_BASE}/sink`)).toBe("405");
+      expect(await curl(...status, "-H", `X: ${"x".repeat(20_000)}`, `${URL_BASE}/`)).toBe("431");
+      const chunked = ["-H", "Transfer-Encoding: chunked", "-d", "some", `${URL_BASE}/sink`];
+      expect(await curl(...status, ...chunked)).toBe("411");
+    });
+  });
+
+  describe("sockets", () => {
+    const request = "GET /bytes/3000 HTTP/1.1\r\nHost: test\r\n\r\n";
+    interface Talk {
+      responses: { status: number; length: number; crc32: string }[];
+      end: { left: number; error?: string };
+    }
+
+    it("send requests in one piece, and byte by byte", async () => {
+      const answer = { status: 200, length: 3000, crc32: crc(patternBytes(3000)) };
+      const pipelined = await client<Talk>("talk", { text: request.repeat(20), responses: 20 });
+      expect(pipelined.responses).toHaveLength(20);
+      for (const response of pipelined.responses) expect(response).toMatchObject(answer);
+      const slow = await client<Talk>("talk", { text: request, piece: 1, pause: 2 });
+      expect(slow).toMatchObject({ responses: [answer], end: { left: 0 } });
+    });
+
+    it("close their sending side before the response comes", async () => {
+      const bytes = 300_000;
+      expect(await client("halfClose", { bytes })).toEqual({
+        length: bytes,
+        crc32: crc(patternBytes(bytes)),
+        end: { left: 0 },
+      });
+    });
+
+    it("reset connections in mid-transfer", async () => {
+      await client("reset", { count: 20 });
+    });
+
+    it("read slowly: the window closes and opens again", async () => {
+      const bytes = 30_000_000;
+      expect(await client("slowReader", { bytes, pause: 1500 })).toEqual({ read: bytes });
+    });
+
+    it("open 1000 connections at once", { timeout: 60_000 }, async () => {
+      const accepts = responder.dataplane.counters().tcpAccepts;
+      const bytes = 10_000;
+      expect(await client("parallel", { count: 1000, bytes, rounds: 2 })).toEqual({
+        statuses: { 200: 2000 },
+        checksums: [crc(patternBytes(bytes))],
+        clean: true,
+      });
+      expect(responder.dataplane.counters().tcpAccepts - accepts).toBe(1000);
+    });
+  });
+
+  it(
+    `conversations hold no malformed packet and no wrong checksum${reason(noCapture)}`,
+    { timeout: 120_000, skip: noCapture !== undefined },
+    async () => {
+      const ended = new Promise((resolve) => capture!.once("exit", resolve));
+      capture!.kill("SIGINT");
+      await ended;
+      const file = join(directory, "capture.pcap");
+      /** What tshark prints of the packets that pass the filter, a line each. */
+      const packets = (filter: string, ...options: string[]): string[] => {
+        const checks = ["ip", "tcp", "udp"].flatMap((p) => ["-o", `${p}.check_checksum:TRUE`]);
+        const result = spawnSync(
+          "tshark",
+          ["-n", "-r", file, ...checks, "-Y", filter, ...options],
+          {
+            encoding: "utf8",
+            maxBuffer: 1 << 28,
+          },
+        );
+        expect(result).toMatchObject({ status: 0 });
+        return result.stdout.split("\n").slice(0, -1);
+      };
+      expect(packets("tcp && ip.src == 10.9.0.2", "-c", "5000").length).toBeGreaterThan(1000);
+      const wrong = ["ip", "tcp", "udp", "icmp"].map((p) => `${p}.checksum.status == 0`);
+      // Linux writes a TCP checksum of 0 as 0xffff, which is as good to any receiver (RFC 1624).
+      const linuxZero = `(ip.src == ${LINUX} && tcp.checksum == 0xffff)`;
+      const filter = `(_ws.malformed || ${wrong.join(" || ")}) && !${linuxZero}`;
+      expect(packets(filter)).toEqual([]);
+    },
+  );
+});
+
+/** Bytes of a bulk transfer. */
+const BULK = 100_000_000;
+
+describe.skipIf(unavailable)(`100 MB from and to Linux${reason(unavailable)}`, () => {
+  let responder: Responder;
+  let directory: string;
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "ixwasm-"));
+    responder = await startResponder();
+  });
+
+  afterAll(async () => {
+    await responder.stop();
+    rmSync(directory, { recursive: true });
+  });
+
+  const path = (name: string): string => join(directory, name);
+  const curl = (...args: string[]) =>
+    responder.namespace.run("curl", ["-sS", "-m", "100", ...args], { timeout: 110_000 });
+  const cmp = (a: string, b: string) => responder.namespace.run("cmp", [path(a), path(b)]);
+
+  it("arrive as they were sent", { timeout: 120_000 }, async () => {
+    writeFileSync(path("pattern"), patternBytes(BULK));
+    const down = await curl(
+      "-o",
+      path("down"),
+      "-w",
+      "%{speed_download}",
+      `${URL_BASE}/bytes/${BULK}`,
+    );
+    expect(down).toMatchObject({ code: 0, stderr: "" });
+    expect(await cmp("pattern", "down")).toMatchObject({ code: 0, stdout: "" });
+
+    const random = randomBytes(BULK);
+    writeFileSync(path("random"), random);
+    const up = await curl("-T", path("random"), "-w", "%{speed_upload}", `${URL_BASE}/sink`);
+    expect(up).toMatchObject({ code: 0, stderr: "" });
+    const [result, speed] = up.stdout.split("\n");
+    expect(JSON.parse(result)).toEqual({ bytes: BULK, crc32: crc(random) });
+
+    const echo = await curl("-T", path("random"), "-o", path("echo"), `${URL_BASE}/echo`);
+    expect(echo).toMatchObject({ code: 0, stderr: "" });
+    expect(await cmp("random", "echo")).toMatchObject({ code: 0, stdout: "" });
+
+    await responder.settle();
+    console.log(`to Linux ${rate(down.stdout)}, from Linux ${rate(speed)}`);
+    const { tcpRetransmits, tcpTimeouts } = responder.dataplane.counters();
+    expect({ tcpRetransmits, tcpTimeouts }).toEqual({ tcpRetransmits: 0, tcpTimeouts: 0 });
+  });
+});

@@ -1,0 +1,118 @@
+/** The example's HTTP responder on a TAP in a namespace of its own, for Linux's programs to talk to. */
+import httpResponder from "../../examples/http-responder-app.ts";
+import type { Dataplane } from "../../host/dataplane/dataplane.ts";
+import { InlineRunner } from "../../host/dataplane/inline.ts";
+import type { DataplaneOptions } from "../../host/dataplane/options.ts";
+import {
+  createDataplane,
+  loadKernelSync,
+  type KernelBuild,
+  openTap,
+  startThreaded,
+  type Tap,
+} from "../../host/node/index.ts";
+import { packageFile } from "../../host/node/kernel.ts";
+import { Namespace } from "./namespace.ts";
+
+export const LINUX = "10.9.0.1";
+export const DATAPLANE = "10.9.0.2";
+
+export interface ResponderOptions {
+  readonly build?: KernelBuild;
+  /** On worker threads, or inline on this thread's event loop. Default threaded. */
+  readonly run?: "threaded" | "inline";
+  readonly cores?: number;
+  readonly checksumOffload?: boolean;
+  readonly dataplane?: Partial<DataplaneOptions>;
+}
+
+export interface Responder {
+  readonly namespace: Namespace;
+  readonly tap: Tap;
+  readonly dataplane: Dataplane;
+  /** Waits until no connection is left, and demands that nothing else is. */
+  settle(): Promise<void>;
+  /** Stops it and removes the namespace. */
+  stop(): Promise<void>;
+}
+
+export async function startResponder(options: ResponderOptions = {}): Promise<Responder> {
+  const { build = "release", run = "threaded", cores = 1, checksumOffload } = options;
+  const namespace = new Namespace();
+  let tap: Tap | undefined;
+  try {
+    tap = openTap({
+      name: "tap0",
+      namespace: namespace.name,
+      address: `${LINUX}/24`,
+      queues: cores,
+      checksumOffload,
+    });
+    const dataplane = createDataplane({
+      kernel: loadKernelSync(build),
+      ip: `${DATAPLANE}/24`,
+      cores,
+      maxConnections: 4096,
+      applicationWindow: 16 << 20,
+      offloads: tap.offloads,
+      tcp: { timeWait: 200_000 },
+      ...options.dataplane,
+    });
+    const stop = run === "inline" ? runInline(dataplane, tap) : await runThreaded(dataplane, tap);
+    const opened = tap;
+    return {
+      namespace,
+      tap,
+      dataplane,
+      settle: () => settle(dataplane),
+      stop: async () => {
+        await stop();
+        opened.close();
+        await namespace.delete();
+      },
+    };
+  } catch (error) {
+    tap?.close();
+    await namespace.delete();
+    throw error;
+  }
+}
+
+function runInline(dataplane: Dataplane, tap: Tap): () => Promise<void> {
+  const runner = new InlineRunner({ clock: "real" });
+  runner.add(dataplane, {
+    backend: (port, queue) => tap.backend(port, queue),
+    app: httpResponder,
+  });
+  const ended = runner.start();
+  // A failure is reported by `stop`; until then the tests' own complaints tell more.
+  ended.catch(() => {});
+  return async () => {
+    await runner.stop();
+    runner.close();
+    await ended;
+  };
+}
+
+async function runThreaded(dataplane: Dataplane, tap: Tap): Promise<() => Promise<void>> {
+  const module = packageFile("dist/examples/http-responder-app.js");
+  const running = await startThreaded([{ dataplane, wire: tap.wire, app: { module } }]);
+  running.done.catch(() => {});
+  return async () => {
+    await running.stop();
+    await running.done;
+  };
+}
+
+/** Longest time that closing handshakes, TIME-WAIT and delayed acknowledgments may take, ms. */
+const SETTLE = 5000;
+
+async function settle(dataplane: Dataplane): Promise<void> {
+  const deadline = Date.now() + SETTLE;
+  const busy = (): boolean => {
+    const { fill: _, ...inUse } = dataplane.gauges();
+    return Object.values(inUse).some((value) => value !== 0);
+  };
+  while (busy() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+  dataplane.assertNoLeaks();
+}
