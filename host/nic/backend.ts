@@ -3,34 +3,39 @@
  * receive buffer of the port it is for, in that port's own memory. The thread of the sending core
  * runs it, so a frame is copied once, by the core that made it.
  *
- *   TX ring → classify (MAC, RSS hash, checksum state) → link? → switch? → per receiving queue: copy,
+ *   TX ring → batch → link? → steer: MAC, RSS hash, checksum state, switch → per receiving queue: copy,
  *   metadata, rx descriptor → one publication per ring and batch → completions
  *
- * On a perfect wire frames go straight from memory to memory. They are gathered first: a batch is
- * classified, each frame is listed with the queue it goes to, then queue after queue is delivered under its
- * lock. So no sender waits for one queue while it holds another, and the copies of several senders
- * to different queues go on side by side.
+ * On a perfect wire frames go straight from memory to memory. A batch is steered first: each frame is
+ * listed with the queue it goes to; then queue after queue is delivered under its lock. So no sender waits
+ * for one queue while it holds another, and copies to different queues go on side by side.
  */
+import { OFFLOAD_TX_CHECKSUM } from "../../assembly/abi.ts";
 import {
-  METADATA_SIZE,
-  OFFLOAD_RX_CHECKSUM,
-  OFFLOAD_RX_HASH,
-  OFFLOAD_TX_CHECKSUM,
-  RX_META_CHECKSUM_OK,
-  RX_META_FLAGS,
-  RX_META_HAS_HASH,
-  RX_META_HASH,
-} from "../../assembly/abi.ts";
+  BATCH,
+  FRAME_ADDRESS,
+  FRAME_CHECKSUM,
+  FRAME_FRAGMENTS,
+  FRAME_HASH,
+  FRAME_LENGTH,
+  FRAME_SLOT,
+  FRAME_STATE,
+  FRAME_WORDS,
+  FrameBatch,
+  HASHED,
+  REQUESTED,
+  TRUSTED,
+  UNUSUAL,
+  VERIFIABLE,
+} from "./batch.ts";
 import type { Capture } from "./capture.ts";
-import { completeChecksum, transportChecksumOk } from "./checksum.ts";
-import { checksumOffset, Classifier, HEADER_BYTES } from "./classifier.ts";
-import { copyBytes } from "./copy.ts";
+import { fulfil, requestFits } from "./checksum.ts";
+import { Classifier, headersFit } from "./classifier.ts";
 import { FrameStore } from "./frame-store.ts";
 import { isPerfect, Link } from "./link.ts";
-import type { MemoryView } from "./memory-view.ts";
 import { Port } from "./port.ts";
 import { TX_COUNTERS } from "./port-state.ts";
-import { BATCH, MAX_FRAME, RxQueue } from "./rx-queue.ts";
+import { MAX_FRAME, RxQueue } from "./rx-queue.ts";
 import { MacTable } from "./switch.ts";
 import { TxQueue } from "./tx-queue.ts";
 import type { PortHandle, QueueBackend, Wire } from "./types.ts";
@@ -40,17 +45,9 @@ export interface BackendOptions {
   readonly capture?: Capture;
 }
 
-/** What is known of a frame in the batch: its hash is one. */
-const HASHED = 1;
-/** The checksum is right, or will be once it is filled in as requested. */
-const TRUSTED = 2;
-/** The sender left the checksum to the NIC. */
-const REQUESTED = 4;
-/** A TCP or UDP checksum is there to be verified. */
-const VERIFIABLE = 8;
-
-const NO_ROUTE = TX_COUNTERS.indexOf("noRoute");
-const STORE_FULL = TX_COUNTERS.indexOf("linkQueueDropped");
+const BAD_CHECKSUM_REQUEST = TX_COUNTERS.indexOf("badChecksumRequest");
+const STORE_FULL = TX_COUNTERS.indexOf("storeFull");
+const SWITCH_FILTERED = TX_COUNTERS.indexOf("switchFiltered");
 
 /** A port that this backend can deliver to. */
 interface Destination {
@@ -60,7 +57,12 @@ interface Destination {
   readonly captured: number;
 }
 
-/** Makes the engine that sends what `from` puts into the TX ring of its queue. */
+/**
+ * Makes the engine that sends what `from` puts into the TX ring of its queue. It belongs to the thread
+ * that makes it, which must be the one that runs the queue's core; a queue has one at a time.
+ *
+ * @throws RangeError when the port has no such queue, or an option of the wire is outside its range
+ */
 export function createBackend(
   from: PortHandle,
   queue: number,
@@ -72,13 +74,12 @@ export function createBackend(
 
 class Backend implements QueueBackend {
   readonly #port: Port;
-  readonly #tx: TxQueue;
-  readonly #memory: MemoryView;
   readonly #counters: number;
-  readonly #completesChecksums: boolean;
+  readonly #tx: TxQueue;
+  readonly #batch: FrameBatch;
+  readonly #classifier = new Classifier();
 
   readonly #link: Link | null;
-  readonly #store = new FrameStore();
   readonly #destinations: readonly Destination[];
   /** Switch: its table, and which destination is this port itself. A cable has one destination. */
   readonly #table: MacTable | null;
@@ -87,42 +88,22 @@ class Backend implements QueueBackend {
   readonly #capture: Capture | null;
   readonly #captured: number;
 
-  readonly #classifier = new Classifier();
-  readonly #arrival = new Classifier();
-
-  /** The batch: frames that were classified and wait for delivery. */
-  #count = 0;
-  readonly #views: MemoryView[];
-  readonly #addresses = new Uint32Array(BATCH);
-  readonly #lengths = new Int32Array(BATCH);
-  readonly #states = new Uint8Array(BATCH);
-  readonly #hashes = new Int32Array(BATCH);
-  readonly #fragments = new Uint8Array(BATCH);
-  readonly #firstFragments = new Uint16Array(BATCH);
-  readonly #checksumStarts = new Uint16Array(BATCH);
-  readonly #checksumFields = new Uint16Array(BATCH);
-  /** Queues that have frames in this batch. */
+  /** Queues that have frames of this batch listed, and the ports they belong to. */
   readonly #busy: RxQueue[] = [];
-  readonly #busyDestinations: Destination[] = [];
-  /** Slots of the store to give back when the batch has been delivered. */
-  readonly #slots = new Int32Array(BATCH);
-  #slotCount = 0;
+  readonly #busyAt: Destination[] = [];
 
   constructor(from: PortHandle, queue: number, wire: Wire, options: BackendOptions) {
-    if (!(queue >= 0 && queue < from.queues.length)) {
+    if (!Number.isInteger(queue) || queue < 0 || queue >= from.queues.length) {
       throw new RangeError(`queue: ${queue} is not in 0…${from.queues.length - 1}`);
     }
+    const store = new FrameStore();
     this.#port = new Port(from);
-    this.#tx = new TxQueue(this.#port, queue);
-    this.#memory = this.#port.memory;
     this.#counters = this.#port.txCounters(queue);
-    this.#completesChecksums = (from.offloads & OFFLOAD_TX_CHECKSUM) !== 0;
-    this.#link = isPerfect(wire.options)
-      ? null
-      : new Link(wire.options, this.#store, this.#port, queue);
+    this.#tx = new TxQueue(this.#port, queue, (from.offloads & OFFLOAD_TX_CHECKSUM) !== 0);
+    this.#batch = new FrameBatch(this.#port.memory, store);
+    this.#link = isPerfect(wire.options) ? null : new Link(wire.options, store, this.#port, queue);
     this.#capture = options.capture ?? null;
     this.#captured = this.#capture?.indexOf(from) ?? -1;
-    this.#views = Array.from({ length: BATCH }, () => this.#memory);
     const handles = wire.kind === "link" ? [wire.to] : wire.ports;
     this.#destinations = handles.map((handle) => {
       const port = new Port(handle);
@@ -134,10 +115,10 @@ class Backend implements QueueBackend {
   }
 
   pump(now: number): number {
+    const link = this.#link;
     let moved = 0;
     if (this.#tx.begin()) moved = this.#transmit(now);
-    if (this.#link !== null && this.#link.nextDue <= now)
-      moved += this.#deliverDue(this.#link, now);
+    if (link !== null && link.nextDue <= now) moved += this.#deliverDue(link, now);
     return moved;
   }
 
@@ -149,175 +130,187 @@ class Backend implements QueueBackend {
     this.#capture?.flush();
   }
 
-  /** Takes everything from the TX ring. */
+  /** Takes everything from the TX ring. Returns how many frames that were. */
   #transmit(now: number): number {
-    const tx = this.#tx;
-    const direct = this.#link === null && this.#captured < 0;
+    const batch = this.#batch;
     let frames = 0;
-    if (direct) this.#refresh();
-    while (tx.next()) {
-      frames++;
-      if (!this.#completesChecksums) tx.checksumStart = 0;
-      if (direct && (tx.fragments === 1 || tx.firstLength >= HEADER_BYTES)) {
-        this.#stageFromRing();
-      } else {
-        this.#putAside(now);
-      }
-      if (this.#count === BATCH || tx.fragmentsFull) this.#deliver(now);
+    while (this.#tx.read(batch) !== 0) {
+      frames += batch.count;
+      if (this.#captured >= 0) this.#captureSent(now);
+      if (this.#link !== null) this.#admit(this.#link, now);
+      else this.#deliver(now);
+      batch.clear();
     }
-    if (this.#count !== 0) this.#deliver(now);
-    tx.end();
+    this.#tx.end();
     return frames;
   }
 
-  /** Adds the frame that the TX ring has given to the batch, where it lies. */
-  #stageFromRing(): void {
-    const tx = this.#tx;
-    const i = this.#count++;
-    this.#views[i] = this.#memory;
-    this.#addresses[i] = tx.address;
-    this.#lengths[i] = tx.length;
-    this.#fragments[i] = tx.fragments;
-    this.#firstFragments[i] = tx.firstFragment;
-    this.#classify(i, tx.checksumStart, tx.checksumField, false);
-    this.#route(i);
+  /** Delivers what the link lets out. Returns how many frames that were. */
+  #deliverDue(link: Link, now: number): number {
+    const batch = this.#batch;
+    let frames = 0;
+    do {
+      while (batch.count < BATCH) {
+        const slot = link.takeDue(now);
+        if (slot < 0) break;
+        batch.addSlot(slot);
+      }
+      frames += batch.count;
+      this.#deliver(now);
+      batch.clear();
+    } while (link.nextDue <= now);
+    return frames;
   }
 
-  /** Copies the frame into a slot of the store; then it goes onto the link, or into the batch. */
-  #putAside(now: number): void {
-    const tx = this.#tx;
-    const store = this.#store;
-    const { length } = tx;
+  /** Gives the batch to the link, which owns the slots from then on. */
+  #admit(link: Link, now: number): void {
+    const { words, count } = this.#batch;
+    for (let at = 0; at < count * FRAME_WORDS; at += FRAME_WORDS) {
+      if (words[at + FRAME_SLOT] === 0 && !this.#putAside(at)) continue;
+      link.admit(words[at + FRAME_SLOT] - 1, now);
+      words[at + FRAME_SLOT] = 0;
+    }
+  }
+
+  /** Writes the batch down as sent, its checksums filled in. */
+  #captureSent(now: number): void {
+    const batch = this.#batch;
+    const { words, count, store } = batch;
+    for (let at = 0; at < count * FRAME_WORDS; at += FRAME_WORDS) {
+      if (!this.#putAside(at)) continue;
+      const slot = words[at + FRAME_SLOT] - 1;
+      const view = store.view(slot);
+      const start = words[at + FRAME_ADDRESS];
+      const length = words[at + FRAME_LENGTH];
+      const request = words[at + FRAME_CHECKSUM];
+      if (request !== 0) {
+        fulfil(view, start, length, request);
+        store.setChecksum(slot, request, true);
+        words[at + FRAME_STATE] = TRUSTED;
+      }
+      this.#capture!.sent(this.#captured, now, view, start, length);
+    }
+  }
+
+  /**
+   * Copies a frame to the store. False when that is impossible; the frame was counted and has length
+   * 0 then, which takes it out of the batch.
+   */
+  #putAside(at: number): boolean {
+    const batch = this.#batch;
+    const { words } = batch;
+    const length = words[at + FRAME_LENGTH];
+    if (length === 0) return false;
     if (length > MAX_FRAME) {
       const port = this.#table === null ? this.#destinations[0].port : this.#port;
       port.count("tooLong");
-      return;
-    }
-    const slot = store.take();
-    if (slot < 0) {
-      this.#port.numbers[this.#counters + STORE_FULL]++;
-      return;
-    }
-    const view = store.view(slot);
-    const at = store.address(slot);
-    this.#gather(view, at);
-    store.setLength(slot, length);
-    store.setChecksum(slot, tx.checksumStart, tx.checksumField, false);
-    if (this.#captured >= 0) {
-      this.#completeInSlot(slot);
-      this.#capture!.sent(this.#captured, now, view, at, length);
-    }
-    if (this.#link !== null) this.#link.admit(slot, now);
-    else this.#stageFromStore(slot);
-  }
-
-  /** Copies the TX ring's frame, in however many parts, to one place. */
-  #gather(view: MemoryView, at: number): void {
-    const tx = this.#tx;
-    if (tx.fragments === 1) {
-      copyBytes(view, at, this.#memory, tx.address, tx.length);
-      return;
-    }
-    this.#copyFragments(view, at, tx.firstFragment, tx.fragments);
-  }
-
-  #completeInSlot(slot: number): void {
-    const store = this.#store;
-    const start = store.checksumStart(slot);
-    if (start === 0) return;
-    const at = store.address(slot);
-    const field = store.checksumField(slot);
-    completeChecksum(store.view(slot), at + start, at + field, at + store.length(slot));
-    store.setChecksum(slot, start, field, true);
-  }
-
-  /** Adds a frame of the store to the batch; its slot is given back after delivery. */
-  #stageFromStore(slot: number): void {
-    const store = this.#store;
-    if (this.#count === 0) this.#refresh();
-    const i = this.#count++;
-    this.#views[i] = store.view(slot);
-    this.#addresses[i] = store.address(slot);
-    this.#lengths[i] = store.length(slot);
-    this.#fragments[i] = 1;
-    this.#slots[this.#slotCount++] = slot;
-    this.#classify(
-      i,
-      store.checksumStart(slot),
-      store.checksumField(slot),
-      store.checksumDone(slot),
-    );
-    this.#route(i);
-  }
-
-  /** Delivers what the link lets out. */
-  #deliverDue(link: Link, now: number): number {
-    let frames = 0;
-    for (let slot = link.takeDue(now); slot >= 0; slot = link.takeDue(now)) {
-      this.#stageFromStore(slot);
-      frames++;
-      if (this.#count === BATCH) this.#deliver(now);
-    }
-    if (this.#count !== 0) this.#deliver(now);
-    return frames;
-  }
-
-  #refresh(): void {
-    for (const destination of this.#destinations) destination.port.refresh();
-  }
-
-  /** Reads the frame's headers and settles the state of its checksum. */
-  #classify(i: number, start: number, field: number, done: boolean): void {
-    const headers = this.#classifier;
-    headers.classify(this.#views[i], this.#addresses[i], this.#lengths[i]);
-    this.#hashes[i] = headers.hash;
-    let state = headers.hashed ? HASHED : 0;
-    const { transport } = headers;
-    if (start !== 0) {
-      if (!done) {
-        state |= REQUESTED;
-        this.#checksumStarts[i] = start;
-        this.#checksumFields[i] = field;
+    } else {
+      const request = words[at + FRAME_CHECKSUM];
+      if (request !== 0 && !requestFits(request, length)) {
+        words[at + FRAME_CHECKSUM] = 0;
+        this.#count(BAD_CHECKSUM_REQUEST);
       }
-      const usual = start === transport && field === start + checksumOffset(headers.protocol);
-      if (usual) state |= TRUSTED;
+      if (batch.putAside(at)) return true;
+      this.#count(STORE_FULL);
     }
-    if (transport !== 0) state |= VERIFIABLE;
-    this.#states[i] = state;
+    words[at + FRAME_LENGTH] = 0;
+    return false;
   }
 
-  /** Finds out where the frame just classified goes. */
-  #route(i: number): void {
+  /** Delivers the batch: every frame to the queues it is for. */
+  #deliver(now: number): void {
     const destinations = this.#destinations;
-    const table = this.#table;
-    if (table === null) {
-      this.#offer(destinations[0], i);
-      return;
+    for (let i = 0; i < destinations.length; i++) destinations[i].port.refresh();
+    const batch = this.#batch;
+    const end = batch.count * FRAME_WORDS;
+    for (let at = 0; at < end; at += FRAME_WORDS) this.#steer(batch, at);
+    const busy = this.#busy;
+    for (let i = 0; i < busy.length; i++) {
+      const { captured } = this.#busyAt[i];
+      busy[i].deliver(batch, now, captured < 0 ? null : this.#capture, captured);
     }
-    const view = this.#views[i];
-    const at = this.#addresses[i];
-    const { bytes } = view;
+    busy.length = 0;
+    this.#busyAt.length = 0;
+  }
+
+  /** Reads the frame's headers, settles the state of its checksum, and lists it where it goes. */
+  #steer(batch: FrameBatch, at: number): void {
+    const { words } = batch;
+    const slotAndFragments = words[at + FRAME_SLOT] | words[at + FRAME_FRAGMENTS];
+    if (slotAndFragments !== 0 && !this.#headersTogether(at)) return;
+    const length = words[at + FRAME_LENGTH];
+    if (length === 0) return;
+    const view = slotAndFragments === 0 ? batch.memory : batch.viewOf(at);
+    const headers = this.#classifier;
+    headers.classify(view, words[at + FRAME_ADDRESS], length);
+    words[at + FRAME_HASH] = headers.hash;
+    const request = words[at + FRAME_CHECKSUM];
+    let state = headers.hashed ? HASHED : 0;
+    if (request === 0) {
+      if (headers.request !== 0) state |= VERIFIABLE;
+    } else if (request === headers.request) {
+      const done = words[at + FRAME_STATE] & TRUSTED;
+      state |= done !== 0 ? TRUSTED : TRUSTED | REQUESTED;
+    } else {
+      state |= this.#unusualRequest(at);
+    }
+    words[at + FRAME_STATE] = state;
+    if (this.#table === null) this.#offer(this.#destinations[0], at, length);
+    else this.#switch(this.#table, at, length);
+  }
+
+  /** False when the frame had to be put aside for its headers, and could not be. */
+  #headersTogether(at: number): boolean {
+    const { words, memory, fragmentLength } = this.#batch;
+    const fragments = words[at + FRAME_FRAGMENTS];
+    if (fragments === 0) return true;
+    const address = words[at + FRAME_ADDRESS] >>> 0;
+    const first = fragmentLength[fragments & 0xffff];
+    return headersFit(memory, address, first, words[at + FRAME_LENGTH]) || this.#putAside(at);
+  }
+
+  /** State of a frame whose checksum request is not the one its headers suggest. */
+  #unusualRequest(at: number): number {
+    const { words } = this.#batch;
+    const verifiable = this.#classifier.request !== 0 ? VERIFIABLE : 0;
+    if ((words[at + FRAME_STATE] & TRUSTED) !== 0) return verifiable;
+    if (requestFits(words[at + FRAME_CHECKSUM], words[at + FRAME_LENGTH])) {
+      return verifiable | REQUESTED | UNUSUAL;
+    }
+    this.#count(BAD_CHECKSUM_REQUEST);
+    return verifiable;
+  }
+
+  /** Learns the sender's place and offers the frame where the destination is, or everywhere. */
+  #switch(table: MacTable, at: number, length: number): void {
+    const destinations = this.#destinations;
+    const { words } = this.#batch;
+    const { bytes } = this.#batch.viewOf(at);
+    const start = words[at + FRAME_ADDRESS] >>> 0;
     const sourceHead =
-      bytes[at + 6] | (bytes[at + 7] << 8) | (bytes[at + 8] << 16) | (bytes[at + 9] << 24);
-    table.learn(sourceHead, bytes[at + 10] | (bytes[at + 11] << 8), this.#self);
+      bytes[start + 6] |
+      (bytes[start + 7] << 8) |
+      (bytes[start + 8] << 16) |
+      (bytes[start + 9] << 24);
+    table.learn(sourceHead, bytes[start + 10] | (bytes[start + 11] << 8), this.#self);
     const { macHead, macTail } = this.#classifier;
     const port = (macHead & 1) !== 0 ? -1 : table.lookup(macHead, macTail);
     if (port === this.#self) {
-      this.#port.numbers[this.#counters + NO_ROUTE]++;
+      this.#count(SWITCH_FILTERED);
     } else if (port >= 0 && port < destinations.length) {
-      this.#offer(destinations[port], i);
+      this.#offer(destinations[port], at, length);
     } else {
       for (let other = 0; other < destinations.length; other++) {
-        if (other !== this.#self) this.#offer(destinations[other], i);
+        if (other !== this.#self) this.#offer(destinations[other], at, length);
       }
     }
   }
 
-  /** The receiving port's view of the frame: MAC filter, exact-match filters, RSS. */
-  #offer(destination: Destination, i: number): void {
-    const { port, queues } = destination;
+  /** The receiving port's view of the frame just classified: MAC filter, exact-match filters, RSS. */
+  #offer(destination: Destination, at: number, length: number): void {
+    const { port } = destination;
     const headers = this.#classifier;
-    if (this.#lengths[i] > MAX_FRAME) {
+    if (length > MAX_FRAME) {
       port.count("tooLong");
       return;
     }
@@ -326,105 +319,32 @@ class Backend implements QueueBackend {
       return;
     }
     let queue = headers.hashed ? port.reta[headers.hash & 127] : 0;
-    if (port.filterCount !== 0 && headers.ports !== 0) queue = this.#filtered(port, i, queue);
-    const rx = queues[queue];
+    if (port.filterCount !== 0 && headers.ports !== 0) {
+      const filtered = this.#filteredQueue(port, at);
+      if (filtered >= 0) queue = filtered;
+    }
+    const rx = destination.queues[queue];
     if (rx.frameCount === 0) {
       this.#busy.push(rx);
-      this.#busyDestinations.push(destination);
+      this.#busyAt.push(destination);
     }
-    rx.frames[rx.frameCount++] = i;
+    rx.frames[rx.frameCount++] = at;
   }
 
-  #filtered(port: Port, i: number, otherwise: number): number {
+  #filteredQueue(port: Port, at: number): number {
     const headers = this.#classifier;
-    const at = this.#addresses[i];
-    const queue = port.filters.lookup(
+    const start = this.#batch.words[at + FRAME_ADDRESS] >>> 0;
+    return port.filters.lookup(
       headers.hash,
       headers.protocol,
-      this.#views[i].bytes,
-      at + headers.addresses,
+      this.#batch.viewOf(at).bytes,
+      start + headers.addresses,
       headers.addressBytes,
-      at + headers.ports,
+      start + headers.ports,
     );
-    return queue < 0 ? otherwise : queue;
   }
 
-  /** Delivers the batch, queue by queue. */
-  #deliver(now: number): void {
-    const busy = this.#busy;
-    for (let b = 0; b < busy.length; b++) {
-      const rx = busy[b];
-      if (rx.begin()) {
-        this.#deliverTo(rx, this.#busyDestinations[b], now);
-        rx.end();
-      } else {
-        for (let k = 0; k < rx.frameCount; k++) rx.port.count("senderStuck");
-      }
-      rx.frameCount = 0;
-    }
-    busy.length = 0;
-    this.#busyDestinations.length = 0;
-    for (let k = 0; k < this.#slotCount; k++) this.#store.give(this.#slots[k]);
-    this.#slotCount = 0;
-    this.#count = 0;
-    this.#tx.forgetFragments();
-  }
-
-  #deliverTo(rx: RxQueue, destination: Destination, now: number): void {
-    const { port, captured } = destination;
-    const { memory, offloads } = port;
-    const { words } = memory;
-    const verifies = (offloads & OFFLOAD_RX_CHECKSUM) !== 0;
-    const hashMask = (offloads & OFFLOAD_RX_HASH) !== 0 ? HASHED : 0;
-    const { frames, frameCount } = rx;
-    for (let k = 0; k < frameCount; k++) {
-      const i = frames[k];
-      const packet = rx.take();
-      if (packet === 0) continue;
-      const length = this.#lengths[i];
-      if (this.#fragments[i] === 1) {
-        copyBytes(memory, packet, this.#views[i], this.#addresses[i], length);
-      } else {
-        this.#copyFragments(memory, packet, this.#firstFragments[i], this.#fragments[i]);
-      }
-      const state = this.#states[i];
-      let flags = (state & hashMask) !== 0 ? RX_META_HAS_HASH : 0;
-      const trusted = verifies && (state & TRUSTED) !== 0;
-      if ((state & REQUESTED) !== 0 && (!trusted || captured >= 0)) {
-        const start = packet + this.#checksumStarts[i];
-        completeChecksum(memory, start, packet + this.#checksumFields[i], packet + length);
-      }
-      if (trusted) flags |= RX_META_CHECKSUM_OK;
-      else if (verifies && (state & VERIFIABLE) !== 0) {
-        if (this.#verify(memory, packet, length)) flags |= RX_META_CHECKSUM_OK;
-        else rx.countBadChecksum();
-      }
-      words[(packet - METADATA_SIZE + RX_META_FLAGS) >>> 2] = flags;
-      words[(packet - METADATA_SIZE + RX_META_HASH) >>> 2] = this.#hashes[i];
-      rx.put(packet, length);
-      if (captured >= 0) this.#capture!.delivered(captured, now, memory, packet, length);
-    }
-  }
-
-  #copyFragments(to: MemoryView, target: number, first: number, count: number): void {
-    const { fragmentAddress, fragmentLength } = this.#tx;
-    for (let i = first; i < first + count; i++) {
-      copyBytes(to, target, this.#memory, fragmentAddress[i], fragmentLength[i]);
-      target += fragmentLength[i];
-    }
-  }
-
-  /** Checks a complete TCP or UDP checksum in the frame as it was delivered. */
-  #verify(memory: MemoryView, packet: number, length: number): boolean {
-    const headers = this.#arrival;
-    headers.classify(memory, packet, length);
-    return transportChecksumOk(
-      memory,
-      packet + headers.addresses,
-      headers.addressBytes,
-      headers.protocol,
-      packet + headers.transport,
-      headers.transportLength,
-    );
+  #count(counter: number): void {
+    this.#port.numbers[this.#counters + counter]++;
   }
 }

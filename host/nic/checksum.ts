@@ -5,6 +5,9 @@
  */
 import type { MemoryView } from "./memory-view.ts";
 
+/** A frame has at least its addresses and its EtherType. */
+export const MIN_FRAME = 14;
+
 const PROTOCOL_UDP = 17;
 
 /**
@@ -71,18 +74,24 @@ export function transportChecksumOk(
   return fold(pseudo + sum(view, start, length)) === 0xffff;
 }
 
+/** Whether a checksum request speaks of bytes that a frame of this length has, behind its MACs. */
+export function requestFits(request: number, length: number): boolean {
+  const start = request & 0xffff;
+  return start >= MIN_FRAME && start + (request >>> 16) + 2 <= length;
+}
+
 /**
- * Completes a checksum: sums from `start` to `end`, the field at `field` included, which holds the
- * pseudo header's sum; stores the complement there. A UDP checksum that comes out as 0 becomes
- * 0xffff (RFC 768); TCP's can stay so, both mean the same.
+ * Fills in the checksum that was left to the NIC in the frame at `at`: sums from where the request says
+ * to the frame's end, the field included, which holds the pseudo header's sum, and stores the
+ * complement. `requestFits` must be true. What would be 0 becomes 0xffff, as UDP needs it; for TCP both mean the same.
+ *
+ * @param request start of the sum as an offset from the frame's start; in the high half, the field's
+ *   offset from there
  */
-export function completeChecksum(
-  view: MemoryView,
-  start: number,
-  field: number,
-  end: number,
-): void {
-  const complement = ~sum(view, start, end - start) & 0xffff || 0xffff;
+export function fulfil(view: MemoryView, at: number, length: number, request: number): void {
+  const start = request & 0xffff;
+  const field = at + start + (request >>> 16);
+  const complement = ~sum(view, at + start, length - start) & 0xffff || 0xffff;
   view.bytes[field] = complement;
   view.bytes[field + 1] = complement >>> 8;
 }

@@ -9,22 +9,27 @@
  *  14  IPv6: version… 4, payload length 2, next header 1, hop limit 1, source 16, destination 16
  *                                                        (RFC 8200)
  */
+import { MIN_FRAME, sum } from "./checksum.ts";
 import type { MemoryView } from "./memory-view.ts";
 import { hashIpv4, hashIpv6, STANDARD_TABLES } from "./rss.ts";
-import { sum } from "./checksum.ts";
 
-/** Bytes of a frame that `classify` may look at. */
-export const HEADER_BYTES = 14 + 60 + 8;
-/** A frame has at least its addresses and its EtherType. */
-export const MIN_FRAME = 14;
+/** Most bytes of a frame that `classify` looks at. */
+const MOST_HEADERS = 14 + 60 + 8;
 
+const ETHERTYPE_IPV4 = 0x0800;
+const ETHERTYPE_IPV6 = 0x86dd;
 const PROTOCOL_TCP = 6;
 const PROTOCOL_UDP = 17;
 
-/** EtherType 0x0800 with version 4 and IHL 5 behind it, as the low 24 bits of word 3. */
+/** EtherType IPv4 with version 4 and IHL 5 behind it, as the low 24 bits of word 3. */
 const PLAIN_IPV4 = 0x450008;
-/** More-fragments and fragment offset in word 5. */
+/** More-fragments and fragment offset, as they lie in word 5. */
 const FRAGMENT_BITS = 0xff3f;
+/** Ethernet and IPv4 header without options. */
+const PLAIN_TRANSPORT = 34;
+/** The usual checksum requests, as in FRAME_CHECKSUM. */
+const PLAIN_TCP_REQUEST = PLAIN_TRANSPORT | (16 << 16);
+const PLAIN_UDP_REQUEST = PLAIN_TRANSPORT | (6 << 16);
 
 export class Classifier {
   /** Destination MAC as it lies in memory: first four bytes (signed), last two. */
@@ -34,18 +39,18 @@ export class Classifier {
   hash = 0;
   hashed = false;
   /**
-   * Offset of the TCP or UDP header from the frame's start; 0 unless the packet is a whole one with a
-   * sound IP header, checksum included.
+   * The checksum request that belongs to the packet, as in FRAME_CHECKSUM; 0 unless it is a whole TCP
+   * or UDP packet with a sound IP header, the header's checksum included.
    */
-  transport = 0;
-  /** Bytes from the TCP or UDP header to the end of the IP packet. */
-  transportLength = 0;
+  request = 0;
   protocol = 0;
-  /** Offset of the IP source address and the size of an address; for the filters and the checksum. */
+  /** Offset of the IP source address from the frame's start, and the size of an address. */
   addresses = 0;
   addressBytes = 0;
   /** Offset of the ports; 0 when they are not part of the hash. */
   ports = 0;
+  /** Bytes from the TCP or UDP header to the end of the IP packet. */
+  transportLength = 0;
 
   readonly #tables: Int32Array;
 
@@ -53,25 +58,30 @@ export class Classifier {
     this.#tables = tables;
   }
 
-  /** Reads the headers at `at`, of which at least min(length, HEADER_BYTES) bytes lie there. */
+  /**
+   * Reads the headers of the frame at `at` (kept as a signed word), which lie together there
+   * (`headersFit`).
+   */
   classify(view: MemoryView, at: number, length: number): void {
     const { words } = view;
     const word = at >>> 2;
     const w3 = words[word + 3];
-    if ((at & 3) !== 0 || length < 42 || (w3 & 0xffffff) !== PLAIN_IPV4) {
-      this.#classifySlowly(view.bytes, view, at, length);
+    const w5 = words[word + 5];
+    const protocol = w5 >>> 24;
+    if (
+      (w3 & 0xffffff) !== PLAIN_IPV4 ||
+      (at & 3) !== 0 ||
+      length < PLAIN_TRANSPORT + 8 ||
+      (w5 & FRAGMENT_BITS) !== 0 ||
+      (protocol !== PROTOCOL_TCP && protocol !== PROTOCOL_UDP)
+    ) {
+      this.#classifySlowly(view, at >>> 0, length);
       return;
     }
     const w4 = words[word + 4];
-    const w5 = words[word + 5];
     const w6 = words[word + 6];
     const w7 = words[word + 7];
     const w8 = words[word + 8];
-    const protocol = w5 >>> 24;
-    if ((protocol !== PROTOCOL_TCP && protocol !== PROTOCOL_UDP) || (w5 & FRAGMENT_BITS) !== 0) {
-      this.#classifySlowly(view.bytes, view, at, length);
-      return;
-    }
     const w9 = words[word + 9];
     const tables = this.#tables;
     this.macHead = words[word];
@@ -93,52 +103,51 @@ export class Classifier {
     this.protocol = protocol;
     this.addresses = 26;
     this.addressBytes = 4;
-    this.ports = 34;
+    this.ports = PLAIN_TRANSPORT;
     const total = ((w4 & 0xff) << 8) | ((w4 >>> 8) & 0xff);
+    this.transportLength = total - 20;
+    // The header's sum, half word by half word; the sum of ten needs at most two folds.
     let header = (w3 >>> 16) + (w4 & 0xffff) + (w4 >>> 16) + (w5 & 0xffff) + (w5 >>> 16);
     header += (w6 & 0xffff) + (w6 >>> 16) + (w7 & 0xffff) + (w7 >>> 16) + (w8 & 0xffff);
     header = (header & 0xffff) + (header >>> 16);
     header = (header & 0xffff) + (header >>> 16);
-    const segment = total - 20;
-    const sound = header === 0xffff && total + 14 <= length && wholeHeader(protocol, segment);
-    this.transport = sound ? 34 : 0;
-    this.transportLength = segment;
+    if (header !== 0xffff || total + 14 > length) this.request = 0;
+    else if (protocol === PROTOCOL_TCP) this.request = total >= 40 ? PLAIN_TCP_REQUEST : 0;
+    else this.request = total >= 28 ? PLAIN_UDP_REQUEST : 0;
   }
 
   /** Everything that is not a plain TCP or UDP packet over IPv4 in an aligned frame. */
-  #classifySlowly(bytes: Uint8Array, view: MemoryView, at: number, length: number): void {
+  #classifySlowly(view: MemoryView, at: number, length: number): void {
+    const { bytes } = view;
     this.macHead = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
     this.macTail = bytes[at + 4] | (bytes[at + 5] << 8);
     this.hash = 0;
     this.hashed = false;
-    this.transport = 0;
-    this.transportLength = 0;
+    this.request = 0;
     this.protocol = 0;
     this.addresses = 0;
     this.addressBytes = 0;
     this.ports = 0;
-    const type = (bytes[at + 12] << 8) | bytes[at + 13];
-    if (type === 0x0800 && length >= 34) this.#classifyIpv4(bytes, view, at, length);
-    else if (type === 0x86dd && length >= 54) this.#classifyIpv6(bytes, at, length);
+    this.transportLength = 0;
+    const type = etherType(bytes, at);
+    if (type === ETHERTYPE_IPV4 && length >= 34) this.#classifyIpv4(view, at, length);
+    else if (type === ETHERTYPE_IPV6 && length >= 54) this.#classifyIpv6(bytes, at, length);
   }
 
-  #classifyIpv4(bytes: Uint8Array, view: MemoryView, at: number, length: number): void {
+  #classifyIpv4(view: MemoryView, at: number, length: number): void {
+    const { bytes } = view;
     const ip = at + 14;
     const headerLength = (bytes[ip] & 15) * 4;
-    const total = (bytes[ip + 2] << 8) | bytes[ip + 3];
     if (bytes[ip] >> 4 !== 4 || headerLength < 20) return;
+    const total = (bytes[ip + 2] << 8) | bytes[ip + 3];
+    const fragment = (bytes[ip + 6] & 0x3f) !== 0 || bytes[ip + 7] !== 0;
+    this.hashed = true;
     this.protocol = bytes[ip + 9];
     this.addresses = 26;
     this.addressBytes = 4;
-    this.hashed = true;
-    const fragment = (bytes[ip + 6] & 0x3f) !== 0 || bytes[ip + 7] !== 0;
-    const segment = total - headerLength;
-    if (!fragment && total + 14 <= length && wholeHeader(this.protocol, segment)) {
-      this.ports = 14 + headerLength;
-      if (sum(view, ip, headerLength) === 0xffff) {
-        this.transport = 14 + headerLength;
-        this.transportLength = segment;
-      }
+    if (!fragment && total + 14 <= length) {
+      this.#findTransport(14 + headerLength, total - headerLength);
+      if (this.request !== 0 && sum(view, ip, headerLength) !== 0xffff) this.request = 0;
     }
     const ports = this.ports === 0 ? 0 : at + this.ports;
     this.hash = hashIpv4(this.#tables, bytes, at + 26, ports);
@@ -148,26 +157,41 @@ export class Classifier {
   #classifyIpv6(bytes: Uint8Array, at: number, length: number): void {
     const ip = at + 14;
     if (bytes[ip] >> 4 !== 6) return;
-    const segment = (bytes[ip + 4] << 8) | bytes[ip + 5];
+    const payload = (bytes[ip + 4] << 8) | bytes[ip + 5];
+    this.hashed = true;
     this.protocol = bytes[ip + 6];
     this.addresses = 22;
     this.addressBytes = 16;
-    this.hashed = true;
-    if (segment + 54 <= length && wholeHeader(this.protocol, segment)) {
-      this.ports = 54;
-      this.transport = 54;
-      this.transportLength = segment;
-    }
-    this.hash = hashIpv6(this.#tables, bytes, at + 22, this.ports === 0 ? 0 : at + 54);
+    if (payload + 54 <= length) this.#findTransport(54, payload);
+    const ports = this.ports === 0 ? 0 : at + this.ports;
+    this.hash = hashIpv6(this.#tables, bytes, at + 22, ports);
+  }
+
+  /** Notes where a TCP or UDP segment of `length` bytes begins, if that is what it is. */
+  #findTransport(start: number, length: number): void {
+    const tcp = this.protocol === PROTOCOL_TCP && length >= 20;
+    const udp = this.protocol === PROTOCOL_UDP && length >= 8;
+    if (!tcp && !udp) return;
+    this.ports = start;
+    this.request = start | ((tcp ? 16 : 6) << 16);
+    this.transportLength = length;
   }
 }
 
-/** True when `length` bytes hold at least the fixed header of TCP or UDP. */
-function wholeHeader(protocol: number, length: number): boolean {
-  return (protocol === PROTOCOL_TCP && length >= 20) || (protocol === PROTOCOL_UDP && length >= 8);
+/**
+ * True when the first `part` bytes of a scattered frame of `length` bytes are all that `classify`
+ * looks at.
+ */
+export function headersFit(view: MemoryView, at: number, part: number, length: number): boolean {
+  if (part >= MOST_HEADERS || part === length) return true;
+  if (part < MIN_FRAME + 1) return false;
+  const { bytes } = view;
+  const type = etherType(bytes, at);
+  if (type === ETHERTYPE_IPV4) return part >= 14 + (bytes[at + 14] & 15) * 4 + 8;
+  if (type === ETHERTYPE_IPV6) return part >= 14 + 40 + 8;
+  return true;
 }
 
-/** Offset of the checksum field in a TCP or UDP header. */
-export function checksumOffset(protocol: number): number {
-  return protocol === PROTOCOL_TCP ? 16 : 6;
+function etherType(bytes: Uint8Array, at: number): number {
+  return (bytes[at + 12] << 8) | bytes[at + 13];
 }

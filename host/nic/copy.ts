@@ -1,14 +1,18 @@
 /**
  * Copying between two memories: what the DMA engine spends its time on. `TypedArray.set(subarray)`
  * costs 50 ns before its first byte, and on shared memory V8 then copies byte by byte unless both
- * sides are aligned alike (1460 bytes: 465 ns). The loops below cost about 0.9 ns per 8 bytes when
- * source and target are aligned alike, 0.9 ns per 4 bytes when they are not; they allocate nothing.
+ * sides are aligned alike (1460 bytes: 465 ns). The loops below cost 0.5 ns per 8 bytes when source
+ * and target are aligned alike, 1 ns per 4 bytes when they are not; they allocate nothing.
+ *
+ * 64-bit words are moved as BigInts, which V8's optimizing compiler keeps in registers as long as
+ * they go straight from array to array; a Float64Array would do as well, but engines may change NaNs.
  */
 import type { MemoryView } from "./memory-view.ts";
 
 /**
- * Copies `length` bytes, not one more. Both ranges must lie inside their memories; they may not
- * overlap unless the memories differ.
+ * Copies `length` bytes between addresses, which may be kept as signed words. The target's last word is written whole, with zeros behind the end (never
+ * what lies behind the source); there must be room for that. Both ranges lie inside their memories and do
+ * not overlap.
  */
 export function copyBytes(
   to: MemoryView,
@@ -17,41 +21,22 @@ export function copyBytes(
   source: number,
   length: number,
 ): void {
-  const end = target + length;
-  if (((target ^ source) & 7) === 0 && length >= 8) {
-    const lead = -target & 7;
-    if (lead !== 0) copyByBytes(to.bytes, target, from.bytes, source, target + lead);
-    const longs = (length - lead) >>> 3;
-    copyLongs(to.longs, (target + lead) >>> 3, from.longs, (source + lead) >>> 3, longs);
-    const done = lead + (longs << 3);
-    if (done !== length) copyByBytes(to.bytes, target + done, from.bytes, source + done, end);
-  } else if (length >= 16) {
-    const lead = -target & 3;
-    if (lead !== 0) copyByBytes(to.bytes, target, from.bytes, source, target + lead);
-    const words = (length - lead) >>> 2;
-    const first = (source + lead) >>> 2;
-    if (((source + lead) & 3) === 0) {
-      copyWords(to.words, (target + lead) >>> 2, from.words, first, words);
-    } else {
-      copyShifted(to.words, (target + lead) >>> 2, from.words, first, words, (source + lead) & 3);
+  const difference = target ^ source;
+  if ((target & 7) === 0 && (difference & 7) === 0) {
+    const longs = length >>> 3;
+    copyLongs(to.longs, target >>> 3, from.longs, source >>> 3, longs);
+    const done = longs << 3;
+    if (done !== length) {
+      copyWords(to.words, (target + done) >>> 2, from.words, (source + done) >>> 2, length - done);
     }
-    const done = lead + (words << 2);
-    if (done !== length) copyByBytes(to.bytes, target + done, from.bytes, source + done, end);
+  } else if ((target & 3) === 0 && (difference & 3) === 0) {
+    copyWords(to.words, target >>> 2, from.words, source >>> 2, length);
   } else {
-    copyByBytes(to.bytes, target, from.bytes, source, end);
+    copyUnaligned(to, target, from, source, length);
   }
 }
 
-function copyByBytes(
-  to: Uint8Array,
-  target: number,
-  from: Uint8Array,
-  source: number,
-  end: number,
-): void {
-  while (target < end) to[target++] = from[source++];
-}
-
+/** Copies `count` 64-bit words from index to index. */
 function copyLongs(
   to: BigInt64Array,
   target: number,
@@ -72,14 +57,15 @@ function copyLongs(
   while (source < end) to[target++] = from[source++];
 }
 
+/** Copies `length` bytes from word index to word index. */
 function copyWords(
   to: Int32Array,
   target: number,
   from: Int32Array,
   source: number,
-  count: number,
+  length: number,
 ): void {
-  const end = source + count;
+  const end = source + (length >>> 2);
   const fours = end - 3;
   while (source < fours) {
     to[target] = from[source];
@@ -90,6 +76,44 @@ function copyWords(
     target += 4;
   }
   while (source < end) to[target++] = from[source++];
+  const rest = length & 3;
+  if (rest !== 0) to[target] = from[source] & ((1 << (rest * 8)) - 1);
+}
+
+/** Source and target are aligned differently, or alike but in the middle of a word. */
+function copyUnaligned(
+  to: MemoryView,
+  target: number,
+  from: MemoryView,
+  source: number,
+  length: number,
+): void {
+  target >>>= 0;
+  source >>>= 0;
+  const end = target + length;
+  // Up to the next boundary byte by byte: of 8 if that helps, else of 4.
+  let lead = -target & (((target ^ source) & 7) === 0 ? 7 : 3);
+  if (lead > length) lead = length;
+  target = copyByBytes(to.bytes, target, from.bytes, source, target + lead);
+  source += lead;
+  if (((target ^ source) & 3) === 0) {
+    if (target < end) copyBytes(to, target, from, source, end - target);
+    return;
+  }
+  const words = (end - target) >>> 2;
+  copyShifted(to.words, target >>> 2, from.words, source >>> 2, words, source & 3);
+  copyByBytes(to.bytes, target + (words << 2), from.bytes, source + (words << 2), end);
+}
+
+function copyByBytes(
+  to: Uint8Array,
+  target: number,
+  from: Uint8Array,
+  source: number,
+  end: number,
+): number {
+  while (target < end) to[target++] = from[source++];
+  return target;
 }
 
 /** Words whose source begins `skew` (1 to 3) bytes after word `source`: put together from two each. */

@@ -3,7 +3,7 @@
  * were scattered. Slots of FRAME_SIZE bytes in chunks that are added when needed and kept; a slot holds
  * what is known of its frame in its first words, and the frame FRAME_HEADROOM bytes in.
  *
- *   word 0 length · 1 checksum start · 2 checksum field · 3 checksum filled in (0 or 1)
+ *   word 0 length · 1 checksum left to the NIC (FRAME_CHECKSUM) · 2 checksum known to be right (0, 1)
  */
 import { FRAME_HEADROOM, FRAME_SIZE } from "../../assembly/abi.ts";
 import { MemoryView } from "./memory-view.ts";
@@ -11,6 +11,10 @@ import { MemoryView } from "./memory-view.ts";
 const CHUNK_BITS = 8;
 const CHUNK_SLOTS = 1 << CHUNK_BITS;
 const SLOT_WORDS = FRAME_SIZE / 4;
+
+const LENGTH = 0;
+const CHECKSUM = 1;
+const TRUSTED = 2;
 
 /** At most this many frames are under way in one store: 256 MiB, or 150 ms of 10 Gbit/s. */
 const MAX_SLOTS = 1 << 17;
@@ -21,10 +25,16 @@ export class FrameStore {
   #free = new Int32Array(0);
   #freeCount = 0;
 
-  /** A slot, or -1 when too many are in use. */
-  take(): number {
+  /** A slot for a frame of `length` bytes, at most MAX_FRAME; -1 when too many are in use. */
+  take(length: number): number {
     if (this.#freeCount === 0 && !this.#grow()) return -1;
-    return this.#free[--this.#freeCount];
+    const slot = this.#free[--this.#freeCount];
+    const words = this.view(slot).words;
+    const at = wordOf(slot);
+    words[at + LENGTH] = length;
+    words[at + CHECKSUM] = 0;
+    words[at + TRUSTED] = 0;
+    return slot;
   }
 
   give(slot: number): void {
@@ -43,44 +53,27 @@ export class FrameStore {
 
   /** Where in that memory the slot's frame begins. */
   address(slot: number): number {
-    return (slot & (CHUNK_SLOTS - 1)) * FRAME_SIZE + FRAME_HEADROOM;
+    return wordOf(slot) * 4 + FRAME_HEADROOM;
   }
 
   length(slot: number): number {
-    return this.#word(slot, 0);
+    return this.view(slot).words[wordOf(slot) + LENGTH];
   }
 
-  setLength(slot: number, length: number): void {
-    this.#setWord(slot, 0, length);
+  /** The checksum that is left to the NIC, as in FRAME_CHECKSUM. */
+  checksum(slot: number): number {
+    return this.view(slot).words[wordOf(slot) + CHECKSUM];
   }
 
-  /** Offset at which a requested checksum begins to sum; 0 when none was requested. */
-  checksumStart(slot: number): number {
-    return this.#word(slot, 1);
+  /** Whether the checksum in the frame is known to be right. */
+  trusted(slot: number): boolean {
+    return this.view(slot).words[wordOf(slot) + TRUSTED] !== 0;
   }
 
-  /** Offset of the requested checksum's field. */
-  checksumField(slot: number): number {
-    return this.#word(slot, 2);
-  }
-
-  /** Whether the requested checksum is in its field already. */
-  checksumDone(slot: number): boolean {
-    return this.#word(slot, 3) !== 0;
-  }
-
-  setChecksum(slot: number, start: number, field: number, done: boolean): void {
-    this.#setWord(slot, 1, start);
-    this.#setWord(slot, 2, field);
-    this.#setWord(slot, 3, done ? 1 : 0);
-  }
-
-  #word(slot: number, index: number): number {
-    return this.view(slot).words[(slot & (CHUNK_SLOTS - 1)) * SLOT_WORDS + index];
-  }
-
-  #setWord(slot: number, index: number, value: number): void {
-    this.view(slot).words[(slot & (CHUNK_SLOTS - 1)) * SLOT_WORDS + index] = value;
+  setChecksum(slot: number, request: number, trusted: boolean): void {
+    const { words } = this.view(slot);
+    words[wordOf(slot) + CHECKSUM] = request;
+    words[wordOf(slot) + TRUSTED] = trusted ? 1 : 0;
   }
 
   #grow(): boolean {
@@ -92,4 +85,9 @@ export class FrameStore {
     this.#freeCount = CHUNK_SLOTS;
     return true;
   }
+}
+
+/** First word of a slot in its chunk. */
+function wordOf(slot: number): number {
+  return (slot & (CHUNK_SLOTS - 1)) * SLOT_WORDS;
 }

@@ -10,7 +10,7 @@
  * Time comes in as an argument, µs; chance comes from a seeded generator. Each sending queue draws from
  * its own sequence, derived from the seed, and counts its own waiting frames for `queueLimit`.
  */
-import { completeChecksum } from "./checksum.ts";
+import { fulfil } from "./checksum.ts";
 import type { FrameStore } from "./frame-store.ts";
 import { STATE_LINE_FREE_AT, STATE_LINE_LOCK, TX_COUNTERS } from "./port-state.ts";
 import type { Port } from "./port.ts";
@@ -192,11 +192,9 @@ export class Link {
     const store = this.#store;
     const view = store.view(slot);
     const at = store.address(slot);
-    const start = store.checksumStart(slot);
-    if (start !== 0 && !store.checksumDone(slot)) {
-      completeChecksum(view, at + start, at + store.checksumField(slot), at + length);
-    }
-    store.setChecksum(slot, 0, 0, false);
+    const request = store.checksum(slot);
+    if (request !== 0 && !store.trusted(slot)) fulfil(view, at, length, request);
+    store.setChecksum(slot, 0, false);
     const bit = this.#random.below(length * 8);
     view.bytes[at + (bit >> 3)] ^= 1 << (bit & 7);
     this.#count(CORRUPTED);
@@ -204,13 +202,11 @@ export class Link {
 
   #double(slot: number, due: number): void {
     const store = this.#store;
-    const copy = store.take();
-    if (copy < 0) return;
     const length = store.length(slot);
+    const copy = store.take(length);
+    if (copy < 0) return;
     copyBytes(store.view(copy), store.address(copy), store.view(slot), store.address(slot), length);
-    store.setLength(copy, length);
-    const done = store.checksumDone(slot);
-    store.setChecksum(copy, store.checksumStart(slot), store.checksumField(slot), done);
+    store.setChecksum(copy, store.checksum(slot), store.trusted(slot));
     this.#count(DUPLICATED);
     this.#push(copy, due);
   }

@@ -57,7 +57,8 @@ export const TX_COUNTERS = [
   "linkCorrupted",
   "linkReordered",
   "linkQueueDropped",
-  "noRoute",
+  "storeFull",
+  "switchFiltered",
 ] as const;
 
 /** Exact-match filters: open addressing, at most half full. */

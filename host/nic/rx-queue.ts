@@ -9,8 +9,14 @@
 import {
   CORE_DOORBELL,
   CORE_PARKED,
+  DESC_ADDRESS,
+  DESC_LENGTH,
+  DESC_OPTIONS,
   FRAME_HEADROOM,
   FRAME_SIZE,
+  METADATA_SIZE,
+  OFFLOAD_RX_CHECKSUM,
+  OFFLOAD_RX_HASH,
   QUEUE_CORE,
   QUEUE_FILL,
   QUEUE_RX,
@@ -18,26 +24,57 @@ import {
   RING_DESCRIPTORS,
   RING_MASK,
   RING_PRODUCER,
+  RX_META_CHECKSUM_OK,
+  RX_META_FLAGS,
+  RX_META_HASH,
+  WASM_PAGE,
 } from "../../assembly/abi.ts";
+import {
+  BATCH,
+  FRAME_ADDRESS,
+  FRAME_CHECKSUM,
+  FRAME_FRAGMENTS,
+  FRAME_HASH,
+  FRAME_LENGTH,
+  FRAME_SLOT,
+  FRAME_STATE,
+  HASHED,
+  REQUESTED,
+  TRUSTED,
+  UNUSUAL,
+  VERIFIABLE,
+} from "./batch.ts";
+import type { FrameBatch } from "./batch.ts";
+import { fulfil, transportChecksumOk } from "./checksum.ts";
+import { Classifier } from "./classifier.ts";
+import { copyBytes } from "./copy.ts";
+import type { MemoryView } from "./memory-view.ts";
 import type { Port } from "./port.ts";
-import { QUEUE_LOCK, QUEUE_STATE_SIZE, STATE_QUEUES } from "./port-state.ts";
+import { QUEUE_LOCK, QUEUE_STATE_SIZE, RX_COUNTERS, STATE_QUEUES } from "./port-state.ts";
 import { lock, unlock } from "./ring-lock.ts";
 
 /** Longest frame a receive buffer takes. */
 export const MAX_FRAME = FRAME_SIZE - FRAME_HEADROOM;
 
-/** Frames a sender handles at a time. */
-export const BATCH = 128;
+const RECEIVED = RX_COUNTERS.indexOf("received");
+const RECEIVED_BYTES = RX_COUNTERS.indexOf("receivedBytes");
+const NO_FILL_DESCRIPTOR = RX_COUNTERS.indexOf("noFillDescriptor");
+const BAD_FILL_DESCRIPTOR = RX_COUNTERS.indexOf("badFillDescriptor");
+const RX_RING_FULL = RX_COUNTERS.indexOf("rxRingFull");
+const BAD_CHECKSUM = RX_COUNTERS.indexOf("badChecksum");
+
+/** Sees each frame that was delivered. */
+export interface DeliveryObserver {
+  delivered(port: number, now: number, view: MemoryView, at: number, length: number): void;
+}
 
 export class RxQueue {
-  readonly port: Port;
-  /** Frames of the sender's batch that go here, by their index in the batch. */
-  readonly frames = new Uint8Array(BATCH);
+  /** Frames of the sender's batch that go here, as offsets of their records. */
+  readonly frames = new Int32Array(BATCH);
   frameCount = 0;
 
-  readonly #words: Int32Array;
-  readonly #numbers: Float64Array;
-  readonly #size: number;
+  readonly #port: Port;
+  readonly #memory: MemoryView;
   readonly #lock: number;
   readonly #counters: number;
 
@@ -50,22 +87,20 @@ export class RxQueue {
   readonly #rxDescriptors: number;
   readonly #rxMask: number;
   readonly #doorbell: number;
+  /** 0 when no core waits for this queue. */
   readonly #parked: number;
 
-  /** Valid between `begin` and `end`: next fill position, fill descriptors left. */
-  #fillTail = 0;
-  #fillLeft = 0;
-  #rxHead = 0;
-  #rxRoom = 0;
-  #received = 0;
-  #receivedBytes = 0;
+  /** Frame states with which a frame's checksum needs attention, by the port's offloads. */
+  readonly #careful: number;
+  /** Frame states that become metadata flags. */
+  readonly #flags: number;
+  readonly #verifies: boolean;
+  readonly #classifier = new Classifier();
 
   constructor(port: Port, queue: number) {
-    this.port = port;
-    const { words, size } = port.memory;
-    this.#words = words;
-    this.#size = size;
-    this.#numbers = port.numbers;
+    this.#port = port;
+    this.#memory = port.memory;
+    const { words } = port.memory;
     this.#lock = (STATE_QUEUES + queue * QUEUE_STATE_SIZE + QUEUE_LOCK) >> 2;
     this.#counters = port.rxCounters(queue);
     const block = port.handle.queues[queue];
@@ -82,89 +117,142 @@ export class RxQueue {
     const core = words[(block + QUEUE_CORE) >>> 2] >>> 0;
     this.#doorbell = (core + CORE_DOORBELL) >>> 2;
     this.#parked = core === 0 ? 0 : (core + CORE_PARKED) >>> 2;
-  }
-
-  /** Takes the rings; false when their lock could not be had, and then all frames are to be dropped. */
-  begin(): boolean {
-    if (!lock(this.port.state, this.#lock)) return false;
-    const words = this.#words;
-    this.#fillTail = words[this.#fillConsumer];
-    this.#fillLeft = Atomics.load(words, this.#fillProducer) - this.#fillTail;
-    // A distance that no honest producer leaves means descriptors that nobody wrote.
-    if (this.#fillLeft >>> 0 > this.#fillMask + 1) this.#fillLeft = this.#fillMask + 1;
-    this.#rxHead = words[this.#rxProducer];
-    this.#rxRoom = this.#rxMask + 1 - (this.#rxHead - Atomics.load(words, this.#rxConsumer));
-    if (this.#rxRoom >>> 0 > this.#rxMask + 1) this.#rxRoom = 0;
-    return true;
+    this.#verifies = (port.offloads & OFFLOAD_RX_CHECKSUM) !== 0;
+    this.#careful = this.#verifies ? UNUSUAL | VERIFIABLE : REQUESTED;
+    this.#flags =
+      ((port.offloads & OFFLOAD_RX_HASH) !== 0 ? HASHED : 0) | (this.#verifies ? TRUSTED : 0);
   }
 
   /**
-   * Address at which the next packet is to be written, or 0 when the frame had to be dropped, which is
-   * counted. `put` must follow.
+   * Delivers the listed frames and empties the list.
+   *
+   * @param observer sees what arrives, if anybody does, as arriving at its port number `observed`
    */
-  take(): number {
-    if (this.#rxRoom === 0) {
-      this.#numbers[this.#counters + 4]++;
-      return 0;
+  deliver(
+    batch: FrameBatch,
+    now: number,
+    observer: DeliveryObserver | null,
+    observed: number,
+  ): void {
+    const { frameCount } = this;
+    this.frameCount = 0;
+    if (!lock(this.#port.state, this.#lock)) {
+      for (let k = 0; k < frameCount; k++) this.#port.count("senderStuck");
+      return;
     }
-    while (this.#fillLeft !== 0) {
-      const slot = this.#fillDescriptors + ((this.#fillTail & this.#fillMask) << 1);
-      const words = this.#words;
-      const address = (words[slot] & -FRAME_SIZE) >>> 0;
-      const high = words[slot + 1];
-      this.#fillTail = (this.#fillTail + 1) | 0;
-      this.#fillLeft--;
-      // As AF_XDP has it, the NIC rounds an address down to its frame; page 0 holds none.
-      if (high === 0 && address >= 0x10000 && address + FRAME_SIZE <= this.#size) {
-        return address + FRAME_HEADROOM;
+    const memory = this.#memory;
+    const { words } = memory;
+    const records = batch.words;
+    const careful = observer === null ? this.#careful : this.#careful | REQUESTED;
+    const rxMask = this.#rxMask;
+    const firstHead = words[this.#rxProducer];
+    let room = rxMask + 1 - (firstHead - Atomics.load(words, this.#rxConsumer));
+    if (room >>> 0 > rxMask + 1) room = 0;
+    const fillMask = this.#fillMask;
+    const firstTail = words[this.#fillConsumer];
+    let left = (Atomics.load(words, this.#fillProducer) - firstTail) | 0;
+    // A distance that no honest producer leaves: there are only so many descriptors.
+    if (left >>> 0 > fillMask + 1) left = fillMask + 1;
+    let head = firstHead;
+    let tail = firstTail;
+    let bytes = 0;
+    for (let k = 0; k < frameCount; k++) {
+      if (room === 0) {
+        this.#drop(RX_RING_FULL, frameCount - k);
+        break;
       }
-      this.#numbers[this.#counters + 3]++;
+      if (left === 0) {
+        this.#drop(NO_FILL_DESCRIPTOR, frameCount - k);
+        break;
+      }
+      const fill = this.#fillDescriptors + ((tail & fillMask) << 1);
+      tail = (tail + 1) | 0;
+      left--;
+      // As with AF_XDP, the NIC rounds an address down to its frame.
+      const frame = words[fill] & -FRAME_SIZE;
+      if (words[fill + 1] !== 0 || !this.#isFrame(frame)) {
+        this.#drop(BAD_FILL_DESCRIPTOR, 1);
+        k--;
+        continue;
+      }
+      const packet = frame + FRAME_HEADROOM;
+      const at = this.frames[k];
+      const length = records[at + FRAME_LENGTH];
+      const state = records[at + FRAME_STATE];
+      if ((records[at + FRAME_FRAGMENTS] | records[at + FRAME_SLOT]) === 0) {
+        copyBytes(memory, packet, batch.memory, records[at + FRAME_ADDRESS], length);
+      } else {
+        batch.gather(at, memory, packet);
+      }
+      let flags = state & this.#flags;
+      if ((state & careful) !== 0) flags |= this.#settleChecksum(packet, length, batch, at);
+      const meta = (packet - METADATA_SIZE) >>> 2;
+      words[meta + RX_META_FLAGS / 4] = flags;
+      words[meta + RX_META_HASH / 4] = records[at + FRAME_HASH];
+      const slot = this.#rxDescriptors + ((head & rxMask) << 2);
+      words[slot + DESC_ADDRESS / 4] = packet;
+      words[slot + DESC_ADDRESS / 4 + 1] = 0;
+      words[slot + DESC_LENGTH / 4] = length;
+      words[slot + DESC_OPTIONS / 4] = 0;
+      head = (head + 1) | 0;
+      room--;
+      bytes += length;
+      if (observer !== null) observer.delivered(observed, now, memory, packet >>> 0, length);
     }
-    this.#numbers[this.#counters + 2]++;
-    return 0;
+    this.#end(head, (head - firstHead) | 0, tail, bytes);
   }
 
-  /** Puts the packet that was written at `address` into the rx ring. */
-  put(address: number, length: number): void {
-    const words = this.#words;
-    const slot = this.#rxDescriptors + ((this.#rxHead & this.#rxMask) << 2);
-    words[slot] = address;
-    words[slot + 1] = 0;
-    words[slot + 2] = length;
-    words[slot + 3] = 0;
-    this.#rxHead = (this.#rxHead + 1) | 0;
-    this.#rxRoom--;
-    this.#received++;
-    this.#receivedBytes += length;
+  /** Publishes what was done, gives the rings back and wakes the core. */
+  #end(head: number, received: number, tail: number, bytes: number): void {
+    const { words } = this.#memory;
+    const { state, numbers } = this.#port;
+    Atomics.store(words, this.#fillConsumer, tail);
+    if (received !== 0) Atomics.store(words, this.#rxProducer, head);
+    numbers[this.#counters + RECEIVED] += received;
+    numbers[this.#counters + RECEIVED_BYTES] += bytes;
+    unlock(state, this.#lock);
+    // The core sets CORE_PARKED, looks at its rings once more, and sleeps; here the ring was stored
+    // first and CORE_PARKED is looked at second. So at least one of the two sees the other.
+    if (received === 0 || this.#parked === 0) return;
+    if (Atomics.load(words, this.#parked) === 0) return;
+    Atomics.add(words, this.#doorbell, 1);
+    Atomics.notify(words, this.#doorbell);
   }
 
-  countBadChecksum(): void {
-    this.#numbers[this.#counters + 5]++;
+  /** Page 0 holds no frame, and neither does what lies outside the memory. */
+  #isFrame(address: number): boolean {
+    const start = address >>> 0;
+    return start >= WASM_PAGE && start + FRAME_SIZE <= this.#memory.size;
   }
 
-  /** Publishes what was put, gives the rings back and wakes the core. */
-  end(): void {
-    const words = this.#words;
-    const received = this.#received;
-    Atomics.store(words, this.#fillConsumer, this.#fillTail);
-    if (received !== 0) {
-      this.#numbers[this.#counters] += received;
-      this.#numbers[this.#counters + 1] += this.#receivedBytes;
-      this.#received = 0;
-      this.#receivedBytes = 0;
-      Atomics.store(words, this.#rxProducer, this.#rxHead);
-    }
-    unlock(this.port.state, this.#lock);
-    if (received !== 0) this.#wake();
+  #drop(counter: number, frames: number): void {
+    this.#port.numbers[this.#counters + counter] += frames;
   }
 
   /**
-   * The core sets CORE_PARKED, then looks at its rings once more, then sleeps; here the ring comes
-   * first and CORE_PARKED second. So one of the two sees the other's store.
+   * Fills in a checksum that the sender left to the NIC, where somebody may look at it, and checks one
+   * that nobody has vouched for. Returns the metadata flag that this earns.
    */
-  #wake(): void {
-    if (this.#parked === 0 || Atomics.load(this.#words, this.#parked) === 0) return;
-    Atomics.add(this.#words, this.#doorbell, 1);
-    Atomics.notify(this.#words, this.#doorbell);
+  #settleChecksum(packet: number, length: number, batch: FrameBatch, at: number): number {
+    const memory = this.#memory;
+    const state = batch.words[at + FRAME_STATE];
+    const start = packet >>> 0;
+    if ((state & REQUESTED) !== 0) {
+      fulfil(memory, start, length, batch.words[at + FRAME_CHECKSUM]);
+    }
+    if (!this.#verifies || (state & VERIFIABLE) === 0) return 0;
+    const headers = this.#classifier;
+    headers.classify(memory, packet, length);
+    const right = transportChecksumOk(
+      memory,
+      start + headers.addresses,
+      headers.addressBytes,
+      headers.protocol,
+      start + headers.ports,
+      headers.transportLength,
+    );
+    if (right) return RX_META_CHECKSUM_OK;
+    this.#drop(BAD_CHECKSUM, 1);
+    return 0;
   }
 }

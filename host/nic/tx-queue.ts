@@ -1,5 +1,5 @@
 /**
- * The NIC's side of a sending queue: reads the TX ring frame by frame and completes descriptors.
+ * The NIC's side of a sending queue: reads frames from the TX ring and completes their descriptors.
  *
  * Nothing in a descriptor is believed. One that lies outside the memory, is empty or too long, or a
  * chain without an end is dropped, counted, and completed like any other, so a kernel that errs gets
@@ -22,52 +22,46 @@ import {
   RING_MASK,
   RING_PRODUCER,
   TX_META_CHECKSUM,
-  TX_META_CSUM_OFFSET,
   TX_META_CSUM_START,
   TX_META_FLAGS,
 } from "../../assembly/abi.ts";
-import { MIN_FRAME } from "./classifier.ts";
+import {
+  FRAME_ADDRESS,
+  FRAME_CHECKSUM,
+  FRAME_FRAGMENTS,
+  FRAME_LENGTH,
+  FRAME_SLOT,
+  FRAME_STATE,
+  FRAME_WORDS,
+  MAX_FRAGMENTS,
+} from "./batch.ts";
+import type { FrameBatch } from "./batch.ts";
+import { MIN_FRAME } from "./checksum.ts";
 import type { MemoryView } from "./memory-view.ts";
 import type { Port } from "./port.ts";
+import { TX_COUNTERS } from "./port-state.ts";
 
-/** Most descriptors of one frame. */
-export const MAX_FRAGMENTS = 80;
 /** Longest frame that may be asked for, in one descriptor or many. */
 const MAX_LENGTH = 65536;
-/** Fragments kept for the frames of a batch. */
-const FRAGMENTS = 1024;
 
 const ADDRESS = DESC_ADDRESS / 4;
+const HIGH = ADDRESS + 1;
 const LENGTH = DESC_LENGTH / 4;
 const OPTIONS = DESC_OPTIONS / 4;
 
-/** Indices of the counters, in the order of TX_COUNTERS. */
-const BAD_DESCRIPTOR = 2;
-const BAD_CHAIN = 3;
-const TOO_SHORT = 4;
+const SENT = TX_COUNTERS.indexOf("sent");
+const SENT_BYTES = TX_COUNTERS.indexOf("sentBytes");
+const BAD_DESCRIPTOR = TX_COUNTERS.indexOf("badDescriptor");
+const BAD_CHAIN = TX_COUNTERS.indexOf("badChain");
+const TOO_SHORT = TX_COUNTERS.indexOf("tooShort");
 
 export class TxQueue {
-  readonly memory: MemoryView;
-
-  /** The frame that `next` found: where its first part lies, and all its bytes. */
-  address = 0;
-  length = 0;
-  /** 1 for a frame in one piece; else its parts are in the fragment arrays from `firstFragment`. */
-  fragments = 1;
-  firstFragment = 0;
-  /** Bytes in the first part. */
-  firstLength = 0;
-  /** Checksum request: offsets from the frame's start; start 0 when there is none. */
-  checksumStart = 0;
-  checksumField = 0;
-
-  /** Parts of the batch's scattered frames. */
-  readonly fragmentAddress = new Uint32Array(FRAGMENTS);
-  readonly fragmentLength = new Int32Array(FRAGMENTS);
-  #fragmentEnd = 0;
-
+  readonly #memory: MemoryView;
   readonly #numbers: Float64Array;
   readonly #counters: number;
+  /** Whether checksum requests are for this NIC to fulfil. */
+  readonly #takesChecksums: boolean;
+
   readonly #txProducer: number;
   readonly #txConsumer: number;
   readonly #txDescriptors: number;
@@ -77,6 +71,7 @@ export class TxQueue {
   readonly #completionDescriptors: number;
   readonly #completionMask: number;
 
+  /** Next tx descriptor to take, and next completion to write. */
   #tail: number;
   #head: number;
   /** Descriptors that may be taken now. */
@@ -85,11 +80,10 @@ export class TxQueue {
   #hopeless = -1;
   /** In the middle of a chain that is being thrown away. */
   #discarding = false;
-  #sent = 0;
-  #sentBytes = 0;
 
-  constructor(port: Port, queue: number) {
-    this.memory = port.memory;
+  constructor(port: Port, queue: number, takesChecksums: boolean) {
+    this.#memory = port.memory;
+    this.#takesChecksums = takesChecksums;
     const { words } = port.memory;
     this.#numbers = port.numbers;
     this.#counters = port.txCounters(queue);
@@ -110,159 +104,153 @@ export class TxQueue {
 
   /** Looks at the kernel's words; true when there is something to take. */
   begin(): boolean {
-    const { words } = this.memory;
+    const { words } = this.#memory;
     const entries = this.#txMask + 1;
     let waiting = (Atomics.load(words, this.#txProducer) - this.#tail) | 0;
     if (waiting === 0) return false;
+    // A distance that no honest producer leaves: there are only so many descriptors.
     if (waiting >>> 0 > entries) waiting = entries;
     const taken = (this.#head - Atomics.load(words, this.#completionConsumer)) >>> 0;
     const room = taken > this.#completionMask ? 0 : this.#completionMask + 1 - taken;
     this.#left = waiting < room ? waiting : room;
     const full = waiting === entries || (waiting > room && taken === 0);
     this.#hopeless = full ? this.#left : -1;
-    this.#fragmentEnd = 0;
     return this.#left !== 0;
   }
 
-  /** Finds the next frame that can be sent; false when there is none. */
-  next(): boolean {
-    const { words, size } = this.memory;
-    while (this.#left !== 0) {
+  /** Appends frames to the batch until it is full or nothing is left. Returns how many. */
+  read(batch: FrameBatch): number {
+    const { words, size } = this.#memory;
+    const frames = batch.words;
+    const before = batch.count;
+    let bytes = 0;
+    while (this.#left !== 0 && batch.hasRoom) {
       const slot = this.#txDescriptors + ((this.#tail & this.#txMask) << 2);
       const options = words[slot + OPTIONS];
       if ((options & DESC_CONTINUED) !== 0 || this.#discarding) {
-        const chain = this.#nextChain();
-        if (chain < 0) return false;
-        if (chain === 0) continue;
-        return true;
+        bytes += this.#readChain(batch);
+        continue;
       }
-      const address = words[slot + ADDRESS] >>> 0;
+      const address = words[slot + ADDRESS];
+      const high = words[slot + HIGH];
       const length = words[slot + LENGTH];
-      const valid = words[slot + ADDRESS + 1] === 0 && length > 0 && address + length <= size;
-      this.#complete(slot);
-      if (!valid || length > MAX_LENGTH) {
-        this.#count(BAD_DESCRIPTOR);
+      this.#complete(address, high);
+      if (high !== 0 || length < MIN_FRAME || length > MAX_LENGTH) {
+        this.#refuse(high === 0 && length > 0 && length < MIN_FRAME ? TOO_SHORT : BAD_DESCRIPTOR);
         continue;
       }
-      if (length < MIN_FRAME) {
-        this.#count(TOO_SHORT);
+      if ((address >>> 0) + length > size) {
+        this.#refuse(BAD_DESCRIPTOR);
         continue;
       }
-      this.address = address;
-      this.length = length;
-      this.firstLength = length;
-      this.fragments = 1;
-      this.#readMetadata(address, length, options);
-      this.#sent++;
-      this.#sentBytes += length;
-      return true;
+      const at = batch.count++ * FRAME_WORDS;
+      frames[at + FRAME_ADDRESS] = address;
+      frames[at + FRAME_LENGTH] = length;
+      frames[at + FRAME_STATE] = 0;
+      frames[at + FRAME_CHECKSUM] = this.#checksumRequest(address, options);
+      frames[at + FRAME_FRAGMENTS] = 0;
+      frames[at + FRAME_SLOT] = 0;
+      bytes += length;
     }
-    return false;
-  }
-
-  /** True when the fragment arrays hold no further frame of any shape; `begin` empties them. */
-  get fragmentsFull(): boolean {
-    return this.#fragmentEnd > FRAGMENTS - MAX_FRAGMENTS;
-  }
-
-  /** The frames found so far have been dealt with: their fragments may be forgotten. */
-  forgetFragments(): void {
-    this.#fragmentEnd = 0;
+    const read = batch.count - before;
+    this.#numbers[this.#counters + SENT] += read;
+    this.#numbers[this.#counters + SENT_BYTES] += bytes;
+    return read;
   }
 
   /** Publishes what was taken and completed. The kernel may reuse those frames at once. */
   end(): void {
-    const { words } = this.memory;
+    const { words } = this.#memory;
     Atomics.store(words, this.#txConsumer, this.#tail);
     Atomics.store(words, this.#completionProducer, this.#head);
-    this.#numbers[this.#counters] += this.#sent;
-    this.#numbers[this.#counters + 1] += this.#sentBytes;
-    this.#sent = 0;
-    this.#sentBytes = 0;
+  }
+
+  /** Takes one descriptor and completes it. */
+  #complete(address: number, high: number): void {
+    const { words } = this.#memory;
+    const at = this.#completionDescriptors + ((this.#head & this.#completionMask) << 1);
+    words[at] = address;
+    words[at + 1] = high;
+    this.#head = (this.#head + 1) | 0;
+    this.#tail = (this.#tail + 1) | 0;
+    this.#left--;
+  }
+
+  /** The checksum word of the metadata before a frame, or 0 when none is asked for. */
+  #checksumRequest(address: number, options: number): number {
+    if ((options & DESC_METADATA) === 0 || !this.#takesChecksums) return 0;
+    const at = (address >>> 0) - METADATA_SIZE;
+    if (at < 0) return 0;
+    if ((address & 3) === 0) {
+      const { words } = this.#memory;
+      const flags = words[(at + TX_META_FLAGS) >>> 2];
+      return (flags & TX_META_CHECKSUM) === 0 ? 0 : words[(at + TX_META_CSUM_START) >>> 2];
+    }
+    const { bytes } = this.#memory;
+    if ((bytes[at + TX_META_FLAGS] & TX_META_CHECKSUM) === 0) return 0;
+    const start = at + TX_META_CSUM_START;
+    return (
+      bytes[start] | (bytes[start + 1] << 8) | (bytes[start + 2] << 16) | (bytes[start + 3] << 24)
+    );
   }
 
   /**
-   * Takes a chain of descriptors. Returns 1 when it is a frame, 0 when it (or part of it) was thrown
-   * away, -1 when its end has not been published yet; then nothing was taken.
+   * Takes a chain of descriptors and appends it as a frame, unless something is wrong with it. Takes
+   * nothing more when its end has not been published yet. Returns the frame's bytes, or 0.
    */
-  #nextChain(): number {
-    const { words, size } = this.memory;
+  #readChain(batch: FrameBatch): number {
+    const { words, size } = this.#memory;
     const mask = this.#txMask;
-    const first = this.#fragmentEnd;
+    const first = batch.fragmentCount;
+    const head = this.#txDescriptors + ((this.#tail & mask) << 2);
+    const address = words[head + ADDRESS];
+    const options = words[head + OPTIONS];
     let count = 0;
     let length = 0;
     let valid = !this.#discarding;
     let last = false;
     while (!last && count < this.#left && count < MAX_FRAGMENTS) {
       const slot = this.#txDescriptors + (((this.#tail + count) & mask) << 2);
-      const address = words[slot + ADDRESS] >>> 0;
+      const start = words[slot + ADDRESS] >>> 0;
       const part = words[slot + LENGTH];
-      if (words[slot + ADDRESS + 1] !== 0 || part <= 0 || address + part > size) valid = false;
+      if (words[slot + HIGH] !== 0 || part <= 0 || start + part > size) valid = false;
       length += part;
       if (length > MAX_LENGTH) valid = false;
-      this.fragmentAddress[first + count] = address;
-      this.fragmentLength[first + count] = part;
+      batch.fragmentAddress[first + count] = start;
+      batch.fragmentLength[first + count] = part;
       last = (words[slot + OPTIONS] & DESC_CONTINUED) === 0;
       count++;
     }
     if (!last && !this.#discarding && count < MAX_FRAGMENTS && count !== this.#hopeless) {
       this.#left = 0;
-      return -1;
+      return 0;
     }
-    const options = words[this.#txDescriptors + ((this.#tail & mask) << 2) + OPTIONS];
     for (let i = 0; i < count; i++) {
-      this.#complete(this.#txDescriptors + ((this.#tail & mask) << 2));
+      const slot = this.#txDescriptors + ((this.#tail & mask) << 2);
+      this.#complete(words[slot + ADDRESS], words[slot + HIGH]);
     }
     if (!valid || !last) {
-      if (!this.#discarding) this.#count(BAD_CHAIN);
+      if (!this.#discarding) this.#refuse(BAD_CHAIN);
       this.#discarding = !last;
       return 0;
     }
     if (length < MIN_FRAME) {
-      this.#count(TOO_SHORT);
+      this.#refuse(TOO_SHORT);
       return 0;
     }
-    this.address = this.fragmentAddress[first];
-    this.length = length;
-    this.firstFragment = first;
-    this.firstLength = this.fragmentLength[first];
-    this.fragments = count;
-    this.#fragmentEnd = first + count;
-    this.#readMetadata(this.address, length, options);
-    this.#sent++;
-    this.#sentBytes += length;
-    return 1;
+    batch.fragmentCount = first + count;
+    const frames = batch.words;
+    const at = batch.count++ * FRAME_WORDS;
+    frames[at + FRAME_ADDRESS] = address;
+    frames[at + FRAME_LENGTH] = length;
+    frames[at + FRAME_STATE] = 0;
+    frames[at + FRAME_CHECKSUM] = this.#checksumRequest(address, options);
+    frames[at + FRAME_FRAGMENTS] = first | (count << 16);
+    frames[at + FRAME_SLOT] = 0;
+    return length;
   }
 
-  /** Takes one descriptor, whose first word is `slot`, and completes it. */
-  #complete(slot: number): void {
-    const { words } = this.memory;
-    const at = this.#completionDescriptors + ((this.#head & this.#completionMask) << 1);
-    words[at] = words[slot + ADDRESS];
-    words[at + 1] = words[slot + ADDRESS + 1];
-    this.#head = (this.#head + 1) | 0;
-    this.#tail = (this.#tail + 1) | 0;
-    this.#left--;
-  }
-
-  #readMetadata(address: number, length: number, options: number): void {
-    this.checksumStart = 0;
-    if ((options & DESC_METADATA) === 0 || address < METADATA_SIZE) return;
-    const { bytes } = this.memory;
-    const at = address - METADATA_SIZE;
-    if ((bytes[at + TX_META_FLAGS] & TX_META_CHECKSUM) === 0) return;
-    const start = bytes[at + TX_META_CSUM_START] | (bytes[at + TX_META_CSUM_START + 1] << 8);
-    const field =
-      start + (bytes[at + TX_META_CSUM_OFFSET] | (bytes[at + TX_META_CSUM_OFFSET + 1] << 8));
-    if (start < MIN_FRAME || field + 2 > length) {
-      this.#count(5);
-      return;
-    }
-    this.checksumStart = start;
-    this.checksumField = field;
-  }
-
-  #count(counter: number): void {
+  #refuse(counter: number): void {
     this.#numbers[this.#counters + counter]++;
   }
 }
