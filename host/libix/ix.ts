@@ -145,6 +145,16 @@ export class Ix {
     return this.#words[this.#calls + index * DESCRIPTOR] & 0xffff;
   }
 
+  /** First value of the call at `index`: of send and recv_done the address and the bytes asked for. */
+  callA(index: number): number {
+    return this.#words[this.#calls + index * DESCRIPTOR + A];
+  }
+
+  /** Second value of the call at `index`: of send the length asked for. */
+  callB(index: number): number {
+    return this.#words[this.#calls + index * DESCRIPTOR + B];
+  }
+
   /** The port that the udp_bind at `index` was given. */
   resultPort(index: number): number {
     return this.#words[this.#calls + index * DESCRIPTOR + A];

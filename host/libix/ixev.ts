@@ -149,7 +149,11 @@ export class Ixev implements App, IxevLoop {
     return this.#now;
   }
 
-  /** Listens on a TCP port; `accept` of the operations is asked about who knocks. */
+  /**
+   * Listens on a TCP port; `accept` of the operations is asked about who knocks. A port belongs to all
+   * cores of the dataplane: each has its applications listen on the same ports in the same order, and
+   * all but the first see RC_INUSE.
+   */
   listen(port: number, backlog = 1024, flags = 0): IxevListener {
     const listener = new IxevListener(port);
     const cookie = this.#listeners.push(listener) - 1;
@@ -427,7 +431,8 @@ export class Ixev implements App, IxevLoop {
     ix.knockAddress(index, knock.address);
     knock.port = ix.knockRemotePort(index);
     knock.localPort = ix.knockLocalPort(index);
-    const context = listener.closed ? null : (this.#operations.accept?.(knock) ?? null);
+    const context =
+      listener === undefined || listener.closed ? null : (this.#operations.accept?.(knock) ?? null);
     const cookie = context === null ? 0 : this.#bind(context, handle);
     if (cookie === 0) ix.reject(handle);
     else ix.accept(handle, cookie);

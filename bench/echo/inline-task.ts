@@ -1,0 +1,54 @@
+/**
+ * The echo measurement of ixwasm inline: server and client dataplane take turns on this thread, so a
+ * message costs what both ends and both NICs take together. The stages are measured in a pass of
+ * their own, because reading the clock between them would slow the others down.
+ */
+import {
+  EchoClient,
+  STAT_MESSAGES,
+  STAT_OPENED,
+  STAT_SAMPLES,
+} from "../../examples/echo-client.ts";
+import { EchoServer } from "../../examples/echo-server.ts";
+import { InlineRunner } from "../../host/node/index.ts";
+import { createPair } from "../lib/pair.ts";
+import { percentiles } from "../lib/percentiles.ts";
+import { serveTask } from "../lib/task.ts";
+import { EchoLoad, since } from "./load.ts";
+import { measureStages } from "./stages.ts";
+import { latencySeconds, WARMUP } from "./system.ts";
+import type { EchoParams, EchoSample } from "./system.ts";
+
+serveTask((params: EchoParams): EchoSample => {
+  const throughput = measure(params, params.seconds, false);
+  const one = { ...params, conns: 1, pipeline: 1, rounds: 0, cores: 1 };
+  const { p50_us, p99_us } = measure(one, latencySeconds(params), true);
+  return { ...throughput, p50_us, p99_us, stages: measureStages(params) };
+});
+
+function measure(params: EchoParams, seconds: number, sampling: boolean): EchoSample {
+  const { conns, cores } = params;
+  const pair = createPair({ cores, maxConnections: Math.max(2 * conns, 1024) });
+  const load = new EchoLoad(params, sampling);
+  const runner = new InlineRunner({ clock: "real" });
+  runner.add(pair.server, { wire: pair.serverWire, app: () => new EchoServer(load.server) });
+  runner.add(pair.client, {
+    wire: pair.clientWire,
+    app: ({ core }) => new EchoClient(load.client, core),
+  });
+  runner.run({ forMicros: WARMUP * 1e6 });
+  const messages = load.count(STAT_MESSAGES);
+  const opened = load.count(STAT_OPENED);
+  const begin = performance.now();
+  runner.run({ forMicros: seconds * 1e6 });
+  const sample = {
+    messages: since(load.count(STAT_MESSAGES), messages),
+    opened: since(load.count(STAT_OPENED), opened),
+    seconds: (performance.now() - begin) / 1000,
+  };
+  runner.close();
+  const latency = load.client.samples
+    ? percentiles(load.client.samples, load.count(STAT_SAMPLES))
+    : { p50_us: 0, p99_us: 0 };
+  return { ...sample, ...latency };
+}

@@ -1,0 +1,179 @@
+/**
+ * Linux's own TCP over loopback, server and client in a process each: `node:net`, and C with epoll. A
+ * pair per core when there are several.
+ */
+import { execFileSync, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import process from "node:process";
+import readline from "node:readline";
+import { fileURLToPath } from "node:url";
+import { optionArguments } from "../lib/child-options.ts";
+import { latencySeconds, WARMUP } from "./system.ts";
+import type { EchoParams, EchoSample, EchoSystem } from "./system.ts";
+
+/** How to start one of the programs. */
+interface Program {
+  readonly command: string;
+  readonly arguments: readonly string[];
+}
+
+/** What a client prints. */
+type ClientResult = Omit<EchoSample, "stages">;
+
+/** Options that server and client both get. */
+type CommonOptions = Readonly<Record<string, number>>;
+
+abstract class LoopbackSystem implements EchoSystem {
+  abstract readonly name: string;
+  abstract readonly description: string;
+  protected readonly common: CommonOptions = {};
+
+  protected abstract server(): Program;
+  protected abstract client(): Program;
+
+  abstract prepare(): Promise<string | null>;
+
+  async measure(params: EchoParams): Promise<EchoSample> {
+    const latency = latencySeconds(params);
+    const lifetime = params.seconds + latency + 2 * WARMUP + 30;
+    const servers = await Promise.all(
+      Array.from({ length: params.cores }, () => this.#startServer(lifetime)),
+    );
+    try {
+      const load = { ...params, warmup: WARMUP };
+      const clients = servers.map(({ port }, core) => {
+        const conns = Math.floor((params.conns + params.cores - 1 - core) / params.cores);
+        return this.#runClient(port, { ...load, conns });
+      });
+      const results = await Promise.all(clients);
+      const one = { conns: 1, size: params.size, latency: 1, warmup: WARMUP, seconds: latency };
+      const { p50_us, p99_us } = await this.#runClient(servers[0].port, one);
+      return {
+        messages: results.reduce((total, { messages }) => total + messages, 0),
+        opened: results.reduce((total, { opened }) => total + opened, 0),
+        seconds: results[0].seconds,
+        p50_us,
+        p99_us,
+      };
+    } finally {
+      for (const { child } of servers) child.kill("SIGKILL");
+    }
+  }
+
+  async #startServer(lifetime: number): Promise<{ child: ChildProcess; port: number }> {
+    const child = start(this.server(), { ...this.common, lifetime });
+    const port = Number(await firstLine(child));
+    return { child, port };
+  }
+
+  async #runClient(port: number, options: CommonOptions): Promise<ClientResult> {
+    const child = start(this.client(), { ...this.common, ...options, port });
+    try {
+      return JSON.parse(await firstLine(child)) as ClientResult;
+    } finally {
+      child.kill("SIGKILL");
+    }
+  }
+}
+
+/** Node's own TCP. */
+export class NodeNet extends LoopbackSystem {
+  readonly name = "node:net";
+  readonly description = "node:net over loopback, a process each";
+
+  prepare(): Promise<string | null> {
+    return Promise.resolve(null);
+  }
+
+  protected server(): Program {
+    return nodeProgram("../baseline/net-server.js");
+  }
+
+  protected client(): Program {
+    return nodeProgram("../baseline/net-client.js");
+  }
+}
+
+/** C on epoll; `spin` polls without ever sleeping. */
+export class Epoll extends LoopbackSystem {
+  readonly name: string;
+  readonly description: string;
+  protected override readonly common: CommonOptions;
+  #directory = "";
+
+  constructor(spin: boolean) {
+    super();
+    this.name = spin ? "epoll-spin" : "epoll";
+    const how = spin ? "polled without sleeping" : "level-triggered";
+    this.description = `C with epoll over loopback, a process each, ${how}`;
+    this.common = { spin: spin ? 1 : 0 };
+  }
+
+  prepare(): Promise<string | null> {
+    if (process.platform !== "linux") return Promise.resolve("epoll is Linux's");
+    this.#directory = mkdtempSync(path.join(os.tmpdir(), "ixwasm-bench-"));
+    try {
+      for (const side of ["server", "client"]) {
+        // The sources are not copied to dist.
+        const source = new URL(`../../../bench/baseline/epoll-${side}.c`, import.meta.url);
+        const flags = ["-O3", "-march=native", "-o", path.join(this.#directory, side)];
+        execFileSync("cc", [...flags, fileURLToPath(source)], { stdio: "pipe" });
+      }
+      return Promise.resolve(null);
+    } catch (error) {
+      this.dispose();
+      const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+      return Promise.resolve(missing ? "no C compiler (cc) is installed" : String(error));
+    }
+  }
+
+  dispose(): void {
+    if (this.#directory !== "") rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory = "";
+  }
+
+  protected server(): Program {
+    return { command: path.join(this.#directory, "server"), arguments: [] };
+  }
+
+  protected client(): Program {
+    return { command: path.join(this.#directory, "client"), arguments: [] };
+  }
+}
+
+function nodeProgram(script: string): Program {
+  const file = fileURLToPath(new URL(script, import.meta.url));
+  return { command: process.execPath, arguments: [file] };
+}
+
+/** Starts a program that is to end with this process: it watches the channel, or its parent. */
+function start(program: Program, options: CommonOptions): ChildProcess {
+  const isNode = program.command === process.execPath;
+  return spawn(program.command, [...program.arguments, ...optionArguments(options)], {
+    stdio: ["ignore", "pipe", "inherit", ...(isNode ? (["ipc"] as const) : [])],
+  });
+}
+
+/** The first line that a child prints; an error when it ends without one. */
+async function firstLine(child: ChildProcess): Promise<string> {
+  const abort = new AbortController();
+  const lines = readline.createInterface({ input: child.stdout! });
+  try {
+    const [line] = await Promise.race([
+      once(lines, "line", { signal: abort.signal }) as Promise<[string]>,
+      once(lines, "close", { signal: abort.signal }).then((): never => {
+        throw new Error(`${path.basename(child.spawnfile)} ended without a result`);
+      }),
+      once(child, "error", { signal: abort.signal }).then(([error]): never => {
+        throw error as Error;
+      }),
+    ]);
+    return line;
+  } finally {
+    abort.abort();
+  }
+}

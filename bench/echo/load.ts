@@ -1,0 +1,52 @@
+/** The options of the echo applications for a measurement, and the memory they report in. */
+import { STAT_WORDS } from "../../examples/echo-client.ts";
+import type { EchoClientOptions } from "../../examples/echo-client.ts";
+import type { EchoServerOptions } from "../../examples/echo-server.ts";
+import { SERVER_IP } from "../lib/pair.ts";
+import type { EchoParams } from "./system.ts";
+
+/** Round-trip times kept of a measurement: the last million. */
+const SAMPLES = 1 << 20;
+/** Connections that one port is dialed for: each needs an ephemeral port of its own. */
+const PER_PORT = 20_000;
+
+export class EchoLoad {
+  readonly server: EchoServerOptions;
+  readonly client: EchoClientOptions;
+  readonly #stats: Uint32Array;
+
+  /** `sampling` measures the round-trip time of one connection's messages. */
+  constructor(params: EchoParams, sampling: boolean) {
+    const { conns, size, pipeline, rounds, cores } = params;
+    const stats = new SharedArrayBuffer(cores * STAT_WORDS * 4);
+    const ports = Array.from({ length: Math.ceil(conns / PER_PORT) }, (_, port) => 7000 + port);
+    const samples = sampling ? new SharedArrayBuffer(SAMPLES * 4) : undefined;
+    this.server = { ports, backlog: 4096 };
+    this.client = {
+      server: SERVER_IP,
+      ports,
+      conns,
+      size,
+      pipeline,
+      rounds,
+      cores,
+      stats,
+      samples,
+    };
+    this.#stats = new Uint32Array(stats);
+  }
+
+  /** A count of `STAT_*` over all cores, modulo 2^32. */
+  count(stat: number): number {
+    let total = 0;
+    for (let at = stat; at < this.#stats.length; at += STAT_WORDS) {
+      total = (total + Atomics.load(this.#stats, at)) >>> 0;
+    }
+    return total;
+  }
+}
+
+/** Difference of two counts modulo 2^32. */
+export function since(later: number, earlier: number): number {
+  return (later - earlier) >>> 0;
+}

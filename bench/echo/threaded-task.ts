@@ -1,0 +1,64 @@
+/**
+ * The echo measurement of ixwasm threaded: every core of both dataplanes on a worker thread. This
+ * thread sleeps and reads the counts at the beginning and at the end.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { STAT_MESSAGES, STAT_OPENED, STAT_SAMPLES } from "../../examples/echo-client.ts";
+import { startThreaded } from "../../host/node/index.ts";
+import { createPair } from "../lib/pair.ts";
+import { percentiles } from "../lib/percentiles.ts";
+import { serveTask } from "../lib/task.ts";
+import { EchoLoad, since } from "./load.ts";
+import { latencySeconds, WARMUP } from "./system.ts";
+import type { EchoParams, EchoSample } from "./system.ts";
+
+const SERVER = new URL("../../examples/echo-server.js", import.meta.url);
+const CLIENT = new URL("../../examples/echo-client.js", import.meta.url);
+
+serveTask(async (params: EchoParams): Promise<EchoSample> => {
+  const throughput = await measure(params, params.seconds, false);
+  const one = { ...params, conns: 1, pipeline: 1, rounds: 0, cores: 1 };
+  const { p50_us, p99_us } = await measure(one, latencySeconds(params), true);
+  return { ...throughput, p50_us, p99_us };
+});
+
+async function measure(
+  params: EchoParams,
+  seconds: number,
+  sampling: boolean,
+): Promise<EchoSample> {
+  const { conns, cores } = params;
+  const { server, client, serverWire, clientWire } = createPair({
+    cores,
+    maxConnections: Math.max(2 * conns, 1024),
+  });
+  const load = new EchoLoad(params, sampling);
+  const running = await startThreaded([
+    { dataplane: server, wire: serverWire, app: { module: SERVER, options: load.server } },
+    { dataplane: client, wire: clientWire, app: { module: CLIENT, options: load.client } },
+  ]);
+  // An application that throws ends the measurement at once.
+  const failed = running.done.then((): never => {
+    throw new Error("the dataplanes stopped");
+  });
+  try {
+    await Promise.race([sleep(WARMUP * 1000), failed]);
+    const messages = load.count(STAT_MESSAGES);
+    const opened = load.count(STAT_OPENED);
+    const begin = performance.now();
+    await Promise.race([sleep(seconds * 1000), failed]);
+    const elapsed = (performance.now() - begin) / 1000;
+    const sample = {
+      messages: since(load.count(STAT_MESSAGES), messages),
+      opened: since(load.count(STAT_OPENED), opened),
+      seconds: elapsed,
+    };
+    const latency = load.client.samples
+      ? percentiles(load.client.samples, load.count(STAT_SAMPLES))
+      : { p50_us: 0, p99_us: 0 };
+    return { ...sample, ...latency };
+  } finally {
+    failed.catch(() => {});
+    await running.stop();
+  }
+}
