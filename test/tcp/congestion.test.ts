@@ -1,0 +1,221 @@
+/** Congestion control (RFC 5681, RFC 6928): how much is in flight, round trip by round trip. */
+import { describe, expect, test } from "vitest";
+import { pattern } from "../support/bytes.ts";
+import { startKernel, type HarnessOptions, type KernelHarness } from "../support/kernel.ts";
+import { kernels, type KernelBuild } from "../support/kernels.ts";
+import { TcpPeer } from "../support/peer.ts";
+
+const MSS = 1000;
+const MILLISECOND = 1000;
+const SECOND = 1_000_000;
+
+/** A connection to a peer with a huge window, and a supply of data that does not end. */
+class Bulk {
+  readonly k: KernelHarness;
+  readonly peer: TcpPeer;
+  /** Ends of the segments that were sent and not acknowledged. */
+  #ends: number[] = [];
+  #offered = 0;
+
+  constructor(k: KernelHarness, peer: TcpPeer) {
+    this.k = k;
+    this.peer = peer;
+  }
+
+  static start(build: KernelBuild, options: HarnessOptions = {}): Bulk {
+    const k = startKernel(build, { references: 4096, applicationWindow: 4 << 20, ...options });
+    const peer = TcpPeer.established(k, { mss: MSS, windowScale: 7, window: 4 << 20 });
+    return new Bulk(k, peer);
+  }
+
+  /** Lets the kernel send what it may; returns how many segments' worth of bytes it was. */
+  flight(): number {
+    for (let i = 0; i < 50; i++) {
+      const taken = this.k.send(this.peer.handle, pattern(64 * MSS, this.#offered));
+      if (taken > 0) this.#offered += taken;
+      if (taken < 64 * MSS) break;
+    }
+    let bytes = 0;
+    for (const { seq, payload } of this.peer.takeAll()) {
+      this.#ends.push(seq + payload.length);
+      bytes += payload.length;
+    }
+    return Math.ceil(bytes / MSS);
+  }
+
+  /** Acknowledges all that was sent, by one ACK for each segment. */
+  ackEach(): void {
+    for (const ack of this.#ends.splice(0)) this.peer.send({ ack });
+  }
+
+  /** Acknowledges all that was sent, by one ACK. */
+  ackOnce(): void {
+    this.peer.send({ ack: Math.max(...this.#ends.splice(0)) });
+  }
+
+  /** Forgets what was sent and not acknowledged: the network lost it. */
+  lose(): void {
+    this.#ends = [];
+  }
+
+  /** Repeats the ACK of nothing new. */
+  duplicate(ack: number): void {
+    this.peer.send({ ack });
+  }
+}
+
+describe.each(kernels)("$name kernel", (build) => {
+  describe("initial window (RFC 6928)", () => {
+    test("ten segments", () => {
+      expect(Bulk.start(build).flight()).toBe(10);
+    });
+
+    test("as configured", () => {
+      expect(Bulk.start(build, { tcp: { initialWindow: 3 } }).flight()).toBe(3);
+    });
+
+    test("one segment after a SYN-ACK that was lost (RFC 5681 section 3.1)", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.listening(k, { mss: MSS });
+      peer.sendSyn();
+      k.advance(1.5 * SECOND);
+      expect(peer.takeAll()).toHaveLength(2);
+      peer.ack();
+      peer.handle = k.event("knock").handle;
+      k.accept(peer.handle);
+      expect(new Bulk(k, peer).flight()).toBe(1);
+    });
+  });
+
+  describe("slow start (RFC 5681 section 3.1)", () => {
+    test("an ACK for each segment doubles the window every round trip", () => {
+      const bulk = Bulk.start(build);
+      let window = bulk.flight();
+      for (let round = 0; round < 4; round++) {
+        bulk.k.advance(10 * MILLISECOND);
+        bulk.ackEach();
+        const sent = bulk.flight();
+        expect(sent).toBeGreaterThanOrEqual(2 * window - 1);
+        expect(sent).toBeLessThanOrEqual(2 * window + 1);
+        window = sent;
+      }
+    });
+
+    test("never more than doubles, however few the ACKs", () => {
+      const bulk = Bulk.start(build);
+      let window = bulk.flight();
+      for (let round = 0; round < 4; round++) {
+        bulk.k.advance(10 * MILLISECOND);
+        bulk.ackOnce();
+        const sent = bulk.flight();
+        expect(sent).toBeLessThanOrEqual(2 * window);
+        expect(sent).toBeGreaterThan(window);
+        window = sent;
+      }
+    });
+
+    test("ACKs of bytes instead of segments gain nothing (ACK division)", () => {
+      const bulk = Bulk.start(build);
+      bulk.flight();
+      for (let i = 1; i <= 20; i++) bulk.peer.send({ ack: 1 + i * (MSS / 20) });
+      // A segment was acknowledged: one for it and one of growth.
+      expect(bulk.flight()).toBeLessThanOrEqual(2);
+    });
+
+    test("a window that is not used does not grow (RFC 7661 section 4.1)", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k, { mss: MSS, windowScale: 7, window: 4 << 20 });
+      for (let i = 0; i < 100; i++) {
+        k.send(peer.handle, pattern(MSS, i * MSS));
+        peer.takeAll();
+        peer.ack();
+      }
+      expect(new Bulk(k, peer).flight()).toBeLessThanOrEqual(12);
+    });
+  });
+
+  describe("congestion avoidance", () => {
+    /** Brings a connection into congestion avoidance by one loss in a flight of 40. */
+    function afterLoss(): { bulk: Bulk; window: number } {
+      const bulk = Bulk.start(build);
+      bulk.flight();
+      bulk.ackEach();
+      bulk.flight();
+      bulk.ackEach();
+      expect(bulk.flight()).toBe(40);
+      for (let i = 0; i < 39; i++) bulk.duplicate(30 * MSS + 1);
+      bulk.flight();
+      bulk.ackOnce();
+      const sent = bulk.flight();
+      // Growth by whole flights from here on.
+      let window = sent;
+      for (let round = 0; round < 8 && window < 18; round++) {
+        bulk.ackOnce();
+        window = bulk.flight();
+      }
+      return { bulk, window };
+    }
+
+    test("the window after recovery is half of what was in flight", () => {
+      const { window } = afterLoss();
+      expect(window).toBeGreaterThanOrEqual(17);
+      expect(window).toBeLessThanOrEqual(23);
+    });
+
+    test("grows by about one segment a round trip", () => {
+      const { bulk, window: first } = afterLoss();
+      let window = first;
+      for (let round = 0; round < 10; round++) {
+        bulk.k.advance(10 * MILLISECOND);
+        bulk.ackEach();
+        const sent = bulk.flight();
+        expect(sent - window).toBeGreaterThanOrEqual(0);
+        expect(sent - window).toBeLessThanOrEqual(2);
+        window = sent;
+      }
+      expect(window - first).toBeGreaterThanOrEqual(8);
+      expect(window - first).toBeLessThanOrEqual(12);
+    });
+  });
+
+  describe("timeout", () => {
+    test("collapses the window to one segment; slow start ends at half of the flight", () => {
+      const bulk = Bulk.start(build);
+      bulk.flight();
+      bulk.ackEach();
+      expect(bulk.flight()).toBe(20);
+      bulk.lose();
+      bulk.k.advance(250 * MILLISECOND);
+      expect(bulk.flight()).toBe(1);
+      const windows: number[] = [];
+      for (let round = 0; round < 8; round++) {
+        bulk.k.advance(10 * MILLISECOND);
+        bulk.ackEach();
+        windows.push(bulk.flight());
+      }
+      expect(windows.slice(0, 3)).toEqual([2, 4, 8]);
+      // ssthresh is 10 segments: growth slows down there.
+      expect(windows[3]).toBeLessThanOrEqual(11);
+      for (let i = 4; i < windows.length; i++) {
+        expect(windows[i] - windows[i - 1]).toBeLessThanOrEqual(2);
+      }
+    });
+
+    test("repeated timeouts of one flight lower ssthresh once", () => {
+      const bulk = Bulk.start(build);
+      bulk.flight();
+      bulk.ackEach();
+      expect(bulk.flight()).toBe(20);
+      bulk.lose();
+      bulk.k.advance(1500 * MILLISECOND);
+      // The same segment at 200, 600 and 1400 ms.
+      expect(bulk.flight()).toBe(3);
+      const windows: number[] = [];
+      for (let round = 0; round < 4; round++) {
+        bulk.ackEach();
+        windows.push(bulk.flight());
+      }
+      expect(windows.slice(0, 3)).toEqual([2, 4, 8]);
+    });
+  });
+});
