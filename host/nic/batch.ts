@@ -63,9 +63,9 @@ export class FrameBatch {
     this.store = store;
   }
 
-  /** True when one more frame of whatever shape fits. */
-  get hasRoom(): boolean {
-    return this.count < BATCH && this.fragmentCount <= FRAGMENTS - MAX_FRAGMENTS;
+  /** True when one more scattered frame may have too many fragments. */
+  get fragmentsFull(): boolean {
+    return this.fragmentCount > FRAGMENTS - MAX_FRAGMENTS;
   }
 
   /** Gives slots back and forgets all frames. */

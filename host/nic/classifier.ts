@@ -53,6 +53,11 @@ export class Classifier {
   transportLength = 0;
 
   readonly #tables: Int32Array;
+  /** The IPv4 addresses of the last plain packet, as the words hold them, and their part of the hash. */
+  #pairHead = 0;
+  #pairMiddle = 0;
+  #pairTail = 0;
+  #pairHash = 0;
 
   constructor(tables: Int32Array = STANDARD_TABLES) {
     this.#tables = tables;
@@ -86,15 +91,25 @@ export class Classifier {
     const tables = this.#tables;
     this.macHead = words[word];
     this.macTail = words[word + 1] & 0xffff;
+    // Most frames go from the same host to the same host as the one before.
+    const pairHead = w6 >>> 16;
+    const pairTail = w8 & 0xffff;
+    if (w7 !== this.#pairMiddle || pairHead !== this.#pairHead || pairTail !== this.#pairTail) {
+      this.#pairHead = pairHead;
+      this.#pairMiddle = w7;
+      this.#pairTail = pairTail;
+      this.#pairHash =
+        tables[pairHead & 0xff] ^
+        tables[256 | (pairHead >>> 8)] ^
+        tables[512 | (w7 & 0xff)] ^
+        tables[768 | ((w7 >>> 8) & 0xff)] ^
+        tables[1024 | ((w7 >>> 16) & 0xff)] ^
+        tables[1280 | (w7 >>> 24)] ^
+        tables[1536 | (pairTail & 0xff)] ^
+        tables[1792 | (pairTail >>> 8)];
+    }
     this.hash =
-      tables[(w6 >>> 16) & 0xff] ^
-      tables[256 | (w6 >>> 24)] ^
-      tables[512 | (w7 & 0xff)] ^
-      tables[768 | ((w7 >>> 8) & 0xff)] ^
-      tables[1024 | ((w7 >>> 16) & 0xff)] ^
-      tables[1280 | (w7 >>> 24)] ^
-      tables[1536 | (w8 & 0xff)] ^
-      tables[1792 | ((w8 >>> 8) & 0xff)] ^
+      this.#pairHash ^
       tables[2048 | ((w8 >>> 16) & 0xff)] ^
       tables[2304 | (w8 >>> 24)] ^
       tables[2560 | (w9 & 0xff)] ^

@@ -23,14 +23,11 @@ export function copyBytes(
 ): void {
   const difference = target ^ source;
   if ((target & 7) === 0 && (difference & 7) === 0) {
-    const longs = length >>> 3;
-    copyLongs(to.longs, target >>> 3, from.longs, source >>> 3, longs);
-    const done = longs << 3;
-    if (done !== length) {
-      copyWords(to.words, (target + done) >>> 2, from.words, (source + done) >>> 2, length - done);
-    }
+    copyLongs(to.longs, target >>> 3, from.longs, source >>> 3, length >>> 3);
+    if ((length & 7) !== 0) copyTail(to.words, target >>> 2, from.words, source >>> 2, length);
   } else if ((target & 3) === 0 && (difference & 3) === 0) {
-    copyWords(to.words, target >>> 2, from.words, source >>> 2, length);
+    copyWords(to.words, target >>> 2, from.words, source >>> 2, length >>> 2);
+    if ((length & 3) !== 0) copyTail(to.words, target >>> 2, from.words, source >>> 2, length);
   } else {
     copyUnaligned(to, target, from, source, length);
   }
@@ -57,15 +54,15 @@ function copyLongs(
   while (source < end) to[target++] = from[source++];
 }
 
-/** Copies `length` bytes from word index to word index. */
+/** Copies `count` 32-bit words from index to index. */
 function copyWords(
   to: Int32Array,
   target: number,
   from: Int32Array,
   source: number,
-  length: number,
+  count: number,
 ): void {
-  const end = source + (length >>> 2);
+  const end = source + count;
   const fours = end - 3;
   while (source < fours) {
     to[target] = from[source];
@@ -76,8 +73,23 @@ function copyWords(
     target += 4;
   }
   while (source < end) to[target++] = from[source++];
-  const rest = length & 3;
-  if (rest !== 0) to[target] = from[source] & ((1 << (rest * 8)) - 1);
+}
+
+/** Copies the last `length & 7` bytes of ranges that begin at these word indices. */
+function copyTail(
+  to: Int32Array,
+  target: number,
+  from: Int32Array,
+  source: number,
+  length: number,
+): void {
+  let word = (length >>> 3) << 1;
+  if ((length & 4) !== 0) {
+    to[target + word] = from[source + word];
+    word++;
+  }
+  const bits = (length & 3) << 3;
+  if (bits !== 0) to[target + word] = from[source + word] & ((1 << bits) - 1);
 }
 
 /** Source and target are aligned differently, or alike but in the middle of a word. */

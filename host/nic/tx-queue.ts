@@ -26,6 +26,7 @@ import {
   TX_META_FLAGS,
 } from "../../assembly/abi.ts";
 import {
+  BATCH,
   FRAME_ADDRESS,
   FRAME_CHECKSUM,
   FRAME_FRAGMENTS,
@@ -121,20 +122,41 @@ export class TxQueue {
   /** Appends frames to the batch until it is full or nothing is left. Returns how many. */
   read(batch: FrameBatch): number {
     const { words, size } = this.#memory;
+    const txMask = this.#txMask;
+    const completionMask = this.#completionMask;
     const frames = batch.words;
     const before = batch.count;
+    let count = before;
+    let left = this.#left;
+    let tail = this.#tail;
+    let head = this.#head;
     let bytes = 0;
-    while (this.#left !== 0 && batch.hasRoom) {
-      const slot = this.#txDescriptors + ((this.#tail & this.#txMask) << 2);
+    while (left !== 0 && count < BATCH) {
+      const slot = this.#txDescriptors + ((tail & txMask) << 2);
       const options = words[slot + OPTIONS];
       if ((options & DESC_CONTINUED) !== 0 || this.#discarding) {
-        bytes += this.#readChain(batch);
+        if (batch.fragmentsFull) break;
+        this.#left = left;
+        this.#tail = tail;
+        this.#head = head;
+        const length = this.#readChain(batch, count * FRAME_WORDS);
+        left = this.#left;
+        tail = this.#tail;
+        head = this.#head;
+        if (length === 0) continue;
+        count++;
+        bytes += length;
         continue;
       }
       const address = words[slot + ADDRESS];
       const high = words[slot + HIGH];
       const length = words[slot + LENGTH];
-      this.#complete(address, high);
+      const completion = this.#completionDescriptors + ((head & completionMask) << 1);
+      words[completion] = address;
+      words[completion + 1] = high;
+      head = (head + 1) | 0;
+      tail = (tail + 1) | 0;
+      left--;
       if (high !== 0 || length < MIN_FRAME || length > MAX_LENGTH) {
         this.#refuse(high === 0 && length > 0 && length < MIN_FRAME ? TOO_SHORT : BAD_DESCRIPTOR);
         continue;
@@ -143,16 +165,22 @@ export class TxQueue {
         this.#refuse(BAD_DESCRIPTOR);
         continue;
       }
-      const at = batch.count++ * FRAME_WORDS;
+      const at = count * FRAME_WORDS;
       frames[at + FRAME_ADDRESS] = address;
       frames[at + FRAME_LENGTH] = length;
       frames[at + FRAME_STATE] = 0;
-      frames[at + FRAME_CHECKSUM] = this.#checksumRequest(address, options);
+      frames[at + FRAME_CHECKSUM] =
+        (options & DESC_METADATA) === 0 ? 0 : this.#checksumRequest(address);
       frames[at + FRAME_FRAGMENTS] = 0;
       frames[at + FRAME_SLOT] = 0;
+      count++;
       bytes += length;
     }
-    const read = batch.count - before;
+    this.#left = left;
+    this.#tail = tail;
+    this.#head = head;
+    batch.count = count;
+    const read = count - before;
     this.#numbers[this.#counters + SENT] += read;
     this.#numbers[this.#counters + SENT_BYTES] += bytes;
     return read;
@@ -177,8 +205,8 @@ export class TxQueue {
   }
 
   /** The checksum word of the metadata before a frame, or 0 when none is asked for. */
-  #checksumRequest(address: number, options: number): number {
-    if ((options & DESC_METADATA) === 0 || !this.#takesChecksums) return 0;
+  #checksumRequest(address: number): number {
+    if (!this.#takesChecksums) return 0;
     const at = (address >>> 0) - METADATA_SIZE;
     if (at < 0) return 0;
     if ((address & 3) === 0) {
@@ -195,10 +223,10 @@ export class TxQueue {
   }
 
   /**
-   * Takes a chain of descriptors and appends it as a frame, unless something is wrong with it. Takes
-   * nothing more when its end has not been published yet. Returns the frame's bytes, or 0.
+   * Takes a chain of descriptors and makes it the frame of record `at`, unless something is wrong with
+   * it. Takes nothing more when its end has not been published yet. Returns the frame's bytes, or 0.
    */
-  #readChain(batch: FrameBatch): number {
+  #readChain(batch: FrameBatch, at: number): number {
     const { words, size } = this.#memory;
     const mask = this.#txMask;
     const first = batch.fragmentCount;
@@ -240,11 +268,11 @@ export class TxQueue {
     }
     batch.fragmentCount = first + count;
     const frames = batch.words;
-    const at = batch.count++ * FRAME_WORDS;
     frames[at + FRAME_ADDRESS] = address;
     frames[at + FRAME_LENGTH] = length;
     frames[at + FRAME_STATE] = 0;
-    frames[at + FRAME_CHECKSUM] = this.#checksumRequest(address, options);
+    frames[at + FRAME_CHECKSUM] =
+      (options & DESC_METADATA) === 0 ? 0 : this.#checksumRequest(address);
     frames[at + FRAME_FRAGMENTS] = first | (count << 16);
     frames[at + FRAME_SLOT] = 0;
     return length;
