@@ -19,13 +19,14 @@ import { eventRoom, lastEvent, pushEvent } from "../user/events";
 import { deflate, enterRecovery, growWindow, leaveRecovery } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { output, retransmitHead, SENT_AGAIN } from "./output";
-import { sampleRtt } from "./rtt";
+import { backedOffRto, sampleRtt } from "./rtt";
 import { acceptable } from "./send";
 import { seqAfter, seqAfterEq, seqBefore } from "./seq";
 import {
   coldOf,
   F_BLOCKED,
   F_KNOWN,
+  F_PARTIAL,
   F_PERSIST,
   F_QUIET,
   F_RECOVERY,
@@ -41,12 +42,17 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
   const acked = ack - tcb.sndUna;
   const bytes = releaseAcknowledged(tcb, ack);
   tcb.sndUna = ack;
-  tcb.backoff = 0;
+  cold.retries = 0;
   if (tcb.flags & F_RESENDING) skipResent(tcb, ack);
+  let restart = true;
   if (tcb.flags & F_RECOVERY) {
     if (seqAfterEq(ack, cold.recover)) {
       leaveRecovery(tcb);
     } else {
+      // The impatient variant (RFC 6582 section 4): many losses in one flight end in a timeout, which
+      // repairs them in fewer round trips than one partial ACK each.
+      restart = !(tcb.flags & F_PARTIAL);
+      tcb.flags |= F_PARTIAL;
       retransmitHead(tcb);
       deflate(tcb, acked);
     }
@@ -57,7 +63,7 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
   confirmNeighbour(tcb.neighbour);
   // RFC 6298 section 5.2 and 5.3.
   if (ack == cold.sndMax) clearDeadline(tcb);
-  else setDeadline(tcb, now + cold.rto);
+  else if (restart) setDeadline(tcb, now + backedOffRto(tcb, cold));
   tcb.flags &= ~F_PERSIST;
   if (bytes != 0) reportSent(tcb, bytes);
 }
@@ -83,7 +89,7 @@ export function duplicateAck(tcb: Tcb): void {
       count(CNT_TCP_FAST_RETRANSMITS);
       enterRecovery(tcb);
       retransmitHead(tcb);
-      setDeadline(tcb, now + coldOf(tcb).rto);
+      setDeadline(tcb, now + backedOffRto(tcb, coldOf(tcb)));
       output(tcb);
     }
   } else if (tcb.dupAcks < 3) {
@@ -95,11 +101,14 @@ export function duplicateAck(tcb: Tcb): void {
 function limitedTransmit(tcb: Tcb): void {
   if (tcb.txNext == 0) return;
   const cwnd = tcb.cwnd;
-  const beyond = u32(tcb.dupAcks) * u32(tcb.mss);
-  if (tcb.sndNxt - tcb.sndUna > cwnd + beyond) return;
-  tcb.cwnd = cwnd + beyond;
+  const cold = coldOf(tcb);
+  if (tcb.dupAcks == 1) cold.limitedBytes = 0;
+  const before = tcb.sndNxt;
+  if (before - tcb.sndUna > cwnd + cold.limitedBytes) return;
+  tcb.cwnd = cwnd + cold.limitedBytes + tcb.mss;
   output(tcb);
   tcb.cwnd = cwnd;
+  cold.limitedBytes += tcb.sndNxt - before;
 }
 
 /** Takes covered buffers off the queue, samples the round trip; returns stream bytes covered. */
@@ -129,7 +138,11 @@ function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
   }
   tcb.txHead = at;
   if (at == 0) tcb.txTail = 0;
-  if (clean) sampleRtt(coldOf(tcb), now - sentAt);
+  if (clean) {
+    // Only a fresh sample ends the back-off (RFC 6298 section 5.7, Karn).
+    tcb.backoff = 0;
+    sampleRtt(coldOf(tcb), now - sentAt);
+  }
   return bytes;
 }
 

@@ -4,7 +4,7 @@
  */
 import { CFG_INITIAL_WINDOW } from "../abi";
 import { config } from "../core/config";
-import { coldOf, F_RECOVERY, Tcb, TcbCold } from "./tcb";
+import { coldOf, F_PARTIAL, F_RECOVERY, Tcb, TcbCold } from "./tcb";
 
 const UNLIMITED: u32 = 0x7fffffff;
 /** Above this the window never grows; keeps all sums within 32 bits. */
@@ -29,7 +29,7 @@ export function growWindow(tcb: Tcb, acked: u32, flight: u32): void {
   if (flight << 1 < cwnd || cwnd >= CWND_MAX) return;
   const cold = coldOf(tcb);
   if (cwnd < cold.ssthresh) {
-    tcb.cwnd = cwnd + min<u32>(acked, cwnd);
+    tcb.cwnd = min<u32>(cwnd + min<u32>(acked, cwnd), cold.ssthresh);
     return;
   }
   const credit = cold.cwndCredit + acked;
@@ -41,18 +41,23 @@ export function growWindow(tcb: Tcb, acked: u32, flight: u32): void {
   }
 }
 
-/** Half of what is in flight, at least two segments (RFC 5681 equation 4). */
-function halfFlight(tcb: Tcb, cold: TcbCold): u32 {
-  return max<u32>((cold.sndMax - tcb.sndUna) >> 1, u32(tcb.mss) << 1);
+/**
+ * Half of what is in flight, at least two segments (RFC 5681 equation 4).
+ *
+ * @param extra bytes of it that limited transmit sent, which do not count (section 3.2 step 2)
+ */
+function halfFlight(tcb: Tcb, cold: TcbCold, extra: u32): u32 {
+  const flight = cold.sndMax - tcb.sndUna;
+  return max<u32>((flight > extra ? flight - extra : 0) >> 1, u32(tcb.mss) << 1);
 }
 
 /** Third duplicate ACK: halve, remember how far was sent (RFC 6582 section 3.2 step 2). */
 export function enterRecovery(tcb: Tcb): void {
   const cold = coldOf(tcb);
-  cold.ssthresh = halfFlight(tcb, cold);
+  cold.ssthresh = halfFlight(tcb, cold, cold.limitedBytes);
   cold.recover = cold.sndMax;
   tcb.cwnd = cold.ssthresh + 3 * u32(tcb.mss);
-  tcb.flags |= F_RECOVERY;
+  tcb.flags = (tcb.flags | F_RECOVERY) & ~F_PARTIAL;
 }
 
 /** Partial ACK: deflate by what it acknowledged, add back a segment (step 3, partial). */
@@ -63,11 +68,9 @@ export function deflate(tcb: Tcb, acked: u32): void {
   tcb.cwnd = max<u32>(cwnd, mss);
 }
 
-/** Full ACK: leave recovery without a burst (step 3, option 1). */
+/** Full ACK: deflate to ssthresh (step 3, option 2; the bounded batch keeps the burst short). */
 export function leaveRecovery(tcb: Tcb): void {
-  const cold = coldOf(tcb);
-  const flight = cold.sndMax - tcb.sndUna;
-  tcb.cwnd = min<u32>(cold.ssthresh, max<u32>(flight, tcb.mss) + u32(tcb.mss));
+  tcb.cwnd = coldOf(tcb).ssthresh;
   tcb.flags &= ~F_RECOVERY;
   tcb.dupAcks = 0;
 }
@@ -75,7 +78,7 @@ export function leaveRecovery(tcb: Tcb): void {
 /** Timeout: one segment, slow start (RFC 5681 section 3.1); repeated ones keep ssthresh. */
 export function collapseWindow(tcb: Tcb): void {
   const cold = coldOf(tcb);
-  if (tcb.backoff == 0) cold.ssthresh = halfFlight(tcb, cold);
+  if (cold.retries == 0) cold.ssthresh = halfFlight(tcb, cold, 0);
   tcb.cwnd = tcb.mss;
   cold.cwndCredit = 0;
   // Duplicates of what was sent before the timeout start no fast retransmit (RFC 6582 section 4).

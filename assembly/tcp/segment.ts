@@ -45,6 +45,7 @@ import {
   F_FIN_SENT,
   F_OUT_OF_ORDER,
   F_PASSIVE,
+  F_PERSIST,
   FIN_WAIT_1,
   FIN_WAIT_2,
   LAST_ACK,
@@ -252,6 +253,8 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   }
   const before = tcb.sndWnd;
   updateWindow(tcb, packet);
+  // Whoever answers probes is alive, however long its window stays shut.
+  if (tcb.flags & F_PERSIST) cold.retries = 0;
   if (ack != tcb.sndUna) {
     acknowledge(tcb, ack);
     if (tcb.flags & F_FIN_SENT && ack == cold.sndEnd + 1) return finAcknowledged(tcb);

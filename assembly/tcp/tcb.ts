@@ -100,6 +100,8 @@ export const F_ACK_DEADLINE: u32 = 1 << 27;
 export const F_DIE: u32 = 1 << 28;
 /** A send was refused for want of a frame while nothing in flight would bring an ACK. */
 export const F_STARVED: u32 = 1 << 29;
+/** A partial ACK has come in this recovery. */
+export const F_PARTIAL: u32 = 1 << 30;
 /** Conditions under which a segment never takes the short path. */
 export const F_SLOW: u32 =
   F_OUT_OF_ORDER | F_RECOVERY | F_PERSIST | F_UNANNOUNCED | F_APP_CLOSED | F_RESENDING;
@@ -145,7 +147,7 @@ export class Tcb {
   sndShift: u8;
   rcvShift: u8;
   dupAcks: u8;
-  /** Consecutive timeouts. */
+  /** Doublings of the timeout. */
   backoff: u8;
   /** Sent and unsent buffers in order; txNext is the first unsent one. */
   txHead: u32;
@@ -210,7 +212,10 @@ export class TcbCold {
   timeWaitNext: u32;
   timeWaitPrev: u32;
   /** Full addresses, 16 bytes each. */
-  padding: u32;
+  /** Consecutive timeouts and probes without an answer. */
+  retries: u32;
+  /** Bytes that limited transmit sent beyond the window (RFC 3042). */
+  limitedBytes: u32;
   remote0: u64;
   remote1: u64;
   local0: u64;

@@ -84,10 +84,11 @@ function repeatSyn(tcb: Tcb): bool {
  */
 function probe(tcb: Tcb): bool {
   const cold = coldOf(tcb);
-  if (tcb.backoff >= config(CFG_DATA_RETRIES)) {
+  if (cold.retries >= config(CFG_DATA_RETRIES)) {
     kill(tcb, RC_TIMEOUT);
     return false;
   }
+  cold.retries++;
   count(CNT_TCP_PROBES);
   const at = tcb.txNext;
   tcb.flags &= ~F_PERSIST;
@@ -98,7 +99,7 @@ function probe(tcb: Tcb): bool {
     if (tcb.flags & F_DEADLINE) return true;
   }
   sendBare(tcb, tcb.sndUna - 1, ACK);
-  tcb.backoff++;
+  if (tcb.backoff < 255) tcb.backoff++;
   tcb.flags |= F_PERSIST;
   setDeadline(tcb, now + backedOffRto(tcb, cold));
   return true;
@@ -108,13 +109,14 @@ function probe(tcb: Tcb): bool {
 function retransmitTimeout(tcb: Tcb): bool {
   const cold = coldOf(tcb);
   if (tcb.txHead == 0 && !(tcb.flags & F_FIN_SENT)) return true;
-  if (tcb.backoff >= config(CFG_DATA_RETRIES)) {
+  if (cold.retries >= config(CFG_DATA_RETRIES)) {
     kill(tcb, cold.softError != 0 ? cold.softError : RC_TIMEOUT);
     return false;
   }
   count(CNT_TCP_TIMEOUTS);
   collapseWindow(tcb);
-  tcb.backoff++;
+  cold.retries++;
+  if (tcb.backoff < 255) tcb.backoff++;
   // Everything from sndUna is sent again as ACKs let it, unless they show that it had arrived.
   tcb.sndNxt = tcb.sndUna;
   tcb.txNext = tcb.txHead;

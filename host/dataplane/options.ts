@@ -113,7 +113,7 @@ export interface TcpOptions {
   maxRto?: number;
   /** The timeout before there is a sample. Default 1 000 000 (lan 200 000). */
   initialRto?: number;
-  /** Longest time an acknowledgment waits for company. Default 40 000 (lan 1000); 0: never. */
+  /** Longest time an acknowledgment waits for company. Default 40 000 (lan 500); 0: never. */
   delayedAck?: number;
   /** Length of TIME-WAIT. Default 60 000 000 (lan 1 000 000). */
   timeWait?: number;

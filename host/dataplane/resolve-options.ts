@@ -280,7 +280,7 @@ function resolveTcp(value: unknown): Required<TcpOptions> {
     maxRto,
     initialRto: time("initialRto", initialRto, minRto, maxRto),
     // RFC 1122 section 4.2.3.2: the delay MUST be less than 0.5 s.
-    delayedAck: time("delayedAck", lan ? 1000 : 40_000, 0, 499_999),
+    delayedAck: time("delayedAck", lan ? 500 : 40_000, 0, 499_999),
     timeWait: time("timeWait", lan ? SECOND : MINUTE, 0, 4 * MINUTE),
     finWait2: time("finWait2", MINUTE, 1000, 30 * MINUTE),
     synRetries: amount("synRetries", 6, 0, 32),
