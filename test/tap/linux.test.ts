@@ -13,7 +13,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { patternBytes } from "../../examples/http-responder-app.ts";
 import type { KernelBuild } from "../../host/node/index.ts";
 import { tapUnavailable } from "./namespace.ts";
-import { DATAPLANE, LINUX, type Responder, startResponder } from "./responder.ts";
+import {
+  DATAPLANE,
+  LINUX,
+  type Responder,
+  type ResponderOptions,
+  startResponder,
+} from "./responder.ts";
 
 const CLIENT = fileURLToPath(new URL("client.mjs", import.meta.url));
 const URL_BASE = `http://${DATAPLANE}`;
@@ -219,6 +225,67 @@ describe.skipIf(unavailable).each<[KernelBuild, "inline" | "threaded"]>([
       expect(packets(filter)).toEqual([]);
     },
   );
+});
+
+describe.skipIf(unavailable).each<[string, ResponderOptions]>([
+  ["two cores, each with a queue", { cores: 2 }],
+  ["two cores without checksums", { cores: 2, checksumOffload: true }],
+])(`Linux and %s${reason(unavailable)}`, (_, options) => {
+  it("get on", { timeout: 60_000 }, async () => {
+    const responder = await startResponder(options);
+    try {
+      const { namespace, dataplane, tap } = responder;
+      const bytes = 100_000;
+      const request = JSON.stringify({ host: DATAPLANE, count: 200, bytes, rounds: 2 });
+      const result = await namespace.run(process.execPath, [CLIENT, "parallel", request]);
+      expect(result).toMatchObject({ code: 0, stderr: "" });
+      expect(JSON.parse(result.stdout)).toEqual({
+        statuses: { 200: 400 },
+        checksums: [crc(patternBytes(bytes))],
+        clean: true,
+      });
+      await responder.settle();
+      const accepts = dataplane.cores.map(({ id }) => dataplane.counters(id).tcpAccepts);
+      expect(accepts[0] + accepts[1]).toBe(200);
+      expect(Math.min(...accepts)).toBeGreaterThan(50);
+      expect(Math.min(tap.counters(0).rxFrames, tap.counters(1).rxFrames)).toBeGreaterThan(1000);
+      expect(dataplane.counters()).toMatchObject({ dropTcpChecksum: 0, dropTcpNoConnection: 0 });
+    } finally {
+      await responder.stop();
+    }
+  });
+});
+
+describe.skipIf(unavailable)(`Linux over a bad wire${reason(unavailable)}`, () => {
+  it("sends and gets every byte in order", { timeout: 60_000 }, async () => {
+    const worse = { delay: 1000, loss: 0.02, reorder: 0.01, duplicate: 0.01, corrupt: 0.005 };
+    const link = [
+      { ...worse, seed: 11 },
+      { ...worse, seed: 12 },
+    ] as const;
+    const responder = await startResponder({ build: "debug", link });
+    try {
+      const bytes = randomBytes(1_000_000);
+      const url = (path: string): string[] => ["-sS", "-m", "25", URL_BASE + path];
+      const input = { input: bytes, timeout: 30_000 };
+      const { namespace } = responder;
+      const up = await namespace.run("curl", ["--data-binary", "@-", ...url("/sink")], input);
+      expect(up).toMatchObject({ code: 0, stderr: "" });
+      expect(JSON.parse(up.stdout)).toEqual({ bytes: bytes.length, crc32: crc(bytes) });
+      const size = 1_000_003;
+      const down = await namespace.run("curl", ["-o", "-", ...url(`/bytes/${size}`)], {
+        timeout: 30_000,
+        binary: true,
+      });
+      expect(down).toMatchObject({ code: 0, stderr: "" });
+      expect(crc(Buffer.from(down.stdout, "latin1"))).toBe(crc(patternBytes(size)));
+      expect(responder.dataplane.counters().tcpRetransmits).toBeGreaterThan(0);
+      expect(responder.dataplane.counters().dropTcpChecksum).toBeGreaterThan(0);
+      await responder.settle();
+    } finally {
+      await responder.stop();
+    }
+  });
 });
 
 /** Bytes of a bulk transfer. */

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
+import { createRequire } from "node:module";
 
 export interface Outcome {
   /** Exit code; null when a signal ended the process. */
@@ -15,6 +16,8 @@ export interface Outcome {
 export interface RunOptions {
   /** Written to the process's standard input. */
   readonly input?: string | Uint8Array;
+  /** Give the standard output as one character a byte. Default: as UTF-8. */
+  readonly binary?: boolean;
   /** The process is killed after so many milliseconds. Default 20 000. */
   readonly timeout?: number;
 }
@@ -67,7 +70,7 @@ export class Namespace {
         clearTimeout(timer);
         resolve({
           code,
-          stdout: Buffer.concat(stdout).toString(),
+          stdout: Buffer.concat(stdout).toString(options.binary ? "latin1" : "utf8"),
           stderr: Buffer.concat(stderr).toString(),
         });
       });
@@ -87,6 +90,11 @@ export class Namespace {
 /** Why no TAP can be had here, or undefined when one can. */
 export function tapUnavailable(...programs: string[]): string | undefined {
   if (process.platform !== "linux") return `a TAP needs Linux, this is ${process.platform}`;
+  try {
+    createRequire(import.meta.url).resolve("koffi");
+  } catch {
+    return "koffi is not installed";
+  }
   if (process.getuid?.() !== 0) return "making a network namespace needs root";
   try {
     accessSync("/dev/net/tun", constants.R_OK | constants.W_OK);

@@ -11,8 +11,10 @@ import {
   startThreaded,
   type Tap,
 } from "../../host/node/index.ts";
+import type { LinkOptions } from "../../host/nic/types.ts";
 import { packageFile } from "../../host/node/kernel.ts";
 import { Namespace } from "./namespace.ts";
+import { createRepeater } from "./repeater.ts";
 
 export const LINUX = "10.9.0.1";
 export const DATAPLANE = "10.9.0.2";
@@ -23,6 +25,8 @@ export interface ResponderOptions {
   readonly run?: "threaded" | "inline";
   readonly cores?: number;
   readonly checksumOffload?: boolean;
+  /** The wire between dataplane and TAP, for a responder of one core that runs inline. */
+  readonly link?: LinkOptions | readonly [fromDataplane: LinkOptions, fromLinux: LinkOptions];
   readonly dataplane?: Partial<DataplaneOptions>;
 }
 
@@ -58,7 +62,11 @@ export async function startResponder(options: ResponderOptions = {}): Promise<Re
       tcp: { timeWait: 200_000 },
       ...options.dataplane,
     });
-    const stop = run === "inline" ? runInline(dataplane, tap) : await runThreaded(dataplane, tap);
+    const { link } = options;
+    const stop =
+      run === "inline" || link
+        ? runInline(dataplane, tap, link)
+        : await runThreaded(dataplane, tap);
     const opened = tap;
     return {
       namespace,
@@ -78,10 +86,14 @@ export async function startResponder(options: ResponderOptions = {}): Promise<Re
   }
 }
 
-function runInline(dataplane: Dataplane, tap: Tap): () => Promise<void> {
+function runInline(
+  dataplane: Dataplane,
+  tap: Tap,
+  link: ResponderOptions["link"],
+): () => Promise<void> {
   const runner = new InlineRunner({ clock: "real" });
   runner.add(dataplane, {
-    backend: (port, queue) => tap.backend(port, queue),
+    backend: (port, queue) => (link ? createRepeater(port, tap, link) : tap.backend(port, queue)),
     app: httpResponder,
   });
   const ended = runner.start();
