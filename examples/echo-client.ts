@@ -31,7 +31,7 @@ export interface EchoClientOptions {
   /** Messages per connection; 0, the default: no end. */
   readonly rounds?: number;
   /** What follows the last round. Default "reopen": reset the connection and open it again. */
-  readonly then?: "reopen" | "idle";
+  readonly atEnd?: "reopen" | "idle";
   /** Dials in progress at the same time. Default 256. */
   readonly dials?: number;
   /** Cores that share the connections. Default 1. */
@@ -58,7 +58,7 @@ export class EchoClient implements App {
   readonly #conns: number;
   readonly #size: number;
   readonly #pipeline: number;
-  readonly #rounds: number;
+  #rounds: number;
   readonly #reopen: boolean;
   readonly #dials: number;
   readonly #stats: Uint32Array;
@@ -84,6 +84,7 @@ export class EchoClient implements App {
   #nextSlot = 0;
   #dialing = 0;
   #sentAt = 0;
+  #stopped = false;
 
   constructor(options: EchoClientOptions, core = 0) {
     this.#server = IpAddress.parse(options.server);
@@ -93,7 +94,7 @@ export class EchoClient implements App {
     this.#size = options.size;
     this.#pipeline = options.pipeline ?? 1;
     this.#rounds = options.rounds ?? 0;
-    this.#reopen = options.then !== "idle";
+    this.#reopen = options.atEnd !== "idle";
     this.#dials = options.dials ?? 256;
     const stats = options.stats ?? new SharedArrayBuffer(cores * STAT_WORDS * 4);
     this.#stats = new Uint32Array(stats, core * STAT_WORDS * 4, STAT_WORDS);
@@ -145,6 +146,23 @@ export class EchoClient implements App {
     }
   }
 
+  /** Has every open connection echo `messages` messages more, beyond its rounds. */
+  goOn(ix: Ix, messages: number): void {
+    this.#rounds += messages;
+    for (let slot = 0; slot < this.#conns; slot++) {
+      if (this.#handle[slot] !== 0) this.#begin(ix, slot, Math.min(messages, this.#pipeline));
+    }
+  }
+
+  /** Resets all connections and opens no more. */
+  stop(ix: Ix): void {
+    this.#nextSlot = this.#conns;
+    this.#stopped = true;
+    for (let slot = 0; slot < this.#conns; slot++) {
+      if (this.#handle[slot] !== 0) this.#reset(ix, slot);
+    }
+  }
+
   #dialMore(ix: Ix): void {
     while (this.#nextSlot < this.#conns && this.#dialing < this.#dials) {
       this.#dial(ix, this.#nextSlot++);
@@ -158,6 +176,10 @@ export class EchoClient implements App {
 
   #connected(ix: Ix, slot: number, handle: number, outcome: number): void {
     if (outcome !== RC_OK) throw new Error(`connect failed: code ${outcome}`);
+    if (this.#stopped) {
+      ix.abort(handle, slot);
+      return;
+    }
     this.#handle[slot] = handle;
     this.#stats[STAT_OPENED]++;
     this.#stats[STAT_OPEN]++;
@@ -187,17 +209,23 @@ export class EchoClient implements App {
     const echoed = this.#echoed[slot] + messages;
     this.#echoed[slot] = echoed;
     if (this.#rounds === 0 || this.#begun[slot] < this.#rounds) this.#begin(ix, slot, messages);
-    else if (this.#reopen && echoed === this.#rounds) this.#redial(ix, slot);
+    else if (this.#reopen && echoed === this.#rounds) {
+      this.#reset(ix, slot);
+      this.#dial(ix, slot);
+    }
   }
 
   /** Resets the connection, as the paper's clients do: no TIME-WAIT is left behind. */
-  #redial(ix: Ix, slot: number): void {
+  #reset(ix: Ix, slot: number): void {
     ix.abort(this.#handle[slot], slot);
     this.#stats[STAT_OPEN]--;
     this.#handle[slot] = 0;
     this.#begun[slot] = 0;
     this.#echoed[slot] = 0;
-    this.#dial(ix, slot);
+    this.#partial[slot] = 0;
+    this.#unsent[slot] = 0;
+    this.#requested[slot] = 0;
+    this.#blocked[slot] = 0;
   }
 
   /** Begins up to `messages` messages more. */

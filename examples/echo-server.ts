@@ -39,6 +39,9 @@ export class EchoServer implements App {
   readonly #stalled = new Map<number, Stalled>();
   /** Bytes to give back: handle, count, handle, count, … */
   readonly #owed: number[] = [];
+  #owedWords = 0;
+  /** Calls before the first send of this round. */
+  #firstSend = 0;
   /** Handles whose peer has ended its stream, and those that can send their next range. */
   readonly #ended: number[] = [];
   readonly #ready: number[] = [];
@@ -90,12 +93,13 @@ export class EchoServer implements App {
 
   /** Notes what came of the last round's calls. Makes none: they would be written over the results. */
   #takeResults(ix: Ix, results: number): void {
-    for (let i = 0; i < results; i++) {
+    for (let i = this.#firstSend; i < results; i++) {
       const operation = ix.resultOperation(i);
       if (operation === SYS_SEND) {
         const handle = ix.resultHandle(i);
         const taken = Math.max(ix.result(i), 0);
-        if (taken > 0) this.#owed.push(handle, taken);
+        this.#owed[this.#owedWords++] = handle;
+        this.#owed[this.#owedWords++] = taken;
         if (taken < ix.callB(i) || this.#stalled.size > 0) {
           this.#stall(handle, ix.callA(i), ix.callB(i), taken);
         }
@@ -104,19 +108,27 @@ export class EchoServer implements App {
         throw new Error(`cannot listen on port ${ix.callA(i)}: code ${ix.result(i)}`);
       }
     }
+    this.#firstSend = 0;
   }
 
   /** Gives back what was sent, and ends connections whose peer has ended theirs. */
   #settle(ix: Ix): void {
     const owed = this.#owed;
-    for (let i = 0; i < owed.length; i += 2) ix.recvDone(owed[i], owed[i + 1]);
-    owed.length = 0;
-    for (const handle of this.#ready.splice(0)) this.#sendNext(ix, handle);
-    for (const handle of this.#ended.splice(0)) {
-      const stalled = this.#stalled.get(handle);
-      if (stalled) stalled.ended = true;
-      else ix.close(handle);
+    for (let i = 0; i < this.#owedWords; i += 2) ix.recvDone(owed[i], owed[i + 1]);
+    this.#owedWords = 0;
+    this.#firstSend = ix.pendingCalls;
+    if (this.#ready.length > 0) {
+      for (const handle of this.#ready.splice(0)) this.#sendNext(ix, handle);
     }
+    if (this.#ended.length > 0) {
+      for (const handle of this.#ended.splice(0)) this.#end(ix, handle);
+    }
+  }
+
+  #end(ix: Ix, handle: number): void {
+    const stalled = this.#stalled.get(handle);
+    if (stalled) stalled.ended = true;
+    else ix.close(handle);
   }
 
   /** A send of `length` bytes at `address` was cut short, or belongs to a connection that stalls. */
