@@ -3,6 +3,7 @@
  * belongs to one thread; on another thread the same core is made anew from the dataplane's handle.
  */
 import {
+  CORE_ATTACHED,
   CORE_DEADLINE,
   CORE_HAS_DEADLINE,
   CORE_SIZE,
@@ -40,7 +41,10 @@ export class Core {
    * @param now µs
    */
   attach(now: number): KernelExports {
-    if (this.#kernel) throw new StateError(`core ${this.id} is attached already`);
+    // In shared memory, so that a second thread is refused as well.
+    if (Atomics.exchange(this.#words, (this.block + CORE_ATTACHED) >>> 2, 1) !== 0) {
+      throw new StateError(`core ${this.id} has been attached already`);
+    }
     const kernel = instantiateKernel(this.#module, this.memory);
     const code = kernel.attach(this.id, now);
     if (code !== RC_OK) throw new KernelError(`core ${this.id} cannot attach: ${codeName(code)}`);

@@ -1,13 +1,13 @@
 /**
  * An elastic thread: what runs one core to completion, again and again.
  *
- *   nic        frames that others sent are in the rx ring; own frames leave the tx ring
- *   poll       system calls → timers → transmit → receive at most B → protocols → events
- *   app        consumes all events, makes system calls for the next poll
+ *   poll       system calls → transmit → receive at most B → protocols → timers → events
+ *   nic        frames the poll sent leave the tx ring; those others sent are in the rx ring already
+ *   app        consumes all events, makes system calls, which the next poll runs
  *
- * `iterate` does each once and returns, whatever waits: the loop around it belongs to whoever owns
- * the thread, so that it can look at clocks and stop flags, and so that the engine can replace the
- * kernel's code by faster code between two calls.
+ * `iterate` does this a bounded number of times, as long as the application answers, so that a batch
+ * is through, from its packets to its replies on the wire, when it returns. The loop around it belongs
+ * to whoever owns the thread, who can look at clocks and stop flags there.
  */
 import { CORE_SYSCALL_COUNT, CORE_WORK } from "../../assembly/abi.ts";
 import type { App, AppFactory } from "../libix/app.ts";
@@ -15,6 +15,9 @@ import { Ix } from "../libix/ix.ts";
 import type { QueueBackend } from "../nic/types.ts";
 import type { Core } from "./core.ts";
 import type { KernelExports } from "./kernel.ts";
+
+/** Polls in a row at the same time: one that receives, one that answers, and one to spare. */
+const ROUNDS = 3;
 
 /** What runs on a core besides the kernel. */
 export interface ElasticThreadOptions {
@@ -62,22 +65,25 @@ export class ElasticThread {
   }
 
   /**
-   * One iteration at `now` (µs, never less than before). Returns how much was done: frames moved,
+   * Runs what waits at `now` (µs, never less than before). Returns how much was done: frames moved,
    * packets processed, events consumed, system calls made. 0 means that until `nextDeadline` only a
    * frame from outside gives this core something to do.
    */
   iterate(now: number): number {
     this.#now = now;
     const backends = this.#backends;
-    let work = 0;
-    for (let i = 0; i < backends.length; i++) work += backends[i].pump(now);
     const words = this.#words;
-    const calls = words[this.#callsWord];
-    const events = this.#kernel.poll(now);
-    work += words[this.#workWord];
-    if ((events | calls) !== 0) {
+    let work = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const calls = words[this.#callsWord];
+      const events = this.#kernel.poll(now);
+      work += words[this.#workWord] + events + calls;
+      for (let i = 0; i < backends.length; i++) work += backends[i].pump(now);
+      if ((events | calls) === 0) break;
       this.app.handle(this.ix, now);
-      work += events + calls + words[this.#callsWord];
+      const made = words[this.#callsWord];
+      work += made;
+      if (made === 0) break;
     }
     return work;
   }

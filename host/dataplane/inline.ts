@@ -134,13 +134,14 @@ export class InlineRunner {
         if (this.#now >= end) return !until;
       } else if (work === 0) {
         const deadline = this.nextDeadline();
-        if (deadline > end || deadline === Infinity) {
+        // A deadline that has come and changed nothing must not hold up time.
+        const next = deadline > this.#now ? deadline : this.#now + 1;
+        if (next > end || next === Infinity) {
           // Nothing happens any more; time that was asked for passes all the same.
           if (end !== Infinity) this.#now = end;
           return !until;
         }
-        // A deadline that has come and changed nothing must not hold up time.
-        this.#now = deadline > this.#now ? deadline : this.#now + 1;
+        this.#now = next;
       }
     }
     throw new LivelockError(`still busy after ${maxSteps} steps, at ${this.#now} µs`);

@@ -175,8 +175,8 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   const pages = Math.ceil(cursor.end / WASM_PAGE);
   if (pages > PAGES_MAX) {
     throw new OptionRangeError(
-      `ixwasm: options ask for ${mebibytes(pages * WASM_PAGE)} of linear memory; it must be at most ` +
-        `${mebibytes(PAGES_MAX * WASM_PAGE)}. The largest parts: ${largest(cursor.regions)}`,
+      `ixwasm: options ask for ${pages} pages of 64 KiB; a linear memory must have at most ` +
+        `${PAGES_MAX}. The largest parts: ${largest(cursor.regions)}`,
     );
   }
   return {

@@ -6,6 +6,7 @@
  * Starting is in two steps, so that no frame is lost before its receiver has buffers for it: every
  * core attaches and reports, then a gate opens for all.
  */
+import { setMaxListeners } from "node:events";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from "node:worker_threads";
@@ -89,6 +90,12 @@ export async function startThreaded(
   return run;
 }
 
+/** A core's task but for its port, and who gets its messages. */
+interface PreparedTask {
+  readonly task: Omit<CoreTask, "port">;
+  readonly onMessage: ThreadedDataplane["onMessage"];
+}
+
 class ThreadedRun implements Threaded {
   readonly done: Promise<void>;
   /** Fulfilled when the gate has opened. */
@@ -99,12 +106,15 @@ class ThreadedRun implements Threaded {
   readonly #abort = new AbortController();
   readonly #gate = new Int32Array(new SharedArrayBuffer(4));
   readonly #ports: MessagePort[] = [];
+  #backstop: NodeJS.Timeout | undefined;
 
   constructor(dataplanes: readonly ThreadedDataplane[], policy: IdlePolicy, stopTimeout: number) {
     this.#dataplanes = dataplanes.map(({ dataplane }) => dataplane);
     this.#stopTimeout = stopTimeout;
-    const cores = this.#dataplanes.reduce((total, { cores: own }) => total + own.length, 0);
-    if (cores === 0) throw new StateError("there is no dataplane to start");
+    if (dataplanes.length === 0) throw new StateError("there is no dataplane to start");
+    // All that can be refused is refused before there are threads.
+    const tasks = dataplanes.flatMap((item) => coreTasks(item, policy, this.#gate));
+    const cores = tasks.length;
     this.#pool = new Piscina({
       filename: workerFile(),
       minThreads: cores,
@@ -114,19 +124,14 @@ class ThreadedRun implements Threaded {
       atomics: "disabled",
     });
 
-    const ready: Promise<void>[] = [];
-    const tasks: Promise<void>[] = [];
-    for (const item of dataplanes) {
-      for (const { id } of item.dataplane.cores) {
-        const core = this.#runCore(item, id, policy);
-        ready.push(core.ready);
-        tasks.push(core.ended);
-      }
-    }
+    setMaxListeners(cores, this.#abort.signal);
+    const running = tasks.map((task) => this.#runCore(task));
+    const ready = running.map((core) => core.ready);
+    const ends = running.map((core) => core.ended);
     // Whichever core fails first takes the others along; what they then say is of no interest.
-    const ended = Promise.all(tasks).then(noValue, (error) => {
+    const ended = Promise.all(ends).then(noValue, (error) => {
       this.#close();
-      return Promise.allSettled(tasks).then(() => {
+      return Promise.allSettled(ends).then(() => {
         throw error;
       });
     });
@@ -139,42 +144,26 @@ class ThreadedRun implements Threaded {
 
   async stop(): Promise<void> {
     this.#close();
-    const backstop = setTimeout(() => this.#abort.abort(), this.#stopTimeout);
     await this.done.catch(noValue);
-    clearTimeout(backstop);
   }
 
   /** Gives a core to the pool. */
-  #runCore(
-    item: ThreadedDataplane,
-    core: number,
-    policy: IdlePolicy,
-  ): { ready: Promise<void>; ended: Promise<void> } {
-    const { dataplane, wire, app, onMessage } = item;
+  #runCore({ task, onMessage }: PreparedTask): { ready: Promise<void>; ended: Promise<void> } {
     const { port1, port2 } = new MessageChannel();
     this.#ports.push(port1);
     let isReady!: () => void;
     const ready = new Promise<void>((resolve) => (isReady = resolve));
     const take = (message: WorkerMessage): void => {
       if (message.kind === "ready") isReady();
-      else onMessage?.(message.message, core);
+      else onMessage?.(message.message, task.core);
     };
     port1.on("message", take);
-
-    const task: CoreTask = {
-      dataplane: dataplane.handle,
-      core,
-      wires: wiresOf(wire, dataplane),
-      module: String(app.module),
-      options: app.options,
-      policy,
-      gate: this.#gate.buffer as SharedArrayBuffer,
-      port: port2,
-    };
+    const { signal } = this.#abort;
     const ended = this.#pool
-      .run(task, { transferList: [port2], signal: this.#abort.signal })
+      .run({ ...task, port: port2 } satisfies CoreTask, { transferList: [port2], signal })
       .then(noValue, (error: unknown) => {
-        throw new CoreError(dataplane.name, core, error);
+        const cause = signal.aborted ? new Error("it did not notice that it should stop") : error;
+        throw new CoreError(task.dataplane.name, task.core, cause);
       })
       // What the application posted last may still wait.
       .finally(() => {
@@ -191,19 +180,38 @@ class ThreadedRun implements Threaded {
     Atomics.notify(this.#gate, 0);
   }
 
-  /** Asks all cores to stop, in whichever step they are. */
+  /** Asks all cores to stop, in whichever step they are, and ends those that do not. */
   #close(): void {
     this.#open(GATE_CANCELLED);
     for (const dataplane of this.#dataplanes) dataplane.close();
+    this.#backstop ??= setTimeout(() => this.#abort.abort(), this.#stopTimeout);
   }
 
   async #dispose(): Promise<void> {
+    clearTimeout(this.#backstop);
     for (const port of this.#ports) port.close();
     await this.#pool.destroy();
   }
 }
 
 function noValue(): void {}
+
+function coreTasks(
+  item: ThreadedDataplane,
+  policy: IdlePolicy,
+  gate: Int32Array<SharedArrayBuffer>,
+): PreparedTask[] {
+  const { dataplane, wire, app, onMessage } = item;
+  const common = {
+    dataplane: dataplane.handle,
+    wires: wiresOf(wire, dataplane),
+    module: String(app.module),
+    options: app.options,
+    policy,
+    gate: gate.buffer,
+  };
+  return dataplane.cores.map(({ id }) => ({ task: { ...common, core: id }, onMessage }));
+}
 
 function wiresOf(
   wire: ThreadedDataplane["wire"],
