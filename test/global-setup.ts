@@ -43,5 +43,5 @@ export default function setup(): void {
   if (builtAt("build/debug.wasm") < kernel) build("build:debug");
   if (builtAt("build/dataplane.wasm") < kernel) build("build:release");
   const host = Math.max(newest("host"), newest("bench"), newest("examples"), kernel);
-  if (builtAt("dist/host/abi-types.d.ts") < host) build("build:host");
+  if (builtAt("dist/host/node/worker.js") < host) build("build:host");
 }

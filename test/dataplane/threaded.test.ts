@@ -156,7 +156,10 @@ describe("what goes wrong on a worker thread", () => {
 
   it("is ended with its worker when it does not notice that it should stop", async () => {
     const { dataplanes } = alone({ role: "stuck" });
-    const threaded = await startThreaded(dataplanes, { stopTimeout: 100 });
+    const posted: unknown[] = [];
+    const item = { ...dataplanes[0], onMessage: (message: unknown) => posted.push(message) };
+    const threaded = await startThreaded([item], { stopTimeout: 100 });
+    await eventually(threaded, () => posted.includes("stuck"));
     await Promise.all([expect(threaded.done).rejects.toThrow(CoreError), threaded.stop()]);
   });
 });
