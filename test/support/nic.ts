@@ -111,6 +111,8 @@ export interface ReceiveOptions {
 export class TestNic {
   /** While true, sent packets stay in the NIC: their completions are posted by `complete`. */
   holdCompletions = false;
+  /** While true, nothing is taken from the tx ring at all. */
+  stalled = false;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
   readonly #view: DataView;
@@ -163,7 +165,7 @@ export class TestNic {
   /** Takes every packet waiting in the tx ring, gathered from its descriptors. */
   transmit(): Uint8Array[] {
     const frames: Uint8Array[] = [];
-    while (this.tx.used > 0) frames.push(this.#transmitOne());
+    while (!this.stalled && this.tx.used > 0) frames.push(this.#transmitOne());
     if (!this.holdCompletions) this.complete();
     return frames;
   }

@@ -15,7 +15,7 @@ import {
 } from "../../assembly/abi.ts";
 import { assertSameBytes, hex, pattern, text } from "../support/bytes.ts";
 import { GATEWAY, KERNEL, PEER, startKernel } from "../support/kernel.ts";
-import { kernels } from "../support/kernels.ts";
+import { kernels, type KernelBuild } from "../support/kernels.ts";
 import {
   buildIpv4,
   buildTcp,
@@ -37,6 +37,13 @@ import { TcpPeer } from "../support/peer.ts";
 const SECOND = 1_000_000;
 /** The timing wheel rounds up to its tick of 16 µs. */
 const TICK = 32;
+
+/** The kernel's initial sequence number for a connection from that port at that time. */
+function isn(build: KernelBuild, secret: number, sourcePort: number, start: number): number {
+  const k = startKernel(build, { secret: new Uint8Array(16).fill(secret), start });
+  k.connect(PEER.ip, 80, { sourcePort });
+  return k.sent()[0].tcp!.seq;
+}
 
 describe.each(kernels)("$name kernel", (build) => {
   describe("passive open", () => {
@@ -657,22 +664,15 @@ describe.each(kernels)("$name kernel", (build) => {
   });
 
   describe("initial sequence numbers (RFC 6528)", () => {
-    /** The kernel's ISN for one more connection between these ports. */
-    function isn(secret: number, sourcePort: number, start: number): number {
-      const k = startKernel(build, { secret: new Uint8Array(16).fill(secret), start });
-      k.connect(PEER.ip, 80, { sourcePort });
-      return k.sent()[0].tcp!.seq;
-    }
-
     test("advance by 1 every 4 µs for the same ports", () => {
-      const first = isn(1, 5000, 1_000_000);
-      const second = isn(1, 5000, 1_000_000 + 4_000);
+      const first = isn(build, 1, 5000, 1_000_000);
+      const second = isn(build, 1, 5000, 1_000_000 + 4_000);
       expect((second - first) | 0).toBe(1000);
     });
 
     test("differ with the ports and with the secret beyond guessing", () => {
-      const numbers = [5000, 5001, 5002, 5003].map((port) => isn(1, port, 1_000_000));
-      numbers.push(isn(2, 5000, 1_000_000));
+      const numbers = [5000, 5001, 5002, 5003].map((port) => isn(build, 1, port, 1_000_000));
+      numbers.push(isn(build, 2, 5000, 1_000_000));
       for (let i = 0; i < numbers.length; i++) {
         for (let j = 0; j < i; j++) {
           expect(Math.abs((numbers[i] - numbers[j]) | 0)).toBeGreaterThan(4096);

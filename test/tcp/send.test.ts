@@ -11,7 +11,7 @@ import {
   SYS_SEND,
 } from "../../assembly/abi.ts";
 import { assertSameBytes, concat, pattern, text } from "../support/bytes.ts";
-import { startKernel } from "../support/kernel.ts";
+import { startKernel, type Call } from "../support/kernel.ts";
 import { kernels } from "../support/kernels.ts";
 import { TcpPeer, type Received } from "../support/peer.ts";
 
@@ -465,10 +465,12 @@ describe.each(kernels)("$name kernel", (build) => {
     test("joins small sends of one batch", () => {
       const k = startKernel(build);
       const peer = TcpPeer.established(k);
-      const send = (data: Uint8Array, flags: number): { op: number; handle: number } => ({
+      const send = (data: Uint8Array, flags: number): Call => ({
         op: SYS_SEND,
         handle: peer.handle,
-        ...{ a: k.write(data), b: data.length, flags },
+        a: k.write(data),
+        b: data.length,
+        flags,
       });
       const results = k.batch([
         send(pattern(10), FLAG_MORE),
