@@ -33,16 +33,14 @@ export class Namespace {
     command("ip", ["netns", "add", this.name]);
     // Router solicitations and the like would be frames that no test has sent.
     this.ip("link", "set", "lo", "up");
-    this.sysctl("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1");
+    const script = "for conf in all default; do echo 1 > $conf/disable_ipv6; done";
+    const directory = "/proc/sys/net/ipv6/conf";
+    command("ip", ["netns", "exec", this.name, "sh", "-c", `cd ${directory} && ${script}`]);
   }
 
   /** Runs `ip` on the namespace, and returns what it prints. */
   ip(...args: string[]): string {
     return command("ip", ["-n", this.name, ...args]);
-  }
-
-  sysctl(...settings: string[]): void {
-    command("ip", ["netns", "exec", this.name, "sysctl", "-q", "-w", ...settings]);
   }
 
   /** Starts a program in the namespace. */
@@ -101,7 +99,7 @@ export function tapUnavailable(...programs: string[]): string | undefined {
   } catch (error) {
     return `/dev/net/tun: ${(error as NodeJS.ErrnoException).code}`;
   }
-  const missing = ["ip", "sysctl", ...programs].filter((program) => !isInstalled(program));
+  const missing = ["ip", ...programs].filter((program) => !isInstalled(program));
   if (missing.length > 0) return `not installed: ${missing.join(", ")}`;
   const probe = `ixwasm-${process.pid}-probe`;
   const result = spawnSync("ip", ["netns", "add", probe], { encoding: "utf8" });
