@@ -37,7 +37,4 @@ export type {
   TcpOptions,
 } from "./dataplane/options.ts";
 export * from "./nic/index.ts";
-export type { App, AppContext, AppFactory } from "./libix/app.ts";
-export { IpAddress } from "./libix/ip-address.ts";
-export { Ix } from "./libix/ix.ts";
-export { AppWindow } from "./libix/window.ts";
+export * from "./libix/index.ts";
