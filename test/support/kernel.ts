@@ -121,7 +121,7 @@ export interface CallResult {
 
 /** What a poll may be asked for at most, before a test counts as stuck. */
 const POLLS_MAX = 20_000;
-const LOG_LINES = 60;
+const LOG_LINES = 40;
 
 export class KernelHarness {
   readonly dataplane: Dataplane;

@@ -101,7 +101,9 @@ export interface ReceiveOptions {
   /** What the NIC says about checksums; by default it verified them if that offload is on. */
   readonly checksumOk?: boolean;
   /** RSS hash, given only if that offload is on. */
-  readonly hash?: number;
+  readonly hash?: number | undefined;
+  /** Forces the metadata's flags, whatever the offloads. */
+  readonly metadataFlags?: number;
   /** Forces the descriptor: a NIC that writes nonsense. */
   readonly address?: number;
   readonly length?: number;
@@ -229,7 +231,7 @@ export class TestNic {
       flags |= RX_META_CHECKSUM_OK;
     }
     if (this.#offloads & OFFLOAD_RX_HASH && options.hash !== undefined) flags |= RX_META_HAS_HASH;
-    this.#view.setUint32(at + RX_META_FLAGS, flags, true);
+    this.#view.setUint32(at + RX_META_FLAGS, options.metadataFlags ?? flags, true);
     this.#view.setUint32(at + RX_META_HASH, options.hash ?? 0, true);
   }
 
