@@ -72,9 +72,10 @@ export class IxevContext {
   #closing = false;
   #shutdown = false;
   #aborting = false;
-  /** The call that ends sending, or the connection, was made. */
-  #finSent = false;
-  #ending = false;
+  /** The call was made: shutdown, close, abort. */
+  #shutdownCalled = false;
+  #closeCalled = false;
+  #abortCalled = false;
 
   /** Set by the loop: on its list of contexts to commit, to run, waiting for buffers. */
   commitRequested = false;
@@ -350,7 +351,7 @@ export class IxevContext {
     if (result === RC_CLOSED || result === RC_BADH) {
       // The connection is over; `dead` is on its way and says why.
       this.#shutdown = true;
-      this.#finSent = true;
+      this.#shutdownCalled = true;
       return;
     }
     if (result < 0 && result !== RC_AGAIN && result !== RC_NOBUFS && result !== RC_NOMEM) {
@@ -398,24 +399,24 @@ export class IxevContext {
 
   /** Makes this round's calls: one send, one recv_done, and what ends the connection. */
   commit(): void {
-    if (this.#state === DEAD || this.#handle === 0 || this.#ending) return;
+    if (this.#state === DEAD || this.#handle === 0 || this.#abortCalled) return;
     const loop = this.#loop!;
     const { ix } = loop;
     const send = this.#send!;
     if (this.#aborting || (this.#state === DIALING && this.#closing && send.unsent === 0)) {
-      this.#ending = true;
+      this.#abortCalled = true;
       ix.abort(this.#handle, this.#cookie);
       return;
     }
-    if (this.#state === DIALING) return;
+    if (this.#state === DIALING || this.#closeCalled) return;
     send.emit(ix, this.#handle, this.#cookie, loop);
     this.#giveBack(ix);
-    if (send.unsent > 0 || this.#ending) return;
+    if (send.unsent > 0) return;
     if (this.#closing) {
-      this.#ending = true;
+      this.#closeCalled = true;
       ix.close(this.#handle, this.#cookie);
-    } else if (this.#shutdown && !this.#finSent) {
-      this.#finSent = true;
+    } else if (this.#shutdown && !this.#shutdownCalled) {
+      this.#shutdownCalled = true;
       ix.shutdown(this.#handle, this.#cookie);
     }
   }
