@@ -22,7 +22,7 @@ import { asTcb } from "../tcp/tcb";
 import { tcpTimer } from "../tcp/timers";
 import { setNow } from "../time/clock";
 import { hasDeadline, nextDeadline, takeExpired, TIMER_NEIGHBOUR, TIMER_TCP } from "../time/wheel";
-import { eventRoom, finishEvents, resetEvents } from "../user/events";
+import { eventRoom, finishEvents, reserveEvents, resetEvents } from "../user/events";
 import { runSyscalls } from "../user/syscalls";
 import { userTimer } from "../user/timers";
 import { coreBlock } from "./config";
@@ -67,7 +67,9 @@ export function take(): void {
 /** Runs the batch's segments through TCP. */
 export function protocols(): void {
   const packets = parsedPackets();
+  reserveEvents(packets);
   for (let i: u32 = 0; i < packets; i++) tcpInput(parsedPacket(i));
+  reserveEvents(0);
 }
 
 /** Fires what is due, as long as its events fit, and closes the event array. Returns its length. */

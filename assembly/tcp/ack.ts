@@ -15,7 +15,8 @@ import { count } from "../core/counters";
 import { Buffer, release } from "../mem/buffers";
 import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
-import { eventRoom, lastEvent, pushEvent } from "../user/events";
+import { hasSpareRoom, lastEvent, pushEvent } from "../user/events";
+import { scheduleNotice } from "./agenda";
 import { deflate, enterRecovery, growWindow, leaveRecovery } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { output, retransmitHead, SENT_AGAIN } from "./output";
@@ -32,6 +33,7 @@ import {
   F_RECOVERY,
   F_REFERENCES,
   F_RESENDING,
+  F_UNREPORTED,
   Tcb,
 } from "./tcb";
 
@@ -154,18 +156,26 @@ function skipResent(tcb: Tcb, ack: u32): void {
 
 /**
  * Tells the application how far the peer has received. Several ACKs of a batch make one event when
- * they follow one another; a quiet connection hears only what it can act on.
+ * they follow one another; a quiet connection hears only what it can act on. Without room in the event
+ * array it is told from the notices.
  */
 function reportSent(tcb: Tcb, bytes: u32): void {
   const flags = tcb.flags;
   if (!(flags & F_KNOWN)) return;
   const cold = coldOf(tcb);
   const total = cold.unreported + bytes;
-  if ((flags & F_QUIET && !(flags & (F_BLOCKED | F_REFERENCES))) || eventRoom() < 4) {
+  if (flags & F_QUIET && !isNews(tcb)) {
     cold.unreported = total;
     return;
   }
+  if (!hasSpareRoom()) {
+    cold.unreported = total;
+    tcb.flags = flags | F_UNREPORTED;
+    scheduleNotice(tcb);
+    return;
+  }
   cold.unreported = 0;
+  const room = acceptable(tcb);
   const event = lastEvent();
   if (
     event != 0 &&
@@ -173,9 +183,23 @@ function reportSent(tcb: Tcb, bytes: u32): void {
     load<u32>(event, CALL_OP) == EV_SENT
   ) {
     store<u32>(event, load<u32>(event, CALL_A) + total, CALL_A);
-    store<u32>(event, acceptable(tcb), CALL_B);
+    store<u32>(event, room, CALL_B);
   } else {
-    pushEvent(EV_SENT, tcb.handle, tcb.cookie, 0, total, acceptable(tcb));
+    pushEvent(EV_SENT, tcb.handle, tcb.cookie, 0, total, room);
   }
-  tcb.flags = flags & ~(tcb.txHead == 0 ? F_BLOCKED | F_REFERENCES : F_BLOCKED);
+  settleSent(tcb, room);
+}
+
+/** Whether a quiet connection's application can act on what was acknowledged. */
+function isNews(tcb: Tcb): bool {
+  if (tcb.flags & F_REFERENCES) return true;
+  return (tcb.flags & F_BLOCKED) != 0 && acceptable(tcb) != 0;
+}
+
+/** Forgets what a `sent` with that much room has told the application. */
+export function settleSent(tcb: Tcb, room: u32): void {
+  let told = F_UNREPORTED;
+  if (room != 0) told |= F_BLOCKED;
+  if (tcb.txHead == 0) told |= F_REFERENCES;
+  tcb.flags &= ~told;
 }

@@ -16,7 +16,8 @@ import {
 } from "../abi";
 import { config } from "../core/config";
 import { Buffer, freeFrames, frameOf, release } from "../mem/buffers";
-import { eventRoom, pushEvent } from "../user/events";
+import { eventRoom, hasSpareRoom, pushEvent } from "../user/events";
+import { settleSent } from "./ack";
 import { nextNotice, scheduleNotice, scheduleOutput, takeNotices } from "./agenda";
 import { orderlyEnd, releaseTcb, bury } from "./end";
 import { acceptable } from "./send";
@@ -26,7 +27,6 @@ import {
   coldOf,
   DONE,
   F_ACK_NOW,
-  F_BLOCKED,
   F_CONNECTING,
   F_DIE,
   F_EOF,
@@ -35,6 +35,7 @@ import {
   F_OWNED,
   F_STARVED,
   F_UNANNOUNCED,
+  F_UNREPORTED,
   retireHandle,
   Tcb,
   TIME_WAIT,
@@ -48,7 +49,7 @@ const COALESCE_MAX: u32 = 512;
 export function deliver(tcb: Tcb, buffer: Buffer, address: u32, length: u32): void {
   const cold = coldOf(tcb);
   const flags = tcb.flags;
-  const announce = (flags & (F_OWNED | F_UNANNOUNCED)) == F_OWNED && eventRoom() > 4;
+  const announce = (flags & (F_OWNED | F_UNANNOUNCED)) == F_OWNED && hasSpareRoom();
   tcb.rxQueued += length;
   buffer.next = 0;
   buffer.address = address;
@@ -140,7 +141,7 @@ function notify(tcb: Tcb): void {
     reportEnd(tcb);
     return;
   }
-  if (tcb.flags & F_STARVED && tcb.state != CLOSED) reportRelief(tcb);
+  if (tcb.flags & (F_STARVED | F_UNREPORTED) && tcb.flags & F_KNOWN) reportLate(tcb);
   if (tcb.flags & F_UNANNOUNCED && tcb.flags & F_OWNED) scheduleNotice(tcb);
   if (tcb.state == CLOSED) releaseTcb(tcb);
 }
@@ -173,12 +174,19 @@ function reportEnd(tcb: Tcb): void {
   if (tcb.state == CLOSED || tcb.state == DONE) releaseTcb(tcb);
 }
 
-/** After a famine of frames: says what a send would take now, or waits on. */
-function reportRelief(tcb: Tcb): void {
-  if (freeFrames() <= config(CFG_RECEIVE_RESERVE)) {
-    scheduleNotice(tcb);
-    return;
+/**
+ * The `sent` that found no room in the event array, or that ends a famine of frames: says what a send
+ * would take now. Waits on while the famine lasts.
+ */
+function reportLate(tcb: Tcb): void {
+  const cold = coldOf(tcb);
+  if (tcb.flags & F_STARVED) {
+    if (freeFrames() > config(CFG_RECEIVE_RESERVE)) tcb.flags &= ~F_STARVED;
+    else scheduleNotice(tcb);
+    if (tcb.flags & F_STARVED && !(tcb.flags & F_UNREPORTED)) return;
   }
-  tcb.flags &= ~(F_STARVED | F_BLOCKED);
-  pushEvent(EV_SENT, tcb.handle, tcb.cookie, 0, 0, acceptable(tcb));
+  const room = acceptable(tcb);
+  pushEvent(EV_SENT, tcb.handle, tcb.cookie, 0, cold.unreported, room);
+  cold.unreported = 0;
+  settleSent(tcb, room);
 }

@@ -102,6 +102,8 @@ export const F_DIE: u32 = 1 << 28;
 export const F_STARVED: u32 = 1 << 29;
 /** A partial ACK has come in this recovery. */
 export const F_PARTIAL: u32 = 1 << 30;
+/** Acknowledged bytes wait for room in the event array to be reported. */
+export const F_UNREPORTED: u32 = 1 << 31;
 /** Conditions under which a segment never takes the short path. */
 export const F_SLOW: u32 =
   F_OUT_OF_ORDER | F_RECOVERY | F_PERSIST | F_UNANNOUNCED | F_APP_CLOSED | F_RESENDING;

@@ -23,11 +23,13 @@ import { countBy } from "../core/counters";
 let base: u32 = 0;
 let end: u32 = 0;
 let next: u32 = 0;
+let reserved: u32 = 0;
 
 export function initEvents(): void {
   base = load<u32>(coreBlock + CORE_EVENTS);
   end = base + load<u32>(coreBlock + CORE_EVENT_CAPACITY) * CALL_SIZE;
   next = base;
+  reserved = 0;
 }
 
 /** Forgets the events of the last poll, which the application has seen. */
@@ -48,6 +50,19 @@ export function eventRoom(): u32 {
   return (end - next) / CALL_SIZE;
 }
 
+/**
+ * Keeps room for events that cannot wait: the knock or connected of each of `packets` segments. Those
+ * that can wait ask `hasSpareRoom` meanwhile.
+ */
+export function reserveEvents(packets: u32): void {
+  reserved = packets;
+}
+
+/** True when an event fits that may as well be told later. */
+export function hasSpareRoom(): bool {
+  return eventRoom() > reserved + 4;
+}
+
 /** Address of the event pushed last in this poll; 0 when there is none. */
 export function lastEvent(): u32 {
   return next == base ? 0 : next - CALL_SIZE;
@@ -56,6 +71,7 @@ export function lastEvent(): u32 {
 /** Appends an event with up to two values and returns its address. */
 export function pushEvent(op: u32, handle: u32, cookie: u32, result: u32, a: u32, b: u32): u32 {
   const event = next;
+  assert(event < end);
   store<u32>(event, op, CALL_OP);
   store<u32>(event, handle, CALL_HANDLE);
   store<u32>(event, cookie, CALL_COOKIE);
