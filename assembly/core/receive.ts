@@ -17,7 +17,16 @@ import {
 } from "../abi";
 import { bufferAt, release } from "../mem/buffers";
 import { receiveFrame } from "../net/input";
-import { Queue, queueAt, queueCount, refill, rxAvailable, rxRelease, rxTake } from "../nic/rings";
+import {
+  Queue,
+  queueAt,
+  queueCount,
+  refill,
+  refillStarved,
+  rxAvailable,
+  rxRelease,
+  rxTake,
+} from "../nic/rings";
 import { eventRoom } from "../user/events";
 import { batchLimit, coreBlock, framesBase, framesEnd } from "./config";
 import { count, countBy, gauge } from "./counters";
@@ -48,6 +57,7 @@ export function parsedPacket(index: u32): Packet {
 /** Takes at most B packets and passes them through the gate. Returns how many it took. */
 export function receive(): u32 {
   parsed = 0;
+  refillStarved();
   const budget = min<u32>(batchLimit, eventRoom() / EVENTS_PER_PACKET);
   const taken = queueCount == 1 ? drainOne(queueAt(0), budget) : drainFairly(budget);
   if (taken != 0) {

@@ -28,7 +28,15 @@ import {
 } from "../abi";
 import { coreBlock, framesBase, framesEnd } from "../core/config";
 import { count, countBy, gauge } from "../core/counters";
-import { allocReceiveFrame, Buffer, bufferAt, frameOf, hold, release } from "../mem/buffers";
+import {
+  allocReceiveFrame,
+  Buffer,
+  bufferAt,
+  frameOf,
+  freeFrames,
+  hold,
+  release,
+} from "../mem/buffers";
 
 /** The queue's block: the host's description of the rings, then the kernel's own positions. */
 @final
@@ -84,12 +92,15 @@ const REFILL_BATCH: u32 = 32;
 
 export let queueCount: u32 = 0;
 let queueTable: u32 = 0;
+/** True when a fill ring lacks frames because none were free. */
+let fillStarved: bool = false;
 /** The queue this core sends on. */
 let txQueue: Queue = changetype<Queue>(0);
 
 export function initRings(): void {
   queueCount = load<u32>(coreBlock + CORE_QUEUES);
   queueTable = load<u32>(coreBlock + CORE_QUEUE_TABLE);
+  fillStarved = false;
   txQueue = queueAt(0);
   for (let i: u32 = 0; i < queueCount; i++) {
     const queue = queueAt(i);
@@ -119,6 +130,7 @@ export function refill(queue: Queue): void {
     const buffer = allocReceiveFrame();
     if (buffer == null) {
       count(CNT_FILL_STARVED);
+      fillStarved = true;
       break;
     }
     const slot = queue.fillDescriptors + (head & queue.fillMask) * ADDRESS_DESC_SIZE;
@@ -129,6 +141,16 @@ export function refill(queue: Queue): void {
   gauge(GAUGE_FILL, head - queue.fillHead);
   queue.fillHead = head;
   atomic.store<u32>(queue.fillProducer, head);
+}
+
+/**
+ * Tries again what `refill` could not do for want of frames. A NIC without a single empty frame
+ * receives nothing, so this must not wait for a packet.
+ */
+export function refillStarved(): void {
+  if (!fillStarved || freeFrames() == 0) return;
+  fillStarved = false;
+  for (let i: u32 = 0; i < queueCount; i++) refill(queueAt(i));
 }
 
 /** Received packets that wait in the queue. */
