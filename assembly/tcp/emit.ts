@@ -13,6 +13,7 @@ import {
   CNT_TX_NO_FRAME,
   DESC_CONTINUED,
   DESC_METADATA,
+  FRAME_HEADROOM,
   OFFLOAD_TX_CHECKSUM,
 } from "../abi";
 import { offloads } from "../core/config";
@@ -35,18 +36,38 @@ import {
   TCP_HEADER_SIZE,
   TCP_PROTOCOL,
 } from "../wire/tcp";
-import { F_ACK_DEADLINE, F_ACK_NOW, F_ACK_PENDING, F_SCALED, SYN_SENT, Tcb } from "./tcb";
+import { seqMax, seqMin } from "./seq";
+import {
+  coldOf,
+  F_ACK_DEADLINE,
+  F_ACK_NOW,
+  F_ACK_PENDING,
+  F_RESENDING,
+  F_SCALED,
+  SYN_SENT,
+  Tcb,
+} from "./tcb";
 import { advertisedWindow, localMss, synWindow } from "./window";
 
-/**
- * Where payload begins in a frame that TCP fills. Room for the largest headers before it, and 2 above
- * a multiple of 4: so are the headers (14 + 20 + 4k), and packets begin word-aligned for the NIC.
- */
-export const PAYLOAD_OFFSET: u32 = 242;
 const HEADERS: u32 = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE;
+/**
+ * Where payload begins in a frame that TCP fills: a packet without TCP options begins at the headroom
+ * then, so that the largest MTU fits, and one with options reaches into it.
+ */
+export const PAYLOAD_OFFSET: u32 = FRAME_HEADROOM + HEADERS;
 
 /** Identification of the next IPv4 packet; unimportant with DF set (RFC 6864). */
 let identification: u32 = 0;
+
+/**
+ * Sequence number of a segment without payload. While bytes are sent again sndNxt lies behind what the
+ * peer may have received, and it would ignore such an ACK as old: then the number after the last byte
+ * sent, as far as the peer's window still reaches there.
+ */
+export function bareSequence(tcb: Tcb): u32 {
+  if (!(tcb.flags & F_RESENDING)) return tcb.sndNxt;
+  return seqMax(tcb.sndNxt, seqMin(coldOf(tcb).sndMax, tcb.sndUna + tcb.sndWnd));
+}
 
 /** Sends a segment without payload. False when there is no room or frame; nothing was sent then. */
 export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {

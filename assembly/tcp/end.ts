@@ -5,6 +5,7 @@
  */
 import {
   CNT_TCP_DEAD_TIMEOUT,
+  CNT_TCP_RESETS_OUT,
   CNT_TCP_TIME_WAIT_RECYCLED,
   GAUGE_TIME_WAIT,
   RC_OK,
@@ -20,7 +21,7 @@ import { now } from "../time/clock";
 import { ACK, RST } from "../wire/tcp";
 import { scheduleNotice } from "./agenda";
 import { cancelDeadlines, setDeadline } from "./deadlines";
-import { sendBare } from "./emit";
+import { bareSequence, sendBare } from "./emit";
 import { leaveBacklog } from "./listeners";
 import {
   asTcb,
@@ -102,7 +103,7 @@ export function abortByApp(tcb: Tcb): void {
 
 function sendResetFor(tcb: Tcb): void {
   if (tcb.state & (SYN_SENT | TIME_WAIT | DONE)) return;
-  sendBare(tcb, tcb.sndNxt, RST | ACK);
+  if (sendBare(tcb, bareSequence(tcb), RST | ACK)) count(CNT_TCP_RESETS_OUT);
 }
 
 /**

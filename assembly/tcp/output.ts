@@ -9,7 +9,7 @@ import { now } from "../time/clock";
 import { ACK, FIN, PSH } from "../wire/tcp";
 import { scheduleOutput } from "./agenda";
 import { setDeadline } from "./deadlines";
-import { PAYLOAD_OFFSET, sendBare, sendPayload } from "./emit";
+import { bareSequence, PAYLOAD_OFFSET, sendBare, sendPayload } from "./emit";
 import { backedOffRto } from "./rtt";
 import { seqAfter, seqBefore } from "./seq";
 import {
@@ -59,7 +59,7 @@ export function output(tcb: Tcb): void {
 
 /** Sends a pure ACK, now or, with no room for it, at the end of the batch. */
 export function sendAck(tcb: Tcb): void {
-  if (sendBare(tcb, tcb.sndNxt, ACK)) return;
+  if (sendBare(tcb, bareSequence(tcb), ACK)) return;
   tcb.flags |= F_ACK_NOW;
   scheduleOutput(tcb);
 }

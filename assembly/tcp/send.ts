@@ -26,7 +26,8 @@ export function enqueue(tcb: Tcb, address: u32, length: u32): u32 {
   while (left != 0) {
     let taken: u32 = 0;
     if (referable && left >= copyBreak) taken = appendReference(tcb, address, left);
-    else taken = appendCopy(tcb, address, left);
+    // Without a record for a reference there may still be a frame for a copy.
+    if (taken == 0) taken = appendCopy(tcb, address, left);
     if (taken == 0) break;
     address += taken;
     left -= taken;
@@ -45,10 +46,16 @@ function appendReference(tcb: Tcb, address: u32, length: u32): u32 {
 }
 
 function appendCopy(tcb: Tcb, address: u32, length: u32): u32 {
-  // The last buffer, if it was never sent and is our own frame, takes what fits a segment.
+  // The last buffer, if it is still to be sent and is our own frame, takes what fits a segment. One
+  // whose front was acknowledged begins further back in its frame and has less room.
   if (tcb.txNext != 0) {
     const last = changetype<Buffer>(tcb.txTail);
-    if (hasFrame(last) && last.length < tcb.mss && last.holds == 1) {
+    if (
+      hasFrame(last) &&
+      last.length < tcb.mss &&
+      last.holds == 1 &&
+      last.address == frameOf(last) + PAYLOAD_OFFSET
+    ) {
       const taken = min<u32>(length, u32(tcb.mss) - last.length);
       memory.copy(last.address + last.length, address, taken);
       last.length += taken;
