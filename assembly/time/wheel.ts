@@ -61,6 +61,8 @@ export function isPending(timer: Timer): bool {
 
 /** Arms an idle timer for instant `at` (µs). */
 export function addTimer(timer: Timer, at: u32): void {
+  // An empty wheel was not turned while nobody polled; instants far behind it would compare wrongly.
+  if (pending == 0) current = now >> TICK_BITS;
   pending++;
   gauge(GAUGE_TIMERS, timer.kind == TIMER_NEIGHBOUR ? 0 : 1);
   // Relative to the wheel's own position, which may lag behind the clock while it is being run.

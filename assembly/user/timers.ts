@@ -5,7 +5,6 @@ import {
   CORE_USER_TIMERS,
   CORE_USER_TIMER_COUNT,
   EV_TIMER,
-  HANDLE_INDEX_BITS,
   HANDLE_INDEX_MASK,
   RC_BADH,
   RC_INVAL,
@@ -14,7 +13,7 @@ import {
   USER_TIMER_SIZE,
 } from "../abi";
 import { coreBlock } from "../core/config";
-import { now } from "../time/clock";
+import { isDue, now } from "../time/clock";
 import { addTimer, cancelTimer, isPending, Timer, TIMER_USER } from "../time/wheel";
 import { pushEvent } from "./events";
 
@@ -29,7 +28,8 @@ class UserTimer {
   handle: u32;
   cookie: u32;
   nextFree: u32;
-  unused: u32;
+  /** When it is to fire, µs: the wheel may be early with long delays. */
+  due: u32;
 }
 
 /** Delays beyond the wheel's range are refused rather than shortened. */
@@ -59,14 +59,14 @@ export function setTimer(delay: u32, cookie: u32): i32 {
   } else {
     if (fresh == entries) return RC_NOMEM;
     timer = entry(fresh);
-    timer.handle = fresh;
+    timer.handle = firstHandle(KIND_TIMER, fresh);
     timer.timerKind = TIMER_USER;
     fresh++;
   }
-  timer.handle += 1 << HANDLE_INDEX_BITS;
-  if (timer.handle >> HANDLE_INDEX_BITS == 0) timer.handle += 1 << HANDLE_INDEX_BITS;
+  timer.handle = nextHandle(timer.handle);
   timer.cookie = cookie;
-  addTimer(changetype<Timer>(timer), now + delay);
+  timer.due = now + delay;
+  addTimer(changetype<Timer>(timer), timer.due);
   timerHandle = timer.handle;
   return RC_OK;
 }
@@ -85,6 +85,10 @@ export function cancelUserTimer(handle: u32): i32 {
 /** The wheel's upcall; the event array has room. */
 export function userTimer(expired: Timer): void {
   const timer = changetype<UserTimer>(expired);
+  if (!isDue(timer.due)) {
+    addTimer(expired, timer.due);
+    return;
+  }
   pushEvent(EV_TIMER, timer.handle, timer.cookie, 0, 0, 0);
   free(timer);
 }
