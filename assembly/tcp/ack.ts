@@ -22,7 +22,7 @@ import { clearDeadline, setDeadline } from "./deadlines";
 import { output, retransmitHead, SENT_AGAIN } from "./output";
 import { backedOffRto, sampleRtt } from "./rtt";
 import { acceptable } from "./send";
-import { seqAfter, seqAfterEq, seqBefore } from "./seq";
+import { seqAfterEq, seqBefore } from "./seq";
 import {
   coldOf,
   F_BLOCKED,
@@ -86,8 +86,7 @@ export function duplicateAck(tcb: Tcb): void {
   if (flags & F_RESENDING) return;
   if (tcb.dupAcks < 255) tcb.dupAcks++;
   if (tcb.dupAcks == 3) {
-    // Duplicates of segments from before an earlier loss do not count (section 3.2 step 1).
-    if (seqAfter(tcb.sndUna - 1, coldOf(tcb).recover) || coldOf(tcb).recover == coldOf(tcb).iss) {
+    if (isFreshLoss(tcb)) {
       count(CNT_TCP_FAST_RETRANSMITS);
       enterRecovery(tcb);
       retransmitHead(tcb);
@@ -97,6 +96,15 @@ export function duplicateAck(tcb: Tcb): void {
   } else if (tcb.dupAcks < 3) {
     limitedTransmit(tcb);
   }
+}
+
+/**
+ * False for duplicates of segments from before an earlier loss (RFC 6582 section 3.2 step 1): while
+ * `recover` lies within what is in flight. Asked this way it may be any distance behind.
+ */
+function isFreshLoss(tcb: Tcb): bool {
+  const cold = coldOf(tcb);
+  return cold.recover - tcb.sndUna > cold.sndMax - tcb.sndUna;
 }
 
 /** RFC 3042: the first two duplicates each let one new segment out, without growing cwnd. */
