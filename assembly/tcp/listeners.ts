@@ -5,7 +5,7 @@
 import {
   CFG_LISTENERS,
   CFG_LISTENER_TABLE,
-  HANDLE_INDEX_BITS,
+  CNT_DROP_TCP_BACKLOG,
   HANDLE_INDEX_MASK,
   LISTENER_SIZE,
   RC_BADH,
@@ -14,6 +14,8 @@ import {
   RC_OK,
 } from "../abi";
 import { config } from "../core/config";
+import { count } from "../core/counters";
+import { firstHandle, KIND_LISTENER, nextHandle } from "../mem/handles";
 import { coldOf, F_IN_BACKLOG, Tcb } from "./tcb";
 
 /** LISTENER_SIZE bytes; `bucket` heads the chain of ports that hash to this entry's index. */
@@ -48,10 +50,8 @@ export function listen(port: u32, backlog: u32, cookie: u32, flags: u32): i32 {
     const listener = entry(index);
     if (listener.port != 0) continue;
     listener.port = port;
-    // The generation moves on with each use of the entry and is never 0.
-    listener.handle += 1 << HANDLE_INDEX_BITS;
-    if (listener.handle >> HANDLE_INDEX_BITS == 0) listener.handle = 1 << HANDLE_INDEX_BITS;
-    listener.handle = (listener.handle & ~HANDLE_INDEX_MASK) | index;
+    const before = listener.handle;
+    listener.handle = before == 0 ? firstHandle(KIND_LISTENER, index) : nextHandle(before);
     listener.cookie = cookie;
     listener.backlog = backlog;
     listener.pending = 0;
@@ -95,6 +95,13 @@ export function findListener(port: u32): Listener | null {
     at = listener.next;
   }
   return null;
+}
+
+/** True when the listener may have one more connection that nobody has accepted; counts the refusal. */
+export function hasBacklogRoom(listener: Listener): bool {
+  if (listener.pending < listener.backlog) return true;
+  count(CNT_DROP_TCP_BACKLOG);
+  return false;
 }
 
 /** Counts a new connection against its listener. */

@@ -7,7 +7,6 @@ import {
   CFG_EPHEMERAL_LOW,
   CFG_RECEIVE_WINDOW,
   CNT_DROP_NO_ROUTE,
-  CNT_DROP_TCP_BACKLOG,
   CNT_DROP_TCP_NO_MEMORY,
   CNT_TCP_ACCEPTS,
   CNT_TCP_CONNECTS,
@@ -36,7 +35,7 @@ import { clearDeadline, setDeadline } from "./deadlines";
 import { sendSyn } from "./emit";
 import { abortByApp, recycleTimeWait } from "./end";
 import { initialSequence, portOffset } from "./isn";
-import { enterBacklog, leaveBacklog, Listener } from "./listeners";
+import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener } from "./listeners";
 import { backedOffRto, sampleRtt } from "./rtt";
 import {
   allocTcb,
@@ -111,10 +110,7 @@ export function connect(
  * @param iss our first sequence number
  */
 export function openPassively(packet: Packet, listener: Listener, iss: u32): void {
-  if (listener.pending >= listener.backlog) {
-    count(CNT_DROP_TCP_BACKLOG);
-    return;
-  }
+  if (!hasBacklogRoom(listener)) return;
   const hop = nextHop(packet.source);
   if (hop == 0) {
     count(CNT_DROP_NO_ROUTE);
@@ -155,6 +151,8 @@ export function accept(tcb: Tcb, cookie: u32, flags: u32): i32 {
   if (tcb.flags & F_DEFER) {
     tcb.flags &= ~F_DEFER;
     const cold = coldOf(tcb);
+    // The round trip begins now, however long the application has thought.
+    cold.synSentAt = now;
     setDeadline(tcb, now + backedOffRto(tcb, cold));
     sendSyn(tcb, cold.iss, SYN | ACK);
     return RC_OK;

@@ -27,7 +27,7 @@ import { sendSyn } from "./emit";
 import { enterTimeWait, finishOrderly, kill, limitFinWait2, orderlyEnd, reset } from "./end";
 import { refuse } from "./input";
 import { initialSequence } from "./isn";
-import { findListener } from "./listeners";
+import { findListener, hasBacklogRoom } from "./listeners";
 import { establish, learnSyn, openPassively } from "./open";
 import { output, sendAck } from "./output";
 import { drain, HAS_FIN, keep } from "./reassembly";
@@ -46,6 +46,7 @@ import {
   F_OUT_OF_ORDER,
   F_PASSIVE,
   F_PERSIST,
+  F_RESENDING,
   FIN_WAIT_1,
   FIN_WAIT_2,
   LAST_ACK,
@@ -144,8 +145,9 @@ function inWindow(tcb: Tcb, packet: Packet): bool {
   const seq = packet.seq;
   const length = segmentLength(packet);
   if (length == 0) {
-    if (window == 0) return seq == tcb.rcvNxt;
-    return seqAfterEq(seq, tcb.rcvNxt) && seqBefore(seq, tcb.rcvAdv);
+    // The right edge itself is where a peer stands that has filled the window: its ACKs count, though
+    // the table leaves them out.
+    return seqAfterEq(seq, tcb.rcvNxt) && seqBeforeEq(seq, tcb.rcvAdv);
   }
   // A full window still takes the ACK of a segment at its very edge; its text is trimmed away below.
   if (window == 0) return seq == tcb.rcvNxt;
@@ -253,8 +255,8 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   }
   const before = tcb.sndWnd;
   updateWindow(tcb, packet);
-  // Whoever answers probes is alive, however long its window stays shut.
-  if (tcb.flags & F_PERSIST) cold.retries = 0;
+  // Whoever answers probes is alive, however long its window stays shut; it may have shut over data.
+  if (tcb.flags & F_PERSIST || tcb.sndWnd == 0) cold.retries = 0;
   if (ack != tcb.sndUna) {
     acknowledge(tcb, ack);
     if (tcb.flags & F_FIN_SENT && ack == cold.sndEnd + 1) return finAcknowledged(tcb);
@@ -266,8 +268,14 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   ) {
     duplicateAck(tcb);
   }
-  if (tcb.txNext != 0) output(tcb);
+  if (tcb.txNext != 0 || resendsFin(tcb)) output(tcb);
   return true;
+}
+
+/** After a timeout the FIN goes again as soon as an ACK has brought sndNxt there. */
+function resendsFin(tcb: Tcb): bool {
+  const both = F_FIN_SENT | F_RESENDING;
+  return (tcb.flags & both) == both;
 }
 
 /** SND.WND from the newest segment. WL2 is not needed: an ACK that gets here is not older than UNA. */
@@ -399,6 +407,8 @@ function reopens(tcb: Tcb, packet: Packet): bool {
   if (seqBeforeEq(packet.seq, tcb.rcvNxt)) return false;
   const listener = findListener(bswap<u16>(<u16>(packet.ports >> 16)));
   if (listener == null) return false;
+  // Without room for the new one the old one stays.
+  if (!hasBacklogRoom(listener)) return true;
   count(CNT_TCP_TIME_WAIT_REUSED);
   // The new sequence numbers lie beyond all that the old connection used (MAY-2).
   const clock = initialSequence(packet.destination, packet.source, packet.ports);
