@@ -23,6 +23,7 @@ import { orderlyEnd, releaseTcb, bury } from "./end";
 import { acceptable } from "./send";
 import {
   asTcb,
+  CAN_RECEIVE,
   CLOSED,
   coldOf,
   DONE,
@@ -115,6 +116,8 @@ export function takeBack(tcb: Tcb, bytes: u32): i32 {
     if (tcb.rxQueued == 0) orderlyEnd(tcb);
     return RC_OK;
   }
+  // After the peer's FIN nobody needs a window.
+  if (!(tcb.state & CAN_RECEIVE)) return RC_OK;
   if (bytes >= 1024) tuneWindow(tcb, bytes);
   if (windowUpdateDue(tcb)) {
     tcb.flags |= F_ACK_NOW;

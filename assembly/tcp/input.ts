@@ -23,7 +23,7 @@ import { findListener } from "./listeners";
 import { openPassively } from "./open";
 import { output } from "./output";
 import { segmentArrives } from "./segment";
-import { ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
+import { coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
 
 /** Processes one parsed segment. The packet's buffer is the caller's no longer. */
 export function tcpInput(packet: Packet): void {
@@ -61,7 +61,9 @@ function isExpected(tcb: Tcb, packet: Packet): bool {
 
 function takeExpected(tcb: Tcb, packet: Packet): void {
   tcb.sndWl1 = packet.seq;
-  tcb.sndWnd = packet.window << tcb.sndShift;
+  const window = packet.window << tcb.sndShift;
+  if (window > tcb.sndWnd) noteWindow(tcb, window);
+  tcb.sndWnd = window;
   if (packet.ack != tcb.sndUna) acknowledge(tcb, packet.ack);
   const length = packet.length;
   if (length == 0) {
@@ -73,6 +75,12 @@ function takeExpected(tcb: Tcb, packet: Packet): void {
     scheduleOutput(tcb);
   }
   if (tcb.txNext != 0) output(tcb);
+}
+
+/** Remembers the largest window that the peer ever offered. */
+function noteWindow(tcb: Tcb, window: u32): void {
+  const cold = coldOf(tcb);
+  if (window > cold.sndWndMax) cold.sndWndMax = window;
 }
 
 /** No connection has this tuple: a SYN may open one, all else is refused (section 3.10.7.1 and .2). */

@@ -45,14 +45,13 @@ export function keep(tcb: Tcb, buffer: Buffer): void {
   if (previous != 0) {
     const before = changetype<Buffer>(previous);
     const end = before.seq + before.length;
-    if (seqAfter(end, buffer.seq)) {
-      if (seqAfterEq(end, buffer.seq + buffer.length) && !(buffer.flags & HAS_FIN)) {
-        count(CNT_DROP_TCP_DUPLICATE);
-        release(buffer);
-        return;
-      }
-      trimFront(buffer, min<u32>(end - buffer.seq, buffer.length));
+    const covered = seqAfterEq(end, buffer.seq + buffer.length);
+    if (covered && (!(buffer.flags & HAS_FIN) || before.flags & HAS_FIN)) {
+      count(CNT_DROP_TCP_DUPLICATE);
+      release(buffer);
+      return;
     }
+    if (seqAfter(end, buffer.seq)) trimFront(buffer, min<u32>(end - buffer.seq, buffer.length));
   }
   // Segments that the new one covers go; one that it reaches into loses its front.
   const end = buffer.seq + buffer.length;
