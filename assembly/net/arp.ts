@@ -5,7 +5,7 @@
 import { CNT_ARP_IN, CNT_ARP_OUT, CNT_DROP_ARP_MALFORMED, CNT_TX_NO_FRAME } from "../abi";
 import { localIp, macHead, macTail } from "../core/config";
 import { count } from "../core/counters";
-import { allocFrame, Buffer, packetOf, release } from "../mem/buffers";
+import { allocControlFrame, Buffer, packetOf, release } from "../mem/buffers";
 import { txPut, txRoom } from "../nic/rings";
 import {
   arpOperation,
@@ -42,7 +42,7 @@ export function arpInput(buffer: Buffer, frame: u32, length: u32): void {
 
 /** Asks who has `ip`: everybody by broadcast, or the neighbour that had it when last heard of. */
 export function sendArpRequest(ip: u32, destinationHead: u32, destinationTail: u32): void {
-  const buffer = allocFrame();
+  const buffer = allocControlFrame();
   if (buffer == null) {
     count(CNT_TX_NO_FRAME);
     return;

@@ -107,7 +107,7 @@ export function sendUdp(
 
   const reported = total >= copyBreak;
   let result: i32;
-  if (reported && referable && entries <= MAX_PARTS && isResolved(neighbour)) {
+  if (reported && total != 0 && referable && entries <= MAX_PARTS && isResolved(neighbour)) {
     result = sendReferenced(neighbour, buffer, destination, segments, entries, total);
     if (result >= 0) report(buffer, port.handle, cookie, total);
   } else {
