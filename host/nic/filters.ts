@@ -153,6 +153,8 @@ export class FilterTable {
     if (tuple.protocol !== 6 && tuple.protocol !== 17) {
       throw new RangeError(`protocol: a filter matches 6 (TCP) or 17 (UDP), not ${tuple.protocol}`);
     }
+    checkPort(tuple.sourcePort, "sourcePort");
+    checkPort(tuple.destinationPort, "destinationPort");
     const bytes = this.#tuple;
     for (let i = 0; i < size; i++) {
       bytes[i] = source[i];
@@ -181,6 +183,12 @@ export class FilterTable {
       key[SOURCE * 4 + gap + i] = bytes[addresses + i];
       key[DESTINATION * 4 + gap + i] = bytes[addresses + size + i];
     }
+  }
+}
+
+function checkPort(port: number, name: string): void {
+  if (!Number.isInteger(port) || port < 0 || port > 0xffff) {
+    throw new RangeError(`${name}: ${port} is not in 0…65535`);
   }
 }
 

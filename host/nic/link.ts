@@ -33,24 +33,30 @@ const CORRUPTED = TX_COUNTERS.indexOf("linkCorrupted");
 const REORDERED = TX_COUNTERS.indexOf("linkReordered");
 const QUEUE_DROPPED = TX_COUNTERS.indexOf("linkQueueDropped");
 
+/** Least and most of every option; times in µs. */
+const LIMITS: readonly (readonly [keyof LinkOptions, number, number])[] = [
+  ["rate", 1, Infinity],
+  ["delay", 0, 1e12],
+  ["jitter", 0, 1e12],
+  ["loss", 0, 1],
+  ["duplicate", 0, 1],
+  ["corrupt", 0, 1],
+  ["reorder", 0, 1],
+  ["reorderDelay", 0, 1e12],
+  ["queueLimit", 1, 1 << 20],
+  ["seed", 0, Number.MAX_SAFE_INTEGER],
+];
+
 /** Throws RangeError when an option is not what it may be. */
 export function checkLinkOptions(options: LinkOptions): void {
-  const limits: readonly [keyof LinkOptions, number, number][] = [
-    ["rate", 1, Infinity],
-    ["delay", 0, 1e12],
-    ["jitter", 0, 1e12],
-    ["loss", 0, 1],
-    ["duplicate", 0, 1],
-    ["corrupt", 0, 1],
-    ["reorder", 0, 1],
-    ["reorderDelay", 0, 1e12],
-    ["queueLimit", 1, 1 << 20],
-    ["seed", 0, Number.MAX_SAFE_INTEGER],
-  ];
-  for (const [name, low, high] of limits) {
+  for (const [name, low, high] of LIMITS) {
     const value = options[name];
-    if (value !== undefined && !(value >= low && value <= high)) {
+    if (value === undefined) continue;
+    if (!(value >= low && value <= high)) {
       throw new RangeError(`${name}: ${value} is not in ${low}…${high}`);
+    }
+    if (name === "queueLimit" && !Number.isInteger(value)) {
+      throw new RangeError(`${name}: ${value} is no whole number of frames`);
     }
   }
 }

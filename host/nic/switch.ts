@@ -2,8 +2,8 @@
  * The MAC table of a learning switch, in memory that all its ports share: IEEE 802.1D's filtering
  * database without ageing (an entry goes when its bucket is full and another needs the place).
  *
- *   word 0 lock · word 1 next victim · from byte 64: buckets of WAYS entries of two words:
- *   first four bytes of the MAC · last two | (port + 1) << 16, 0 when the entry is empty
+ *   word 0 lock · word 1 next victim · word 2 changes so far · from byte 64: buckets of WAYS entries of
+ *   two words: first four bytes of the MAC · last two | (port + 1) << 16, 0 when the entry is empty
  *
  * Reading takes no lock: an entry is emptied before its first word changes, and a reader looks at the
  * second word before and after the first.
@@ -12,13 +12,15 @@ import { lock, unlock } from "./ring-lock.ts";
 
 const LOCK = 0;
 const VICTIM = 1;
+const CHANGES = 2;
 const HEADER_WORDS = 16;
+/** 2^10, as `bucketOf` takes 10 bits. */
 const BUCKETS = 1024;
 const WAYS = 4;
 const BUCKET_WORDS = WAYS * 2;
 
-/** Ports of a switch at most; the table keeps a port in 15 bits. */
-export const MAX_SWITCH_PORTS = 32766;
+/** Ports of a switch at most; the table keeps a port in 16 bits. */
+export const MAX_SWITCH_PORTS = 65534;
 
 export function createMacTable(): SharedArrayBuffer {
   return new SharedArrayBuffer((HEADER_WORDS + BUCKETS * BUCKET_WORDS) * 4);
@@ -27,7 +29,8 @@ export function createMacTable(): SharedArrayBuffer {
 /** One thread's view of the table. MAC addresses are given as they lie in memory, in two words. */
 export class MacTable {
   readonly #words: Int32Array;
-  /** What this thread learned last: nearly every frame says the same again. */
+  /** What this thread learned last: nearly every frame says the same again. Void after any change. */
+  #lastChanges = -1;
   #lastHead = 0;
   #lastTail = -1;
   #lastPort = -1;
@@ -52,10 +55,19 @@ export class MacTable {
 
   /** A frame came from this station through this port. */
   learn(head: number, tail: number, port: number): void {
-    if (head === this.#lastHead && tail === this.#lastTail && port === this.#lastPort) return;
+    const changes = this.#words[CHANGES];
+    if (
+      head === this.#lastHead &&
+      tail === this.#lastTail &&
+      port === this.#lastPort &&
+      changes === this.#lastChanges
+    ) {
+      return;
+    }
     // A group address is no station (IEEE 802.1D section 7.8).
     if ((head & 1) !== 0) return;
     if (this.lookup(head, tail) !== port && !this.#store(head, tail, port)) return;
+    this.#lastChanges = changes;
     this.#lastHead = head;
     this.#lastTail = tail;
     this.#lastPort = port;
@@ -81,6 +93,7 @@ export class MacTable {
     Atomics.store(words, place + 1, 0);
     Atomics.store(words, place, head);
     Atomics.store(words, place + 1, tail | ((port + 1) << 16));
+    words[CHANGES] = (words[CHANGES] + 1) | 0;
     unlock(words, LOCK);
     return true;
   }
@@ -88,6 +101,7 @@ export class MacTable {
 
 /** First word of the bucket. */
 function bucketOf(head: number, tail: number): number {
-  const mixed = Math.imul(head ^ Math.imul(tail, 0x9e3779b1), 0x85ebca6b);
-  return HEADER_WORDS + ((mixed >>> 22) & (BUCKETS - 1)) * BUCKET_WORDS;
+  let mixed = Math.imul(head ^ Math.imul(tail, 0x9e3779b1), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return HEADER_WORDS + (mixed >>> 22) * BUCKET_WORDS;
 }

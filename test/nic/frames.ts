@@ -90,7 +90,7 @@ export function ipFrame(options: FrameOptions = {}): Uint8Array {
     0,
     ...Array.from(source),
     ...Array.from(destination),
-    ...new Array<number>(optionWords * 4).fill(1),
+    ...Array.from({ length: optionWords * 4 }, () => 1),
   ];
   ip.splice(10, 2, ...be16(~onesComplementSum(ip) & 0xffff));
   return Uint8Array.from([...ethernet, 8, 0, ...ip, ...l4]);

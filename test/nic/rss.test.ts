@@ -25,7 +25,8 @@ const IPV6: [string, number, string, number, number, number][] = [
 function ipv6(text: string): number[] {
   const [head, tail] = text.split("::").map((part) => (part === "" ? [] : part.split(":")));
   const rest = tail ?? [];
-  const groups = [...head, ...new Array(8 - head.length - rest.length).fill("0"), ...rest];
+  const zeros = Array.from({ length: 8 - head.length - rest.length }, () => "0");
+  const groups = [...head, ...zeros, ...rest];
   return groups.flatMap((group: string) => [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]);
 }
 

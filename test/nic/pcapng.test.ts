@@ -1,0 +1,271 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { Capture, connectPorts, createBackend, PcapngWriter } from "../../host/nic/index.ts";
+import type { LinkOptions } from "../../host/nic/index.ts";
+import { ipFrame, pattern } from "./frames.ts";
+import { FakeKernel } from "./kernel.ts";
+
+const TCP = { start: 34, offset: 16 };
+const IN = 1;
+const OUT = 2;
+
+interface Block {
+  readonly type: number;
+  readonly body: DataView;
+}
+
+/** The blocks of a capture, each one's two lengths compared. */
+function blocks(bytes: Uint8Array): Block[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const found: Block[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    const length = view.getUint32(at + 4, true);
+    expect(length % 4).toBe(0);
+    expect(view.getUint32(at + length - 4, true)).toBe(length);
+    found.push({
+      type: view.getUint32(at, true),
+      body: new DataView(bytes.buffer, bytes.byteOffset + at + 8, length - 12),
+    });
+    at += length;
+  }
+  return found;
+}
+
+function optionsOf(body: DataView, at: number): Map<number, Uint8Array> {
+  const options = new Map<number, Uint8Array>();
+  for (;;) {
+    const code = body.getUint16(at, true);
+    const length = body.getUint16(at + 2, true);
+    if (code === 0) return options;
+    options.set(code, new Uint8Array(body.buffer, body.byteOffset + at + 4, length));
+    at += 4 + Math.ceil(length / 4) * 4;
+  }
+}
+
+function packets(bytes: Uint8Array) {
+  return blocks(bytes)
+    .filter(({ type }) => type === 6)
+    .map(({ body }) => {
+      const kept = body.getUint32(12, true);
+      const flags = optionsOf(body, 20 + Math.ceil(kept / 4) * 4).get(2)!;
+      return {
+        port: body.getUint32(0, true),
+        time: body.getUint32(4, true) * 2 ** 32 + body.getUint32(8, true),
+        length: body.getUint32(16, true),
+        bytes: new Uint8Array(body.buffer, body.byteOffset + 20, kept),
+        direction: flags[0] & 3,
+      };
+    });
+}
+
+function sink() {
+  const chunks: Uint8Array[] = [];
+  return {
+    write: (chunk: Uint8Array) => void chunks.push(chunk),
+    get bytes() {
+      return Uint8Array.from(chunks.flatMap((chunk) => Array.from(chunk)));
+    },
+  };
+}
+
+/** Two ports with both directions captured. */
+function network(options: LinkOptions = {}, captured: "a" | "b" | "ab" = "ab") {
+  const a = new FakeKernel("a");
+  const b = new FakeKernel("b");
+  const out = sink();
+  const ports = { a, b };
+  const capture = new Capture(
+    Array.from(captured, (name) => ports[name as "a" | "b"].handle),
+    out.write,
+  );
+  const [fromA, fromB] = connectPorts(a.handle, b.handle, options);
+  const backends = [
+    createBackend(a.handle, 0, fromA, { capture }),
+    createBackend(b.handle, 0, fromB, { capture }),
+  ];
+  return { a, b, capture, backends, out };
+}
+
+describe("PcapngWriter", () => {
+  it("begins with a section header, then describes interfaces", () => {
+    const out = sink();
+    const writer = new PcapngWriter(out.write);
+    expect(writer.addInterface("eth0", [2, 0, 0, 0, 0, 1])).toBe(0);
+    expect(writer.addInterface("a longer name")).toBe(1);
+    writer.flush();
+    const [section, first, second] = blocks(out.bytes);
+    expect(section.type).toBe(0x0a0d0d0a);
+    expect(section.body.getUint32(0, true)).toBe(0x1a2b3c4d);
+    expect(section.body.getUint16(4, true)).toBe(1);
+    expect(first.type).toBe(1);
+    expect(first.body.getUint16(0, true)).toBe(1);
+    expect(optionsOf(first.body, 8)).toEqual(
+      new Map([
+        [2, new TextEncoder().encode("eth0")],
+        [6, Uint8Array.from([2, 0, 0, 0, 0, 1])],
+        [9, Uint8Array.from([6])],
+      ]),
+    );
+    expect(optionsOf(second.body, 8).get(2)).toEqual(new TextEncoder().encode("a longer name"));
+  });
+
+  it("writes frames of any length with their time", () => {
+    const out = sink();
+    const writer = new PcapngWriter(out.write, { epoch: 1.7e15 });
+    writer.addInterface("eth0");
+    for (let length = 1; length < 40; length++) {
+      writer.packet(0, length + 0.5, Uint8Array.from(pattern(100)), 5, length, IN);
+    }
+    writer.flush();
+    packets(out.bytes).forEach((packet, i) => {
+      const length = i + 1;
+      const bytes = Uint8Array.from(pattern(100)).slice(5, 5 + length);
+      expect(packet).toEqual({ port: 0, time: 1.7e15 + length, length, bytes, direction: IN });
+    });
+  });
+
+  it("keeps no more of a frame than it was told to", () => {
+    const out = sink();
+    const writer = new PcapngWriter(out.write, { snapLength: 50 });
+    writer.addInterface("eth0");
+    writer.packet(0, 0, Uint8Array.from(pattern(100)), 0, 100, OUT);
+    writer.flush();
+    const [packet] = packets(out.bytes);
+    expect(packet.length).toBe(100);
+    expect(packet.bytes.length).toBe(50);
+  });
+
+  it("hands over whole blocks, whenever its buffer is full", () => {
+    const chunks: Uint8Array[] = [];
+    const writer = new PcapngWriter((chunk) => chunks.push(chunk), { bufferSize: 4096 });
+    writer.addInterface("eth0");
+    for (let i = 0; i < 20; i++) writer.packet(0, i, new Uint8Array(1514), 0, 1514, IN);
+    writer.flush();
+    writer.flush();
+    expect(chunks.length).toBe(10);
+    expect(chunks.flatMap((chunk) => packets(chunk)).length).toBe(20);
+  });
+});
+
+describe("Capture", () => {
+  it("sees both directions at both ends", () => {
+    const { a, b, backends, capture, out } = network();
+    a.send(ipFrame({ payload: [1] }));
+    backends[0].pump(10);
+    b.send(ipFrame({ to: [2, 0, 0, 0, 0, 97], from: [2, 0, 0, 0, 0, 98], payload: [2] }));
+    backends[1].pump(20);
+    capture.flush();
+    const seen = packets(out.bytes).map((p) => [p.port, p.direction, p.time, p.bytes[54]]);
+    expect(seen).toEqual([
+      [0, OUT, 10, 1],
+      [1, IN, 10, 1],
+      [1, OUT, 20, 2],
+      [0, IN, 20, 2],
+    ]);
+  });
+
+  it("sees one port alone when that is all that is captured", () => {
+    for (const [captured, direction] of [
+      ["a", OUT],
+      ["b", IN],
+    ] as const) {
+      const { a, backends, capture, out } = network({}, captured);
+      a.send(ipFrame());
+      backends[0].pump(0);
+      capture.flush();
+      expect(packets(out.bytes).map((p) => [p.port, p.direction])).toEqual([[0, direction]]);
+    }
+  });
+
+  it("sees a frame when it is sent and when it arrives, and a lost one only sent", () => {
+    const { a, backends, capture, out } = network({ delay: 50, loss: 0.5 });
+    for (let i = 0; i < 20; i++) a.send(ipFrame({ payload: [i] }));
+    backends[0].pump(100);
+    backends[0].pump(150);
+    capture.flush();
+    const seen = packets(out.bytes);
+    const arrived = seen.filter(({ port }) => port === 1);
+    expect(seen.filter(({ port }) => port === 0).map(({ time }) => time)).toEqual(
+      Array.from({ length: 20 }, () => 100),
+    );
+    expect(arrived.length).toBe(20 - a.counters.queues[0].linkLost);
+    for (const { time } of arrived) expect(time).toBe(150);
+  });
+
+  it("sees checksums filled in, and changes neither frame nor verdict", () => {
+    const options = { payload: pattern(77) };
+    for (const captured of ["a", "b", "ab"] as const) {
+      const { a, b, backends, capture, out } = network({}, captured);
+      const address = a.send(ipFrame({ ...options, checksum: "pseudo" }), { checksum: TCP });
+      backends[0].pump(0);
+      capture.flush();
+      for (const { bytes } of packets(out.bytes)) expect(bytes).toEqual(ipFrame(options));
+      expect(b.receive()[0].flags).toBe(3);
+      expect(a.bytes.slice(address + 50, address + 52)).toEqual(
+        ipFrame({ ...options, checksum: "pseudo" }).slice(50, 52),
+      );
+      expect(a.completions()).toEqual([address]);
+    }
+  });
+
+  it("does not see what was dropped on arrival", () => {
+    const { a, backends, capture, out } = network({}, "b");
+    a.send(ipFrame({ to: [2, 0, 0, 0, 0, 1] }));
+    backends[0].pump(0);
+    capture.flush();
+    expect(packets(out.bytes)).toEqual([]);
+  });
+
+  it("is flushed when a backend is closed", () => {
+    const { a, backends, out } = network();
+    a.send(ipFrame());
+    backends[0].pump(0);
+    backends[0].close!();
+    expect(packets(out.bytes).length).toBe(2);
+  });
+});
+
+function hasTshark(): boolean {
+  try {
+    execFileSync("tshark", ["--version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe.skipIf(!hasTshark())("tshark (skipped where it is not installed)", () => {
+  it("reads a capture and finds nothing wrong with it", () => {
+    const { a, b, backends, capture, out } = network({ delay: 10 });
+    for (let i = 0; i < 20; i++) {
+      const payload = pattern(i * 70);
+      a.send(ipFrame({ payload, checksum: "pseudo" }), { checksum: TCP });
+      b.send(ipFrame({ to: [2, 0, 0, 0, 0, 97], protocol: 17, payload }));
+      for (const backend of backends) backend.pump(i * 100);
+    }
+    for (const backend of backends) backend.pump(1e6);
+    capture.flush();
+    const directory = mkdtempSync(join(tmpdir(), "ixwasm-pcapng-"));
+    try {
+      const file = join(directory, "capture.pcapng");
+      writeFileSync(file, out.bytes);
+      const check = ["-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"];
+      const run = (...args: string[]) =>
+        execFileSync("tshark", ["-r", file, ...check, "-o", "ip.check_checksum:TRUE", ...args], {
+          encoding: "utf8",
+          stdio: ["ignore", "pipe", "ignore"],
+        });
+      const names = run("-T", "fields", "-e", "frame.interface_name").trim().split("\n");
+      expect(names.length).toBe(80);
+      expect(new Set(names)).toEqual(new Set(["a", "b"]));
+      const bad = "_ws.malformed or tcp.checksum.status == 0 or udp.checksum.status == 0";
+      expect(run("-Y", `${bad} or ip.checksum.status == 0`)).toBe("");
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,137 @@
+import { describe, expect, it } from "vitest";
+import { createBackend, createSwitch } from "../../host/nic/index.ts";
+import type { LinkOptions } from "../../host/nic/index.ts";
+import { createMacTable, MacTable } from "../../host/nic/switch.ts";
+import { ipFrame } from "./frames.ts";
+import { FakeKernel } from "./kernel.ts";
+
+const mac = (last: number) => [2, 0, 0, 0, 0, last];
+const BROADCAST = [255, 255, 255, 255, 255, 255];
+
+/** Promiscuous ports on a switch, so that it is the switch that decides who gets a frame. */
+function network(names: string, options: LinkOptions | LinkOptions[] = {}) {
+  const kernels = Array.from(names, (name) => new FakeKernel(name, { promiscuous: true }));
+  const wires = createSwitch(
+    kernels.map(({ handle }) => handle),
+    options,
+  );
+  const backends = kernels.map(({ handle }, i) => createBackend(handle, 0, wires[i]));
+  return {
+    kernels,
+    backends,
+    /** Sends a frame from a port; which ports got it. */
+    send(from: number, source: number[], destination: number[]): number[] {
+      kernels[from].send(ipFrame({ from: source, to: destination }));
+      backends[from].pump(0);
+      return kernels.flatMap((kernel, i) => kernel.receive().map(() => i));
+    },
+  };
+}
+
+describe("a switch", () => {
+  it("floods what it does not know and learns who is where", () => {
+    const net = network("abcd");
+    expect(net.send(0, mac(97), mac(98))).toEqual([1, 2, 3]);
+    expect(net.send(1, mac(98), mac(97))).toEqual([0]);
+    expect(net.send(0, mac(97), mac(98))).toEqual([1]);
+    expect(net.send(2, mac(99), mac(98))).toEqual([1]);
+    expect(net.send(3, mac(100), mac(1))).toEqual([0, 1, 2]);
+  });
+
+  it("floods broadcast and multicast", () => {
+    const net = network("abc");
+    expect(net.send(0, mac(97), BROADCAST)).toEqual([1, 2]);
+    expect(net.send(1, mac(98), [1, 0, 0x5e, 0, 0, 1])).toEqual([0, 2]);
+  });
+
+  it("does not take a group address for a station", () => {
+    const net = network("abc");
+    net.send(0, BROADCAST, mac(1));
+    expect(net.send(1, mac(98), BROADCAST)).toEqual([0, 2]);
+  });
+
+  it("follows a station that moves", () => {
+    const net = network("abc");
+    net.send(0, mac(50), BROADCAST);
+    expect(net.send(2, mac(99), mac(50))).toEqual([0]);
+    net.send(1, mac(50), BROADCAST);
+    expect(net.send(2, mac(99), mac(50))).toEqual([1]);
+    net.send(0, mac(50), BROADCAST);
+    expect(net.send(2, mac(99), mac(50))).toEqual([0]);
+  });
+
+  it("keeps to itself what is for a station behind the same port", () => {
+    const net = network("ab");
+    net.send(0, mac(50), BROADCAST);
+    expect(net.send(0, mac(51), mac(50))).toEqual([]);
+    expect(net.kernels[0].counters.queues[0].switchFiltered).toBe(1);
+  });
+
+  it("leaves the ports' own filters in force", () => {
+    const a = new FakeKernel("a");
+    const others = ["b", "c"].map((name) => new FakeKernel(name));
+    const wires = createSwitch([a, ...others].map(({ handle }) => handle));
+    a.send(ipFrame({ to: mac(98) }));
+    createBackend(a.handle, 0, wires[0]).pump(0);
+    expect(others.map((kernel) => kernel.receive().length)).toEqual([1, 0]);
+    expect(others[1].counters.macFilter).toBe(1);
+  });
+
+  it("copies a flooded frame to each, metadata included", () => {
+    const net = network("abc");
+    net.kernels[0].send(ipFrame({ to: BROADCAST, payload: [1, 2, 3] }));
+    net.backends[0].pump(0);
+    const got = net.kernels.slice(1).map((kernel) => kernel.receive()[0]);
+    expect(got[0].bytes).toEqual(got[1].bytes);
+    expect(got[0].flags).toBe(got[1].flags);
+    expect(got[0].hash).toBe(got[1].hash);
+  });
+
+  it("has links of its own to each port", () => {
+    const net = network("ab", [{ delay: 100 }, {}]);
+    expect(net.send(1, mac(98), mac(97))).toEqual([0]);
+    expect(net.send(0, mac(97), mac(98))).toEqual([]);
+    expect(net.backends[0].nextDeadline()).toBe(100);
+    net.backends[0].pump(100);
+    expect(net.kernels[1].receive().length).toBe(1);
+  });
+
+  it("refuses options for another number of ports", () => {
+    expect(() => network("abc", [{}, {}])).toThrow(RangeError);
+    expect(() => network("ab", [{}, { loss: 2 }])).toThrow("loss");
+  });
+});
+
+describe("the MAC table", () => {
+  it("is shared by all views of it", () => {
+    const state = createMacTable();
+    const [one, two] = [new MacTable(state), new MacTable(state)];
+    one.learn(0x02, 0x6100, 3);
+    expect(two.lookup(0x02, 0x6100)).toBe(3);
+    expect(two.lookup(0x02, 0x6200)).toBe(-1);
+    two.learn(0x02, 0x6100, 4);
+    one.learn(0x02, 0x6100, 3);
+    expect(two.lookup(0x02, 0x6100)).toBe(3);
+  });
+
+  it("knows the station whose address is nearly zero", () => {
+    const table = new MacTable(createMacTable());
+    table.learn(0, 0, 0);
+    expect(table.lookup(0, 0)).toBe(0);
+  });
+
+  it("forgets somebody when a bucket overflows, never the wrong port", () => {
+    const table = new MacTable(createMacTable());
+    for (let i = 0; i < 20_000; i++) table.learn(i << 17, i, i % 30);
+    let known = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const port = table.lookup(i << 17, i);
+      if (port >= 0) {
+        expect(port).toBe(i % 30);
+        known++;
+      }
+    }
+    expect(known).toBeGreaterThan(3500);
+    expect(known).toBeLessThanOrEqual(4096);
+  });
+});
