@@ -407,6 +407,8 @@ export const CALL_D: u32 = 28;
  * of: `connected` with an outcome other than RC_OK, `dead`, or the result of `abort` or `reject`.
  * A connection that knocked on its SYN (FLAG_DEFER) is accepted into the handshake: `connected` tells
  * when that is over, `dead` when it failed. `close` before `connected` ends in `dead` alone.
+ * Memory that its sends referenced is the application's again with that; segments of it that still lie
+ * in the TX ring go out as the memory then is, so after `abort` it is better left alone for a poll.
  * After `close` the handle takes no more calls but `abort`; received data not yet announced is
  * discarded; `sent` goes on, and `dead` comes when all data and the FIN are acknowledged.
  */
@@ -505,6 +507,6 @@ export const RC_INUSE: i32 = -14;
 /** Datagram larger than the path takes. */
 export const RC_MSGSIZE: i32 = -15;
 
-/** Handles: index in the low HANDLE_INDEX_BITS, a generation (never 0) above. */
+/** Handles are never 0; the low HANDLE_INDEX_BITS are an index below the size of the kind's table. */
 export const HANDLE_INDEX_BITS: u32 = 20;
 export const HANDLE_INDEX_MASK: u32 = 0xfffff;

@@ -20,7 +20,6 @@ import { now } from "../time/clock";
 import { foldChecksum, sumBytes } from "../wire/checksum";
 import {
   emitIcmp,
-  icmpChecksum,
   icmpCode,
   icmpType,
   ICMP_ECHO_REPLY,
@@ -127,9 +126,8 @@ export function sendUnreachable(ip: u32, code: u32): void {
 
 /** Turns a request into its reply where it lies; IP options, if any, are left behind. */
 function echo(buffer: Buffer, message: u32, length: u32, source: u32): void {
-  // Only the type changes, 8 to 0, so the checksum grows by 8 (RFC 1624).
-  const checksum = foldChecksum((icmpChecksum(message) ^ 0xffff) + (0xffff - ICMP_ECHO_REQUEST));
-  emitIcmp(message, ICMP_ECHO_REPLY, 0, checksum);
+  emitIcmp(message, ICMP_ECHO_REPLY, 0, 0);
+  emitIcmp(message, ICMP_ECHO_REPLY, 0, foldChecksum(sumBytes(message, length, 0)));
   const frame = message - L4_OFFSET;
   if (sendDatagram(buffer, frame, source, ICMP_PROTOCOL, length, 0) == RC_OK) count(CNT_ICMP_OUT);
 }

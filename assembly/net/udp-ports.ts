@@ -9,10 +9,10 @@ import {
   CFG_UDP_PORTS,
   CFG_UDP_TABLE,
   CONFIG_BASE,
-  HANDLE_INDEX_BITS,
   HANDLE_INDEX_MASK,
   UDP_PORT_SIZE,
 } from "../abi";
+import { firstHandle, KIND_UDP_PORT, nextHandle } from "../mem/handles";
 import { config } from "../core/config";
 import { now } from "../time/clock";
 
@@ -76,7 +76,10 @@ export function bindUdpPort(port: u32, cookie: u32): UdpPort | null {
   const place = placeOf(port);
   const record = findRoom(changetype<u32>(place));
   if (record == null) return null;
-  record.handle = nextHandle(record);
+  record.handle =
+    record.handle == 0
+      ? firstHandle(KIND_UDP_PORT, (changetype<u32>(record) - table) / UDP_PORT_SIZE)
+      : nextHandle(record.handle);
   record.cookie = cookie;
   record.port = port;
   record.held = 0;
@@ -130,13 +133,4 @@ function findRoom(place: u32): UdpPort | null {
     if (at == end) at = table;
   }
   return null;
-}
-
-/** The record's handle with the next generation, which is never 0. */
-function nextHandle(record: UdpPort): u32 {
-  if (record.handle == 0) {
-    return (1 << HANDLE_INDEX_BITS) | ((changetype<u32>(record) - table) / UDP_PORT_SIZE);
-  }
-  const handle = record.handle + (1 << HANDLE_INDEX_BITS);
-  return handle >> HANDLE_INDEX_BITS != 0 ? handle : handle + (1 << HANDLE_INDEX_BITS);
 }

@@ -10,13 +10,13 @@ import {
   CORE_TCB_END,
   CORE_TCB_FIRST,
   GAUGE_CONNECTIONS,
-  HANDLE_INDEX_BITS,
   HANDLE_INDEX_MASK,
   TCB_COLD_SIZE,
   TCB_HOT_SIZE,
 } from "../abi";
 import { config, coreBlock } from "../core/config";
 import { gauge } from "../core/counters";
+import { firstHandle, KIND_CONNECTION, nextHandle } from "../mem/handles";
 import { Neighbour } from "../net/neighbours";
 import { TIMER_TCP } from "../time/wheel";
 
@@ -263,7 +263,7 @@ export function allocTcb(): Tcb | null {
   }
   const tcb = asTcb(at);
   let handle = tcb.handle;
-  if (handle == 0) handle = (1 << HANDLE_INDEX_BITS) | ((at - hotBase) / TCB_HOT_SIZE);
+  if (handle == 0) handle = firstHandle(KIND_CONNECTION, (at - hotBase) / TCB_HOT_SIZE);
   memory.fill(at, 0, TCB_HOT_SIZE);
   memory.fill(changetype<u32>(coldOf(tcb)), 0, TCB_COLD_SIZE);
   tcb.handle = handle;
@@ -282,9 +282,7 @@ export function freeTcb(tcb: Tcb): void {
 
 /** Makes the current handle stale. */
 export function retireHandle(tcb: Tcb): void {
-  let handle = tcb.handle + (1 << HANDLE_INDEX_BITS);
-  if (handle >> HANDLE_INDEX_BITS == 0) handle += 1 << HANDLE_INDEX_BITS;
-  tcb.handle = handle;
+  tcb.handle = nextHandle(tcb.handle);
 }
 
 /** The TCB that a handle from the application names, or null: bounds, generation, liveness. */

@@ -14,6 +14,7 @@ import {
 } from "../abi";
 import { coreBlock } from "../core/config";
 import { isDue, now } from "../time/clock";
+import { firstHandle, KIND_TIMER, nextHandle } from "../mem/handles";
 import { addTimer, cancelTimer, isPending, Timer, TIMER_USER } from "../time/wheel";
 import { pushEvent } from "./events";
 

@@ -32,11 +32,6 @@ export function icmpCode(header: u32): u32 {
   return load<u8>(header, 1);
 }
 
-/** As it lies in memory. */
-export function icmpChecksum(header: u32): u32 {
-  return load<u16>(header, ICMP_CHECKSUM);
-}
-
 /** Writes type, code and checksum; whatever follows stays as it is. */
 export function emitIcmp(header: u32, type: u32, code: u32, checksum: u32): void {
   store<u32>(header, type | (code << 8) | (checksum << 16));
