@@ -212,6 +212,33 @@ describe.each(kernels)("$name kernel", (build) => {
       near(measureRto(k, peer), (100 + 4 * 37.5) * MILLISECOND);
     });
 
+    test("an ACK that covers a repeated segment gives no sample, whatever else it covers", () => {
+      const { k, peer } = withRtt(build, 100 * MILLISECOND);
+      // The first of two is lost; the second waits for it at the peer.
+      k.send(peer.handle, pattern(2920));
+      peer.takeAll();
+      k.advance(310 * MILLISECOND);
+      peer.expect({ seq: 1, length: 1460 });
+      k.advance(100 * MILLISECOND);
+      peer.send({ ack: 2921 });
+      // Had the second been timed, it would have taken 410 ms.
+      exchange(k, peer, 100 * MILLISECOND);
+      near(measureRto(k, peer), (100 + 4 * 37.5) * MILLISECOND);
+    });
+
+    test("nor does one that ends a fast retransmit", () => {
+      const { k, peer } = withRtt(build, 100 * MILLISECOND);
+      k.send(peer.handle, pattern(5 * 1460));
+      peer.takeAll();
+      k.advance(250 * MILLISECOND);
+      for (let i = 0; i < 3; i++) peer.send({ ack: 1 });
+      peer.expect({ seq: 1 });
+      k.advance(20 * MILLISECOND);
+      peer.send({ ack: 5 * 1460 + 1 });
+      exchange(k, peer, 100 * MILLISECOND);
+      near(measureRto(k, peer), (100 + 4 * 37.5) * MILLISECOND);
+    });
+
     test("the backed-off timeout stays until there is a new sample (5.5, note)", () => {
       const { k, peer } = withRtt(build, 10 * MILLISECOND);
       // The path has grown to 500 ms for good.
