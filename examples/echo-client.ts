@@ -85,6 +85,9 @@ export class EchoClient implements App {
   #dialing = 0;
   #sentAt = 0;
   #stopped = false;
+  /** Messages begun and to be begun by connections in turn; see `takeTurns`. */
+  #turn = 0;
+  #turns = 0;
 
   constructor(options: EchoClientOptions, core = 0) {
     this.#server = IpAddress.parse(options.server);
@@ -146,12 +149,15 @@ export class EchoClient implements App {
     }
   }
 
-  /** Has every open connection echo `messages` messages more, beyond its rounds. */
-  goOn(ix: Ix, messages: number): void {
-    this.#rounds += messages;
-    for (let slot = 0; slot < this.#conns; slot++) {
-      if (this.#handle[slot] !== 0) this.#begin(ix, slot, Math.min(messages, this.#pipeline));
-    }
+  /**
+   * From now on connections take turns, `inFlight` messages altogether being in flight, until each
+   * has echoed `messages` more. All of them must be open and idle.
+   */
+  takeTurns(ix: Ix, messages: number, inFlight: number): void {
+    this.#rounds = 0;
+    this.#turn = 0;
+    this.#turns = messages * this.#conns;
+    for (let i = 0; i < inFlight; i++) this.#takeTurn(ix);
   }
 
   /** Resets all connections and opens no more. */
@@ -208,11 +214,17 @@ export class EchoClient implements App {
     this.#stats[STAT_MESSAGES] += messages;
     const echoed = this.#echoed[slot] + messages;
     this.#echoed[slot] = echoed;
-    if (this.#rounds === 0 || this.#begun[slot] < this.#rounds) this.#begin(ix, slot, messages);
+    if (this.#turns > 0) this.#takeTurn(ix);
+    else if (this.#rounds === 0 || this.#begun[slot] < this.#rounds)
+      this.#begin(ix, slot, messages);
     else if (this.#reopen && echoed === this.#rounds) {
       this.#reset(ix, slot);
       this.#dial(ix, slot);
     }
+  }
+
+  #takeTurn(ix: Ix): void {
+    if (this.#turn < this.#turns) this.#begin(ix, this.#turn++ % this.#conns, 1);
   }
 
   /** Resets the connection, as the paper's clients do: no TIME-WAIT is left behind. */

@@ -19,6 +19,7 @@ export function connectionsCommand(): Command {
     .option("--conns <n>", "connections", integer(1, 1_000_000), 100_000)
     .option("--size <bytes>", "bytes per message", integer(1, 65_536), 64)
     .option("--messages <n>", "echoes of each while all are open", integer(1, 1000), 5)
+    .option("--in-flight <n>", "messages in flight meanwhile", integer(1, 100_000), 1024)
     .option("--json <file>", "write the figures to a file")
     .addHelpText(
       "after",
@@ -33,14 +34,14 @@ export function connectionsCommand(): Command {
 }
 
 async function runConnections(options: ConnectionsOptions): Promise<void> {
-  const { conns, size, messages } = options;
+  const { conns, size, messages, inFlight } = options;
   console.log(describeMachine());
   console.log(
     `connections: ${grouped(conns)} between two dataplanes on one thread, ${size} B messages, ` +
-      `${messages} of each while all are open`,
+      `${messages} of each while all are open, ${grouped(inFlight)} in flight`,
   );
   progress("opening and echoing");
-  const task: ConnectionsTask = { conns, size, messages };
+  const task: ConnectionsTask = { conns, size, messages, inFlight };
   const result = await runTask<ConnectionsResult>(TASK, task, 600, ["--expose-gc"]);
   progress("");
   const metrics = metricsOf(result, task);

@@ -5,7 +5,6 @@
 import { EchoClient, STAT_MESSAGES, STAT_OPEN } from "../../examples/echo-client.ts";
 import { EchoServer } from "../../examples/echo-server.ts";
 import { createDataplane, InlineRunner } from "../../host/node/index.ts";
-import type { ElasticThread } from "../../host/node/index.ts";
 import process from "node:process";
 import { EchoLoad } from "../echo/load.ts";
 import { createPair } from "../lib/pair.ts";
@@ -16,6 +15,8 @@ export interface ConnectionsTask {
   readonly size: number;
   /** Messages that each connection echoes while all are open. */
   readonly messages: number;
+  /** Messages in flight meanwhile, over all connections. */
+  readonly inFlight: number;
 }
 
 export interface ConnectionsResult {
@@ -39,7 +40,7 @@ const LIMIT = 300e6;
 const FEW = 1024;
 
 serveTask((task: ConnectionsTask): ConnectionsResult => {
-  const { conns, size, messages } = task;
+  const { conns, size, messages, inFlight } = task;
   const params = { conns, size, pipeline: 1, rounds: 1, cores: 1, seconds: 0 };
   const load = new EchoLoad(params, false);
   const before = memory();
@@ -56,7 +57,8 @@ serveTask((task: ConnectionsTask): ConnectionsResult => {
   runner.run({ forMicros: 100_000 });
   const open = pair.server.gauges().connections;
   const after = memory();
-  const echoSeconds = echoAgain(runner, thread, client, load, conns * (messages + 1), messages);
+  client.takeTurns(thread.ix, messages, inFlight);
+  const echoSeconds = runUntilEchoed(runner, load, conns * (messages + 1), "echoing");
   return {
     open,
     openSeconds,
@@ -68,18 +70,6 @@ serveTask((task: ConnectionsTask): ConnectionsResult => {
     heapOpen: after.heapUsed,
   };
 });
-
-function echoAgain(
-  runner: InlineRunner,
-  { ix }: ElasticThread,
-  client: EchoClient,
-  load: EchoLoad,
-  total: number,
-  messages: number,
-): number {
-  client.goOn(ix, messages);
-  return runUntilEchoed(runner, load, total, "echoing");
-}
 
 /** Runs until `total` messages have been echoed; returns how long it took, s. */
 function runUntilEchoed(runner: InlineRunner, load: EchoLoad, total: number, what: string): number {
