@@ -54,6 +54,7 @@ let framesAvailable: u32 = 0;
 let recordFree: u32 = 0;
 let recordFresh: u32 = 0;
 let recordEnd: u32 = 0;
+let recordsAvailable: u32 = 0;
 let reserve: u32 = 0;
 
 export function initBuffers(): void {
@@ -66,6 +67,7 @@ export function initBuffers(): void {
   recordFree = 0;
   recordFresh = records + (load<u32>(coreBlock + CORE_RECORD_FIRST) << 5);
   recordEnd = records + (load<u32>(coreBlock + CORE_RECORD_END) << 5);
+  recordsAvailable = (recordEnd - recordFresh) >> 5;
   reserve = config(CFG_RECEIVE_RESERVE);
 }
 
@@ -114,6 +116,7 @@ export function allocRecord(): Buffer | null {
     at = recordFresh;
     recordFresh += 32;
   }
+  recordsAvailable--;
   gauge(GAUGE_BUFFERS, 1);
   const buffer = changetype<Buffer>(at);
   buffer.next = 0;
@@ -139,6 +142,7 @@ export function release(buffer: Buffer): void {
   } else {
     buffer.next = recordFree;
     recordFree = changetype<u32>(buffer);
+    recordsAvailable++;
   }
 }
 
@@ -154,6 +158,12 @@ export function releaseList(first: u32): void {
 /** Frames this core could still hand out, the receive reserve included. */
 export function freeFrames(): u32 {
   return framesAvailable;
+}
+
+/** Segments of data that could be sent now, for all the frames and records they take. */
+export function sendableSegments(): u32 {
+  const frames = framesAvailable > reserve ? framesAvailable - reserve : 0;
+  return min<u32>(frames, recordsAvailable);
 }
 
 export function hasFrame(buffer: Buffer): bool {

@@ -184,6 +184,14 @@ export function txRoom(descriptors: u32): bool {
   return false;
 }
 
+/** True when not even one segment with a referenced payload fits the TX ring. */
+export function txIsFull(): bool {
+  const queue = txQueue;
+  if (queue.txHead - queue.txSeen < queue.txMask) return false;
+  queue.txSeen = atomic.load<u32>(queue.txConsumer);
+  return queue.txHead - queue.txSeen >= queue.txMask;
+}
+
 /**
  * Queues one descriptor; the room must have been asked for. `buffer` owns the frame around `address`
  * and is held until the NIC is done with it.

@@ -46,6 +46,17 @@ export function takeAgenda(): u32 {
   return first;
 }
 
+/** Puts back what a walk did not come to, behind what it put on again itself. */
+export function returnAgenda(rest: u32): void {
+  if (agenda == 0) {
+    agenda = rest;
+    return;
+  }
+  let last = asTcb(agenda);
+  while (last.agenda != 0) last = asTcb(last.agenda);
+  last.agenda = rest;
+}
+
 /** Strikes a connection off and returns the address of the next. */
 export function nextOnAgenda(tcb: Tcb): u32 {
   tcb.flags &= ~F_ON_AGENDA;

@@ -4,18 +4,8 @@
  * announced at once (the connection is not accepted yet, or the event array is full) waits in the
  * same queue behind the `rxAnnounce` mark.
  */
-import {
-  EV_CONNECTED,
-  EV_DEAD,
-  EV_RECV,
-  EV_SENT,
-  RC_INVAL,
-  RC_OK,
-  CFG_RECEIVE_RESERVE,
-  FRAME_SIZE,
-} from "../abi";
-import { config } from "../core/config";
-import { Buffer, freeFrames, frameOf, release } from "../mem/buffers";
+import { EV_CONNECTED, EV_DEAD, EV_RECV, EV_SENT, RC_INVAL, RC_OK, FRAME_SIZE } from "../abi";
+import { Buffer, frameOf, release, sendableSegments } from "../mem/buffers";
 import { eventRoom, hasSpareRoom, pushEvent } from "../user/events";
 import { settleSent } from "./ack";
 import { nextNotice, scheduleNotice, scheduleOutput, takeNotices } from "./agenda";
@@ -45,6 +35,11 @@ import { tuneWindow, windowUpdateDue } from "./window";
 
 /** Payloads up to this size share a frame with the one before when the application lags behind. */
 const COALESCE_MAX: u32 = 512;
+/** Segments that are promised to each connection after a famine, so that not all come back at once. */
+const RELIEF_SHARE: u32 = 16;
+
+/** Segments that this walk of the notices may still promise. */
+let relief: u32 = 0;
 
 /** Queues in-order payload, which the caller's hold on `buffer` passes to, and announces it. */
 export function deliver(tcb: Tcb, buffer: Buffer, address: u32, length: u32): void {
@@ -129,6 +124,8 @@ export function takeBack(tcb: Tcb, bytes: u32): i32 {
 /** Tells the application what it could not be told before, as far as the event array has room. */
 export function runNotices(): void {
   let at = takeNotices();
+  if (at == 0) return;
+  relief = sendableSegments();
   while (at != 0) {
     const tcb = asTcb(at);
     at = nextNotice(tcb);
@@ -184,8 +181,12 @@ function reportEnd(tcb: Tcb): void {
 function reportLate(tcb: Tcb): void {
   const cold = coldOf(tcb);
   if (tcb.flags & F_STARVED) {
-    if (freeFrames() > config(CFG_RECEIVE_RESERVE)) tcb.flags &= ~F_STARVED;
-    else scheduleNotice(tcb);
+    if (relief != 0) {
+      relief -= min<u32>(relief, RELIEF_SHARE);
+      tcb.flags &= ~F_STARVED;
+    } else {
+      scheduleNotice(tcb);
+    }
     if (tcb.flags & F_STARVED && !(tcb.flags & F_UNREPORTED)) return;
   }
   const room = acceptable(tcb);

@@ -3,8 +3,9 @@
  * that no data has carried meanwhile (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2).
  */
 import { delayedAck } from "../core/config";
+import { txIsFull } from "../nic/rings";
 import { now } from "../time/clock";
-import { agendaWalked, nextOnAgenda, takeAgenda } from "./agenda";
+import { agendaWalked, nextOnAgenda, returnAgenda, takeAgenda } from "./agenda";
 import { setAckDeadline } from "./deadlines";
 import { releaseTcb } from "./end";
 import { output, sendAck } from "./output";
@@ -25,6 +26,11 @@ import {
 export function flushAgenda(): void {
   let at = takeAgenda();
   while (at != 0) {
+    // What the TX ring has no room for, it has no room for in the rest of the walk either.
+    if (txIsFull()) {
+      returnAgenda(at);
+      break;
+    }
     const tcb = asTcb(at);
     at = nextOnAgenda(tcb);
     if (tcb.state == CLOSED) releaseTcb(tcb);
