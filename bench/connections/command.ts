@@ -19,7 +19,7 @@ export function connectionsCommand(): Command {
     .option("--conns <n>", "connections", integer(1, 1_000_000), 100_000)
     .option("--size <bytes>", "bytes per message", integer(1, 65_536), 64)
     .option("--messages <n>", "echoes of each while all are open", integer(1, 1000), 5)
-    .option("--in-flight <n>", "messages in flight meanwhile", integer(1, 100_000), 1024)
+    .option("--in-flight <n>", "messages in flight meanwhile", integer(1, 100_000), 256)
     .option("--json <file>", "write the figures to a file")
     .addHelpText(
       "after",
