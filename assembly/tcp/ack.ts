@@ -125,12 +125,13 @@ function limitedTransmit(tcb: Tcb): void {
 function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
   let at = tcb.txHead;
   let sentAt: u32 = 0;
-  let clean = false;
+  let clean = at != 0;
   let bytes: u32 = 0;
   while (at != 0) {
     const buffer = changetype<Buffer>(at);
     if (!seqBefore(buffer.seq, ack)) break;
-    clean = !(buffer.flags & SENT_AGAIN);
+    // A hole that a repeated segment filled held up the ACK of all behind it.
+    if (buffer.flags & SENT_AGAIN) clean = false;
     sentAt = buffer.sentAt;
     const left = i32(buffer.seq + buffer.length - ack);
     if (left > 0) {
