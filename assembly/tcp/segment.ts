@@ -42,6 +42,7 @@ import {
   F_ACK_PENDING,
   F_APP_CLOSED,
   F_DEFER,
+  F_FIN_QUEUED,
   F_FIN_SENT,
   F_OUT_OF_ORDER,
   F_PASSIVE,
@@ -268,14 +269,17 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   ) {
     duplicateAck(tcb);
   }
-  if (tcb.txNext != 0 || resendsFin(tcb)) output(tcb);
+  if (tcb.txNext != 0 || finIsNext(tcb)) output(tcb);
   return true;
 }
 
-/** After a timeout the FIN goes again as soon as an ACK has brought sndNxt there. */
-function resendsFin(tcb: Tcb): bool {
-  const both = F_FIN_SENT | F_RESENDING;
-  return (tcb.flags & both) == both;
+/**
+ * Whether the FIN may be to be sent with no data before it: the ACK after a timeout can have taken the
+ * last of what was to be sent again.
+ */
+function finIsNext(tcb: Tcb): bool {
+  const flags = tcb.flags;
+  return (flags & F_FIN_QUEUED) != 0 && (flags & (F_FIN_SENT | F_RESENDING)) != F_FIN_SENT;
 }
 
 /** SND.WND from the newest segment. WL2 is not needed: an ACK that gets here is not older than UNA. */
