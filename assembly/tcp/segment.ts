@@ -203,7 +203,12 @@ function resetArrives(tcb: Tcb, packet: Packet): void {
 
 function synArrives(tcb: Tcb, packet: Packet): void {
   // The other half of a simultaneous open: the SYN is the one already known, now with an ACK.
-  if (tcb.state == SYN_RECEIVED && packet.flags & ACK && packet.seq == coldOf(tcb).irs) {
+  if (
+    tcb.state == SYN_RECEIVED &&
+    !(tcb.flags & F_PASSIVE) &&
+    packet.flags & ACK &&
+    packet.seq == coldOf(tcb).irs
+  ) {
     if (packet.ack == tcb.sndNxt) {
       tcb.sndUna = packet.ack;
       tcb.sndWnd = packet.window;
