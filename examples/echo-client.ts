@@ -49,6 +49,19 @@ export const STAT_OPEN = 2;
 export const STAT_SAMPLES = 3;
 export const STAT_WORDS = 16;
 
+/** State of a connection: its handle, 0 while it has none; messages begun and echoed. */
+const HANDLE = 0;
+const BEGUN = 1;
+const ECHOED = 2;
+/** Bytes seen of the echo that is coming. */
+const PARTIAL = 3;
+/** Bytes of messages begun that no send has taken, and of those asked for by the last send. */
+const UNSENT = 4;
+const REQUESTED = 5;
+/** 1 while `sent` has to come before the next send. */
+const BLOCKED = 6;
+const SLOT_WORDS = 8;
+
 /** Most bytes sent by one call. */
 const LONGEST_SEND = 256 * 1024;
 
@@ -68,16 +81,8 @@ export class EchoClient implements App {
   #pattern = 0;
   #patternLength = 0;
 
-  /** By slot: handle, messages begun and echoed, bytes seen of the echo that is coming. */
-  readonly #handle: Uint32Array;
-  readonly #begun: Uint32Array;
-  readonly #echoed: Uint32Array;
-  readonly #partial: Uint32Array;
-  /** By slot: bytes of messages begun that no send has taken, and of those asked for by a send. */
-  readonly #unsent: Uint32Array;
-  readonly #requested: Uint32Array;
-  /** By slot: 1 while `sent` has to come before the next send. */
-  readonly #blocked: Uint8Array;
+  /** SLOT_WORDS for each slot. */
+  readonly #state: Uint32Array;
   /** Slots that have something to send, found while results were read. */
   readonly #ready: number[] = [];
   /** Next slot that was never dialed, and dials in progress. */
@@ -102,13 +107,7 @@ export class EchoClient implements App {
     const stats = options.stats ?? new SharedArrayBuffer(cores * STAT_WORDS * 4);
     this.#stats = new Uint32Array(stats, core * STAT_WORDS * 4, STAT_WORDS);
     this.#samples = options.samples ? new Uint32Array(options.samples) : null;
-    this.#handle = new Uint32Array(this.#conns);
-    this.#begun = new Uint32Array(this.#conns);
-    this.#echoed = new Uint32Array(this.#conns);
-    this.#partial = new Uint32Array(this.#conns);
-    this.#unsent = new Uint32Array(this.#conns);
-    this.#requested = new Uint32Array(this.#conns);
-    this.#blocked = new Uint8Array(this.#conns);
+    this.#state = new Uint32Array(this.#conns * SLOT_WORDS);
   }
 
   start(ix: Ix): void {
@@ -132,12 +131,12 @@ export class EchoClient implements App {
       switch (ix.eventOp(i)) {
         case EV_RECV:
           // Events of a connection that was reset in this round are for nobody.
-          if (ix.eventHandle(i) === this.#handle[slot]) {
+          if (ix.eventHandle(i) === this.#state[slot * SLOT_WORDS + HANDLE]) {
             this.#received(ix, slot, ix.eventA(i), ix.eventB(i));
           }
           break;
         case EV_SENT:
-          this.#blocked[slot] = 0;
+          this.#state[slot * SLOT_WORDS + BLOCKED] = 0;
           this.#send(ix, slot);
           break;
         case EV_CONNECTED:
@@ -165,7 +164,7 @@ export class EchoClient implements App {
     this.#nextSlot = this.#conns;
     this.#stopped = true;
     for (let slot = 0; slot < this.#conns; slot++) {
-      if (this.#handle[slot] !== 0) this.#reset(ix, slot);
+      if (this.#state[slot * SLOT_WORDS + HANDLE] !== 0) this.#reset(ix, slot);
     }
   }
 
@@ -186,7 +185,7 @@ export class EchoClient implements App {
       ix.abort(handle, slot);
       return;
     }
-    this.#handle[slot] = handle;
+    this.#state[slot * SLOT_WORDS + HANDLE] = handle;
     this.#stats[STAT_OPENED]++;
     this.#stats[STAT_OPEN]++;
     this.#dialing--;
@@ -196,28 +195,33 @@ export class EchoClient implements App {
 
   #received(ix: Ix, slot: number, address: number, length: number): void {
     if (length === 0) throw new Error(`the server closed connection ${slot}`);
-    if (this.#echoed[slot] === 0) this.#verify(ix, slot, address, length);
-    ix.recvDone(this.#handle[slot], length, slot);
+    const state = this.#state;
+    const at = slot * SLOT_WORDS;
+    if (state[at + ECHOED] === 0) this.#verify(ix, slot, address, length);
+    ix.recvDone(state[at + HANDLE], length, slot);
     const size = this.#size;
-    let bytes = this.#partial[slot] + length;
+    let bytes = state[at + PARTIAL] + length;
     let whole = 0;
     if (bytes >= size) {
       whole = bytes === size ? 1 : Math.floor(bytes / size);
       bytes -= whole * size;
     }
-    this.#partial[slot] = bytes;
+    state[at + PARTIAL] = bytes;
     if (whole > 0) this.#echoedWhole(ix, slot, whole);
   }
 
   #echoedWhole(ix: Ix, slot: number, messages: number): void {
     if (this.#samples !== null) this.#sample();
     this.#stats[STAT_MESSAGES] += messages;
-    const echoed = this.#echoed[slot] + messages;
-    this.#echoed[slot] = echoed;
-    if (this.#turns > 0) this.#takeTurn(ix);
-    else if (this.#rounds === 0 || this.#begun[slot] < this.#rounds)
+    const state = this.#state;
+    const at = slot * SLOT_WORDS;
+    const echoed = state[at + ECHOED] + messages;
+    state[at + ECHOED] = echoed;
+    if (this.#turns > 0) {
+      this.#takeTurn(ix);
+    } else if (this.#rounds === 0 || state[at + BEGUN] < this.#rounds) {
       this.#begin(ix, slot, messages);
-    else if (this.#reopen && echoed === this.#rounds) {
+    } else if (this.#reopen && echoed === this.#rounds) {
       this.#reset(ix, slot);
       this.#dial(ix, slot);
     }
@@ -229,35 +233,34 @@ export class EchoClient implements App {
 
   /** Resets the connection, as the paper's clients do: no TIME-WAIT is left behind. */
   #reset(ix: Ix, slot: number): void {
-    ix.abort(this.#handle[slot], slot);
+    const at = slot * SLOT_WORDS;
+    ix.abort(this.#state[at + HANDLE], slot);
     this.#stats[STAT_OPEN]--;
-    this.#handle[slot] = 0;
-    this.#begun[slot] = 0;
-    this.#echoed[slot] = 0;
-    this.#partial[slot] = 0;
-    this.#unsent[slot] = 0;
-    this.#requested[slot] = 0;
-    this.#blocked[slot] = 0;
+    this.#state.fill(0, at, at + SLOT_WORDS);
   }
 
   /** Begins up to `messages` messages more. */
   #begin(ix: Ix, slot: number, messages: number): void {
-    const begun = this.#begun[slot];
+    const state = this.#state;
+    const at = slot * SLOT_WORDS;
+    const begun = state[at + BEGUN];
     const count = this.#rounds === 0 ? messages : Math.min(messages, this.#rounds - begun);
-    this.#begun[slot] = begun + count;
-    this.#unsent[slot] += count * this.#size;
+    state[at + BEGUN] = begun + count;
+    state[at + UNSENT] += count * this.#size;
     this.#send(ix, slot);
   }
 
   /** Makes a send of what is unsent, as far as the pattern reaches. */
   #send(ix: Ix, slot: number): void {
-    const unsent = this.#unsent[slot];
-    if (unsent === 0 || this.#requested[slot] !== 0 || this.#blocked[slot] !== 0) return;
+    const state = this.#state;
+    const at = slot * SLOT_WORDS;
+    const unsent = state[at + UNSENT];
+    if (unsent === 0 || state[at + REQUESTED] !== 0 || state[at + BLOCKED] !== 0) return;
     const rest = unsent === this.#size ? 0 : unsent % this.#size;
     const offset = rest === 0 ? 0 : this.#size - rest;
     const length = Math.min(unsent, this.#patternLength - offset);
-    this.#requested[slot] = length;
-    ix.send(this.#handle[slot], this.#pattern + offset, length, slot);
+    state[at + REQUESTED] = length;
+    ix.send(state[at + HANDLE], this.#pattern + offset, length, slot);
   }
 
   #sendReady(ix: Ix): void {
@@ -279,16 +282,19 @@ export class EchoClient implements App {
   }
 
   #sendResult(slot: number, handle: number, result: number): void {
-    if (handle !== this.#handle[slot]) return;
+    const state = this.#state;
+    const at = slot * SLOT_WORDS;
+    if (handle !== state[at + HANDLE]) return;
     const taken = Math.max(result, 0);
-    if (taken < this.#requested[slot]) this.#blocked[slot] = 1;
-    this.#requested[slot] = 0;
-    this.#unsent[slot] -= taken;
-    if (this.#unsent[slot] > 0) this.#ready.push(slot);
+    if (taken < state[at + REQUESTED]) state[at + BLOCKED] = 1;
+    state[at + REQUESTED] = 0;
+    const unsent = state[at + UNSENT] - taken;
+    state[at + UNSENT] = unsent;
+    if (unsent > 0) this.#ready.push(slot);
   }
 
   #verify(ix: Ix, slot: number, address: number, length: number): void {
-    const from = this.#partial[slot];
+    const from = this.#state[slot * SLOT_WORDS + PARTIAL];
     const count = Math.min(length, this.#size - from);
     for (let i = 0; i < count; i++) {
       if (ix.bytes[address + i] !== messageByte(from + i)) {
