@@ -117,9 +117,13 @@ export class Contract {
       case SYS_RECV_DONE:
         this.#giveBack(this.#live(handle, "recv_done"), call.a);
         break;
-      case SYS_CLOSE:
-        this.#live(handle, "close").closed = true;
+      case SYS_CLOSE: {
+        const connection = this.#live(handle, "close");
+        connection.closed = true;
+        // What was received is disowned by it.
+        connection.held.length = 0;
         break;
+      }
       case SYS_LISTEN:
         this.#fresh(this.listeners, resultHandle, "listen");
         if (call.flags & FLAG_DEFER) this.#deferring.add(call.cookie);

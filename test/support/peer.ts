@@ -46,6 +46,8 @@ export interface PeerOptions {
   /** FLAG_* of listen, and its backlog. */
   readonly listenFlags?: number;
   readonly backlog?: number;
+  /** False for a peer that lies: then the kernel's stream makes no sense to keep. */
+  readonly keepStream?: boolean;
 }
 
 /** A segment to send; what is absent follows from the connection's state. */
@@ -114,6 +116,7 @@ export class TcpPeer {
   readonly mss: number | null;
   readonly #windowScale: number | null;
   readonly #synOptions: readonly TcpOption[];
+  readonly #keepStream: boolean;
   /** Payload by relative sequence number less 1, and which of it has arrived. */
   #stream = new Uint8Array(4096);
   #arrived = new Uint8Array(4096);
@@ -128,6 +131,7 @@ export class TcpPeer {
     this.window = options.window ?? 65_535;
     this.#windowScale = options.windowScale ?? null;
     this.#synOptions = options.synOptions ?? [];
+    this.#keepStream = options.keepStream ?? true;
   }
 
   // ---------------------------------------------------------------------------------------------
@@ -375,7 +379,7 @@ export class TcpPeer {
 
   /** Keeps payload at its place; bytes that come again must be the same ones. */
   #store(offset: number, payload: Uint8Array): void {
-    if (payload.length === 0) return;
+    if (payload.length === 0 || !this.#keepStream) return;
     const end = offset + payload.length;
     if (end > this.#stream.length) {
       this.#stream = resized(this.#stream, 2 * end);

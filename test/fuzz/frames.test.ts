@@ -1,0 +1,243 @@
+/**
+ * Mutated frames against a kernel at work: connections in every state, ports, an application that
+ * accepts, answers and closes. Nothing may trap, break the contract, send nonsense or leak.
+ *
+ * FUZZ_SEED draws other frames, FUZZ_RUNS more of them. A failure names its seed and step.
+ */
+import { describe, test } from "vitest";
+import { FLAG_DEFER } from "../../assembly/abi.ts";
+import { pattern } from "../support/bytes.ts";
+import { KERNEL, KernelHarness, PEER, type HarnessOptions } from "../support/kernel.ts";
+import { kernels, type KernelBuild } from "../support/kernels.ts";
+import {
+  arpReplyFrame,
+  arpRequestFrame,
+  icmpFrame,
+  ICMP_ECHO_REQUEST,
+  ICMP_UNREACHABLE,
+  mss,
+  nop,
+  tcpFrame,
+  udpFrame,
+  ws,
+  type Path,
+} from "../support/packet.ts";
+import { TcpPeer, type Segment } from "../support/peer.ts";
+import { Random } from "../support/random.ts";
+import { mutate, randomBytes } from "./mutate.ts";
+
+const SEED = Number(process.env.FUZZ_SEED ?? 19_810_901);
+const RUNS = Number(process.env.FUZZ_RUNS ?? 4000);
+
+const path: Path = { from: PEER, to: KERNEL };
+
+class FrameFuzz {
+  readonly #k: KernelHarness;
+  readonly #seed: number;
+  readonly #random: Random;
+  #peers: TcpPeer[] = [];
+  /** What the kernel sent lately, for quotations and replays. */
+  #sent: Uint8Array[] = [];
+
+  constructor(build: KernelBuild, seed: number, options: HarnessOptions) {
+    this.#seed = seed;
+    this.#random = new Random(seed);
+    this.#k = new KernelHarness(build, {
+      maxConnections: 24,
+      frames: 512,
+      ringSize: 64,
+      references: 256,
+      ...options,
+    });
+    this.#k.listen(80, { backlog: 4 });
+    this.#k.listen(81, { backlog: 4, flags: FLAG_DEFER });
+    this.#k.udpBind(53);
+  }
+
+  run(steps: number): void {
+    for (let step = 0; step < steps; step++) {
+      try {
+        this.#step();
+      } catch (error) {
+        const place = `FUZZ_SEED=${this.#seed}, step ${step}`;
+        throw new Error(`${place}: ${String(error)}\n${this.#k.log()}`, { cause: error });
+      }
+    }
+    this.#k.finish();
+  }
+
+  #step(): void {
+    const random = this.#random;
+    if (random.chance(this.#peers.length < 8 ? 0.3 : 0.02)) this.#newPeer();
+    const friendly = this.#frame();
+    const frame = random.chance(0.5) ? friendly : mutate(random, friendly);
+    // A NIC without empty frames drops.
+    this.#k.nic.receive(frame, { checksumOk: random.chance(0.5) });
+    if (random.chance(0.3)) this.#k.poll();
+    if (random.chance(0.02)) this.#k.advance(random.pick([1, 1000, 50_000, 300_000, 5_000_000]));
+    this.#application();
+    this.#look();
+  }
+
+  /** Shows the peers what the kernel sent; those that were reset are gone. */
+  #look(): void {
+    for (const { frame } of this.#k.outbox) this.#sent.push(frame);
+    this.#sent.splice(0, this.#sent.length - 20);
+    this.#peers = this.#peers.filter((peer) => {
+      const received = peer.takeAll();
+      const last = received.at(-1);
+      // What was dropped on the way is forgotten: the next segment fits again.
+      if (last?.flags.includes("A")) peer.sndNxt = last.ack;
+      return received.every(({ flags }) => !flags.includes("R"));
+    });
+    this.#k.sent();
+  }
+
+  /** One more connection, brought into some state, properly. */
+  #newPeer(): void {
+    const random = this.#random;
+    const peer = new TcpPeer(this.#k, {
+      kernelPort: random.pick([80, 80, 81]),
+      port: random.between(30_000, 30_063),
+      iss: random.below(2 ** 32),
+      keepStream: false,
+      windowScale: random.pick([null, 0, 7, 14]),
+      window: random.pick([0, 1, 1000, 65_535, 65_535]),
+    });
+    if (random.chance(0.3)) {
+      const connected = this.#k.connect(PEER.ip, peer.port);
+      const syn = this.#k.outbox.findLast(({ tcp }) => tcp?.flags === "S");
+      if (connected.result !== 0 || !syn) return;
+      peer.kernelPort = syn.tcp!.sourcePort;
+      peer.take();
+      peer.send({ flags: "SA", options: [mss(1460)] });
+    } else {
+      peer.sendSyn();
+      this.#application();
+      peer.take();
+      if (peer.irs !== undefined && random.chance(0.9)) peer.ack();
+    }
+    this.#peers = [...this.#peers.slice(-12), peer];
+  }
+
+  /** A frame as a friend would send it. */
+  #frame(): Uint8Array {
+    const random = this.#random;
+    if (this.#peers.length > 0 && random.chance(0.85)) {
+      const peer = random.pick(this.#peers);
+      const segment = this.#segment(peer);
+      const frame = peer.frame(segment);
+      if (random.chance(0.7) && !segment.flags?.includes("S")) {
+        peer.sndNxt = Math.max(
+          peer.sndNxt,
+          (segment.seq ?? peer.sndNxt) + (segment.payload?.length ?? 0),
+        );
+      }
+      return frame;
+    }
+    switch (random.below(7)) {
+      case 0:
+        return arpRequestFrame(PEER, random.pick([KERNEL.ip, "10.0.0.9"]));
+      case 1:
+        return arpReplyFrame(PEER, KERNEL);
+      case 2:
+        return icmpFrame(path, {
+          type: ICMP_ECHO_REQUEST,
+          id: 1,
+          data: pattern(random.below(1400)),
+        });
+      case 3: {
+        const data = (this.#sent.at(-1) ?? new Uint8Array(60)).subarray(
+          14,
+          14 + random.between(20, 80),
+        );
+        return icmpFrame(path, { type: ICMP_UNREACHABLE, code: random.below(16), data });
+      }
+      case 4:
+        return udpFrame(
+          path,
+          { sourcePort: 1 + random.below(65_535), destinationPort: random.pick([53, 54]) },
+          pattern(random.below(1472)),
+        );
+      case 5:
+        return tcpFrame(path, {
+          sourcePort: random.between(30_000, 30_015),
+          destinationPort: random.pick([80, 81, 82]),
+          seq: random.below(2 ** 32),
+          ack: random.below(2 ** 32),
+          flags: random.pick(["S", "SA", "A", "R", "RA", "F", "FA", "", "FSRPAU"]),
+          options: [mss(random.below(65_536)), nop, ws(random.below(256))],
+        });
+      default:
+        return randomBytes(random, random.below(1514));
+    }
+  }
+
+  /** A segment of a live connection, sometimes early, late, overlapping or closing. */
+  #segment(peer: TcpPeer): Segment {
+    const random = this.#random;
+    const off = random.pick([1, -1, 10, 100, -100, 500, 1460, 3000, 5000, 70_000, -70_000]);
+    const flags = random.chance(0.9)
+      ? random.pick(["A", "A", "A", "PA"])
+      : random.pick(["FA", "FPA", "A", "A", "UA", "R", "RA", "S", "SA", ""]);
+    return {
+      flags,
+      ...(random.chance(0.3) ? { seq: peer.sndNxt + off } : {}),
+      ...(random.chance(0.2) ? { ack: peer.rcvNxt + random.pick([0, -1, 1, -1000, 1000]) } : {}),
+      window: random.pick([0, 1, 100, 1460, 65_535, 65_535, 65_535]),
+      payload: pattern(random.pick([0, 0, 1, 10, 536, 1460]), 0),
+    };
+  }
+
+  /** Accepts most, answers some, gives back late, closes now and then. */
+  #application(): void {
+    const random = this.#random;
+    const k = this.#k;
+    for (const event of k.events()) {
+      if (event.kind === "knock") {
+        if (!k.contract.connections.has(event.handle)) continue;
+        if (random.chance(0.9)) k.accept(event.handle);
+        else k.reject(event.handle);
+      } else if (event.kind === "udp_recv") {
+        if (random.chance(0.9)) k.udpRecvDone(event.handle, event.token);
+      }
+    }
+    if (!random.chance(0.2) || k.contract.connections.size === 0) return;
+    const handle = random.pick([...k.contract.connections.keys()]);
+    const held = k.contract.heldBytes(handle);
+    switch (random.below(10)) {
+      case 0:
+        k.close(handle);
+        break;
+      case 1:
+        k.abort(handle);
+        break;
+      case 2:
+        k.shutdown(handle);
+        break;
+      case 3:
+      case 4:
+      case 5:
+        k.send(handle, pattern(random.pick([1, 100, 1500, 10_000])));
+        break;
+      default:
+        if (held > 0) k.recvDone(handle, random.between(1, held));
+    }
+  }
+}
+
+describe.each(kernels)("$name kernel", (build) => {
+  test.each([
+    [0, "every checksum verified in software", {}],
+    [
+      1,
+      "a NIC with all offloads",
+      { offloads: { rxChecksum: true, txChecksum: true, rxHash: true } },
+    ],
+    [2, "a tiny event array", { batch: 1, events: 8 }],
+    [3, "time about to wrap", { start: 2 ** 32 - 20_000_000 }],
+    [4, "few frames", { frames: 160, ringSize: 64, txRingSize: 64 }],
+  ])("seed + %i, %s", { timeout: 60_000 }, (offset, _what, options) => {
+    new FrameFuzz(build, SEED + offset, options).run(RUNS);
+  });
+});
