@@ -13,7 +13,7 @@ import { Dispatcher, Talker } from "./application.ts";
 import { Network, RIGHT, type PathOptions } from "./network.ts";
 
 const SEED = Number(process.env.PROPERTY_SEED ?? 20_140_813);
-const RUNS = Number(process.env.PROPERTY_RUNS ?? 25);
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 60);
 const SECOND = 1_000_000;
 
 interface Scenario {
@@ -23,7 +23,16 @@ interface Scenario {
   readonly connections: readonly (readonly [number, number])[];
   readonly receiveWindow: number;
   readonly offloads: boolean;
+  readonly pressure: keyof typeof PRESSURE;
 }
+
+/** Dataplanes that lack something. */
+const PRESSURE = {
+  none: {},
+  events: { batch: 1, events: 8 },
+  frames: { frames: 256, ringSize: 64, references: 64 },
+  ring: { txRingSize: 64 },
+} as const;
 
 const scenario: fc.Arbitrary<Scenario> = fc.record({
   seed: fc.nat(2 ** 31),
@@ -37,20 +46,23 @@ const scenario: fc.Arbitrary<Scenario> = fc.record({
   connections: fc.array(fc.tuple(fc.nat(60_000), fc.nat(60_000)), { minLength: 1, maxLength: 4 }),
   receiveWindow: fc.constantFrom(4096, 65_536, 262_144),
   offloads: fc.boolean(),
+  pressure: fc.constantFrom("none", "none", "events", "frames", "ring"),
 });
+
+const PLAIN = { receiveWindow: 65_536, offloads: false, pressure: "none" } as const;
 
 /** How a connection may end when the network was cruel. */
 const REASONS: readonly number[] = [RC_RESET, RC_TIMEOUT, RC_REFUSED, RC_UNREACHABLE];
 
-function simulate(
-  build: KernelBuild,
-  { seed, path, connections, receiveWindow, offloads }: Scenario,
-): number {
+/** Runs a scenario to its end and returns the share of connections that ended in order. */
+function simulate(build: KernelBuild, drawn: Scenario): number {
+  const { seed, path, connections, receiveWindow, offloads, pressure } = drawn;
   const random = new Random(seed);
   const network = new Network(build, path, seed, {
     applicationWindow: 1 << 21,
     frames: 2048,
     references: 2048,
+    ...PRESSURE[pressure],
     offloads: { rxChecksum: false, txChecksum: offloads, rxHash: offloads },
     tcp: { receiveWindow, receiveWindowMax: Math.max(receiveWindow, 1 << 20) },
   });
@@ -124,19 +136,19 @@ describe.each(kernels)("$name kernel", (build) => {
   test("a perfect network, a megabyte each way", () => {
     const path = { delay: 1000, jitter: 0, loss: 0, duplicate: 0, corrupt: 0 };
     const drawn = { seed: 1, path, connections: [[1_000_000, 1_000_000]] as const };
-    expect(simulate(build, { ...drawn, receiveWindow: 262_144, offloads: true })).toBe(1);
+    expect(simulate(build, { ...drawn, ...PLAIN, receiveWindow: 262_144 })).toBe(1);
   });
 
   test.each([0.02, 0.1, 0.3])("a loss of %d, 200 kB each way", (loss) => {
     const path = { delay: 5000, jitter: 200, loss, duplicate: 0.01, corrupt: 0.01 };
     const drawn = { seed: 7, path, connections: [[200_000, 200_000]] as const };
-    const survived = simulate(build, { ...drawn, receiveWindow: 65_536, offloads: false });
+    const survived = simulate(build, { ...drawn, ...PLAIN });
     if (loss < 0.3) expect(survived).toBe(1);
   });
 
   test("an outage kills the connection with a reason", () => {
     const path = { delay: 1000, jitter: 0, loss: 1, duplicate: 0, corrupt: 0 };
     const drawn = { seed: 3, path, connections: [[1000, 1000]] as const };
-    expect(simulate(build, { ...drawn, receiveWindow: 65_536, offloads: false })).toBe(0);
+    expect(simulate(build, { ...drawn, ...PLAIN })).toBe(0);
   });
 });
