@@ -8,6 +8,7 @@
  */
 import { RC_AGAIN, RC_BADH, RC_CLOSED, RC_NOBUFS, RC_NOMEM, RC_OK } from "../../assembly/abi.ts";
 import type { CopyBuffers } from "./copy-buffers.ts";
+import { copyIn, copyWithin } from "./copy.ts";
 import type { Ix } from "./ix.ts";
 import { ReceiveQueue } from "./receive-queue.ts";
 import type { Completion, SegmentPool } from "./segments.ts";
@@ -217,10 +218,7 @@ export class IxevContext {
     while (done < length) {
       const room = this.#reserve(length - done);
       if (room === 0) break;
-      ix.bytes.set(
-        room === length ? bytes : bytes.subarray(done, done + room),
-        this.#send!.roomAddress,
-      );
+      copyIn(ix, this.#send!.roomAddress, bytes, done, room);
       this.#send!.commit(room);
       done += room;
     }
@@ -233,9 +231,9 @@ export class IxevContext {
     const { ix } = this.#loop!;
     let done = 0;
     while (done < length) {
-      const room = this.#reserve(length - done);
+      const room = this.#reserve(length - done, (address + done) & 3);
       if (room === 0) break;
-      ix.bytes.copyWithin(this.#send!.roomAddress, address + done, address + done + room);
+      copyWithin(ix, this.#send!.roomAddress, address + done, room);
       this.#send!.commit(room);
       done += room;
     }
@@ -435,11 +433,11 @@ export class IxevContext {
   }
 
   /** Room in copy buffers for up to `length` bytes; notes who has to wait for what. */
-  #reserve(length: number): number {
+  #reserve(length: number, phase = 0): number {
     const loop = this.#loop!;
     const send = this.#send!;
     if (send.needsBuffer && send.copiesHeld + loop.buffers.size > loop.sendLimit) return 0;
-    const room = send.reserve(length);
+    const room = send.reserve(length, phase);
     if (room === 0) loop.awaitBuffers(this);
     return room;
   }

@@ -3,6 +3,7 @@
  * packet frames. Frames belong to the application until given back, in order and byte-exact, by
  * recv_done; consuming here only counts, so that a round's consumption becomes one call.
  */
+import { copyOut } from "./copy.ts";
 import type { Ix } from "./ix.ts";
 import { NO_SEGMENT } from "./segments.ts";
 import type { SegmentPool } from "./segments.ts";
@@ -49,7 +50,7 @@ export class ReceiveQueue {
     while (done < into.length && this.#head !== NO_SEGMENT) {
       const address = segments.address[this.#head];
       const taken = Math.min(segments.length[this.#head], into.length - done);
-      into.set(ix.bytes.subarray(address, address + taken), done);
+      copyOut(ix, into, done, address, taken);
       this.consume(taken);
       done += taken;
     }

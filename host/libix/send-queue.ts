@@ -61,25 +61,21 @@ export class SendQueue {
 
   /** True when the queue does not end with a copy buffer that has room. */
   get needsBuffer(): boolean {
-    const tail = this.#tail;
-    const segments = this.#segments;
-    return (
-      tail === NO_SEGMENT ||
-      segments.completion[tail] !== COPIED ||
-      segments.length[tail] >= this.#buffers.size
-    );
+    return this.#room === 0;
   }
 
-  /** Makes room for up to `length` bytes, at `roomAddress`; 0 when there is no buffer. */
-  reserve(length: number): number {
-    const size = this.#buffers.size;
-    if (this.needsBuffer) {
+  /**
+   * Makes room for up to `length` bytes, at `roomAddress`; 0 when there is no buffer. A new buffer is
+   * begun at `phase` modulo 4, so that the bytes can be copied by words.
+   */
+  reserve(length: number, phase: number): number {
+    if (this.#room === 0) {
       const buffer = this.#buffers.take();
       if (buffer === 0) return 0;
-      this.#append(buffer, 0, COPIED);
-      this.copiesHeld += size;
+      this.#append(buffer + phase, 0, COPIED);
+      this.copiesHeld += this.#buffers.size;
     }
-    return Math.min(length, size - this.#segments.length[this.#tail]);
+    return Math.min(length, this.#room);
   }
 
   /** Where the bytes that `reserve` made room for go. */
@@ -172,6 +168,15 @@ export class SendQueue {
     this.accepted = this.queued;
   }
 
+  /** Bytes that still fit the copy buffer at the end of the queue. */
+  get #room(): number {
+    const segments = this.#segments;
+    const tail = this.#tail;
+    if (tail === NO_SEGMENT || segments.completion[tail] !== COPIED) return 0;
+    const phase = segments.address[tail] & 3;
+    return this.#buffers.size - phase - segments.length[tail];
+  }
+
   #append(address: number, length: number, completion: Completion | null): number {
     const segments = this.#segments;
     const segment = segments.take(address, length);
@@ -204,7 +209,7 @@ export class SendQueue {
     segments.give(head);
     if (completion === COPIED) {
       this.copiesHeld -= this.#buffers.size;
-      this.#buffers.give(address);
+      this.#buffers.give((address & ~3) >>> 0);
     } else {
       completion?.(acknowledged);
     }
