@@ -521,4 +521,13 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(k.sent()[0].payload).toEqual(pattern(1400));
     });
   });
+
+  describe("copy break 0", () => {
+    test("an empty datagram is a whole packet", () => {
+      const k = startKernel(build, { tcp: { copyBreak: 0 } });
+      const { handle } = k.udpBind(5000);
+      expect(k.udpSend(handle, new Uint8Array(), { ip: "10.0.0.2", port: 9 })).toBe(0);
+      k.event("udp_sent");
+    });
+  });
 });

@@ -83,6 +83,8 @@ function foreignRanges(k: KernelHarness): [string, number, number][] {
   ].map(([what, a, b]) => [what as string, (a as number) >>> 0, (b as number) >>> 0]);
 }
 
+const SECOND = 1_000_000;
+
 describe.each(kernels)("$name kernel", (build) => {
   describe("operations", () => {
     test.each([SYS_END, SYS_END + 1, 0x7fff, 0x8000, 0xffff])("%i is unknown", (op) => {
@@ -524,6 +526,44 @@ describe.each(kernels)("$name kernel", (build) => {
         expect(at - due[index]).toBeGreaterThanOrEqual(0);
         expect(at - due[index]).toBeLessThanOrEqual(32);
       });
+    });
+  });
+
+  describe("timers after a long silence", () => {
+    test("one set then does not fire early", () => {
+      const k = startKernel(build);
+      k.now += 600 * SECOND;
+      k.timerSet(SECOND);
+      k.noEvents();
+      k.advance(SECOND - 100);
+      k.noEvents();
+      k.advance(200);
+      k.event("timer");
+    });
+
+    test("nor does one set while another was pending", () => {
+      const k = startKernel(build);
+      k.timerSet(200 * SECOND);
+      k.now += 150 * SECOND;
+      k.timerSet(250 * SECOND);
+      k.advance(60 * SECOND);
+      k.event("timer");
+      k.advance(180 * SECOND);
+      k.noEvents();
+      k.advance(11 * SECOND);
+      k.event("timer");
+    });
+
+    test("a retransmission is timed 40 minutes later", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.advance(200 * SECOND);
+      k.now += 2400 * SECOND;
+      k.send(peer.handle, text("x"));
+      peer.takeAll();
+      k.advance(5 * SECOND);
+      expect(peer.takeAll().length).toBeGreaterThan(0);
+      peer.ack();
     });
   });
 });

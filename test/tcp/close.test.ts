@@ -504,6 +504,57 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(k.gauge(GAUGE_CONNECTIONS)).toBe(0);
     });
   });
+
+  describe("the FIN after a timeout, and other late ends", () => {
+    test("follows the ACK of the data", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.send(peer.handle, pattern(2920));
+      k.shutdown(peer.handle);
+      peer.takeAll();
+      // The first segment and the FIN were lost.
+      k.advance(250_000);
+      peer.expect({ seq: 1, length: 1460 });
+      peer.expectNothing();
+      peer.send({ ack: 2921 });
+      peer.expect({ flags: "FA", seq: 2921 });
+    });
+
+    test("queued while data is sent again, goes out when an ACK takes all of that", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.send(peer.handle, pattern(4000));
+      peer.takeAll();
+      // The ACK of everything was lost.
+      k.advance(250_000);
+      peer.expect({ seq: 1, length: 1460 });
+      k.shutdown(peer.handle);
+      peer.expectNothing();
+      peer.send({ ack: 4001 });
+      peer.expect({ flags: "FA", seq: 4001 });
+    });
+
+    test("a full backlog does not cost the TIME-WAIT", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.timeWait(k, { backlog: 1 });
+      k.events();
+      TcpPeer.synReceived(k, { backlog: 1 });
+      peer.send({ flags: "S", seq: 1_000_000 });
+      peer.takeAll();
+      peer.send({ flags: "FA", seq: 1 });
+      expect(peer.takeAll().at(-1)?.flags).toBe("A");
+    });
+
+    test("no window updates go to a peer that has sent its FIN", () => {
+      const k = startKernel(build, { tcp: { receiveWindow: 8192, receiveWindowMax: 8192 } });
+      const peer = TcpPeer.established(k);
+      for (let at = 0; at < 8000; at += 1000) peer.send({ payload: pattern(1000, at) });
+      peer.send({ flags: "FA" });
+      peer.takeAll();
+      k.recvDone(peer.handle, 8000);
+      peer.expectNothing();
+    });
+  });
 });
 
 function simultaneous(k: ReturnType<typeof startKernel>): TcpPeer {

@@ -687,4 +687,39 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(Math.abs((first.irs! - second.irs!) | 0)).toBeGreaterThan(4096);
     });
   });
+
+  describe("deferred accept, in time and order", () => {
+    test("the time an application takes to accept is no round-trip time", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.listening(k, { listenFlags: FLAG_DEFER });
+      peer.sendSyn();
+      const { handle } = k.event("knock");
+      k.advance(10 * SECOND);
+      k.accept(handle);
+      peer.expect({ flags: "SA" });
+      k.advance(1000);
+      peer.ack();
+      k.event("connected");
+      k.send(handle, text("x"));
+      peer.takeAll();
+      k.advance(SECOND);
+      expect(peer.takeAll().length).toBeGreaterThan(0);
+    });
+
+    test("a SYN-ACK does not establish what knocked on its SYN", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.listening(k, { listenFlags: FLAG_DEFER });
+      peer.sendSyn();
+      const first = k.event("knock").handle;
+      k.accept(first);
+      peer.expect({ flags: "SA" });
+      k.abort(first);
+      peer.takeAll();
+      // The same ports at the same instant: the same initial sequence number, which the peer knows now.
+      peer.send({ flags: "S", seq: 0 });
+      k.event("knock");
+      peer.send({ flags: "SA", seq: 0, ack: 1 });
+      k.noEvents();
+    });
+  });
 });

@@ -5,6 +5,8 @@ import {
   CNT_EVENT_BACKPRESSURE,
   CNT_FILL_STARVED,
   CNT_TX_RING_FULL,
+  CORE_EVENT_CAPACITY,
+  CORE_EVENT_COUNT,
   GAUGE_BUFFERS,
   RC_NOBUFS,
   RC_OK,
@@ -423,6 +425,67 @@ describe.each(kernels)("$name kernel", (build) => {
           expect(k.event("dead").reason).toBe(RC_OK);
         }
         k.sent();
+      }
+    });
+  });
+
+  describe("the event array and the pools, between connections", () => {
+    test("a filled gap leaves room for the knocks behind it", () => {
+      const k = startKernel(build, {
+        batch: 64,
+        events: 512,
+        ringSize: 256,
+        frames: 2048,
+        maxConnections: 256,
+        tcp: { receiveWindow: 1 << 20, receiveWindowMax: 1 << 20 },
+      });
+      const filler = TcpPeer.established(k, { windowScale: 7, backlog: 200 });
+      for (let i = 520; i > 0; i--) filler.send({ seq: 1 + i * 10, payload: pattern(10, i * 10) });
+      const peers = Array.from({ length: 60 }, () => TcpPeer.synReceived(k, { backlog: 200 }));
+      k.inject(filler.frame({ seq: 1, payload: pattern(10) }));
+      for (const peer of peers) k.inject(peer.frame());
+      k.pollOnce();
+      const count = k.view.getUint32(k.block + CORE_EVENT_COUNT, true);
+      expect(count).toBeLessThanOrEqual(k.view.getUint32(k.block + CORE_EVENT_CAPACITY, true));
+      k.poll();
+      const knocks = k.events().filter(({ kind }) => kind === "knock");
+      expect(knocks).toHaveLength(60);
+    });
+
+    test("a filled gap delays the sent events behind it, and loses none", () => {
+      const k = startKernel(build, {
+        batch: 64,
+        events: 512,
+        ringSize: 256,
+        frames: 2048,
+        maxConnections: 256,
+        tcp: { receiveWindow: 1 << 20, receiveWindowMax: 1 << 20 },
+      });
+      const filler = TcpPeer.established(k, { windowScale: 7 });
+      const others = Array.from({ length: 20 }, () => TcpPeer.established(k));
+      for (const other of others) {
+        k.send(other.handle, text("hello"));
+        other.takeAll();
+      }
+      for (let i = 520; i > 0; i--) filler.send({ seq: 1 + i * 10, payload: pattern(10, i * 10) });
+      k.inject(filler.frame({ seq: 1, payload: pattern(10) }));
+      for (const other of others) k.inject(other.frame());
+      k.poll();
+      const sent = k.events().filter((e) => e.kind === "sent");
+      expect(sent.map((e) => e.handle)).toEqual(others.map((o) => o.handle));
+    });
+
+    test("a large send is copied when no reference record is free", () => {
+      const k = startKernel(build, { references: 8 });
+      const hoarder = TcpPeer.established(k, { windowScale: 7, window: 1 << 20 });
+      k.send(hoarder.handle, pattern(60_000));
+      const starving = TcpPeer.established(k);
+      expect(k.send(starving.handle, pattern(5000))).toBe(5000);
+      starving.takeAll();
+      starving.ack();
+      for (let i = 0; i < 20; i++) {
+        hoarder.takeAll();
+        hoarder.ack();
       }
     });
   });

@@ -341,4 +341,13 @@ describe.each(kernels)("$name kernel", (build) => {
     }
     assertSameBytes(received(k), pattern(120 * 333));
   });
+
+  test("a FIN that comes early again and again takes one frame", () => {
+    const k = startKernel(build);
+    const peer = TcpPeer.established(k);
+    const before = k.gauge(GAUGE_BUFFERS);
+    for (let i = 0; i < 10; i++) peer.send({ flags: "FA", seq: 101 });
+    for (let i = 0; i < 10; i++) peer.send({ flags: "FA", seq: 91, payload: pattern(10) });
+    expect(k.gauge(GAUGE_BUFFERS) - before).toBeLessThanOrEqual(2);
+  });
 });

@@ -10,6 +10,7 @@ import {
   CNT_DROP_TCP_WINDOW,
   CNT_TCP_CHALLENGE_ACKS,
   CNT_TCP_RESETS_IN,
+  CNT_TCP_RESETS_OUT,
   GAUGE_CONNECTIONS,
   RC_OK,
   RC_RESET,
@@ -297,6 +298,40 @@ describe.each(kernels)("$name kernel", (build) => {
       frame.fill(0x77, short.length);
       k.deliver(frame);
       expect(k.event("recv").data).toEqual(text("x"));
+    });
+  });
+
+  describe("numbers at their limits", () => {
+    test("resets of connections are counted", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      const [resets] = k.counts([CNT_TCP_RESETS_OUT], () => k.abort(peer.handle));
+      expect(resets).toBe(1);
+    });
+
+    test("an ACK is old only against the largest window ever offered", () => {
+      const k = startKernel(build, { tcp: { initialWindow: 400 } });
+      const peer = TcpPeer.connected(k, { windowScale: 7, window: 10_000 });
+      k.send(peer.handle, text("x"));
+      peer.takeAll();
+      peer.send({ window: 400_000 });
+      k.send(peer.handle, pattern(100_000, 1));
+      k.send(peer.handle, pattern(100_000, 100_001));
+      peer.takeAll();
+      peer.send({ window: 400_000 });
+      k.events();
+      // Sent before those ACKs, overtaken by them.
+      peer.send({ ack: 2, payload: text("late") });
+      expect(k.events().find((e) => e.kind === "recv")).toMatchObject({ data: text("late") });
+    });
+
+    test("an ACK at the right edge of the window is heard", () => {
+      const k = startKernel(build, { tcp: { receiveWindow: 8192, receiveWindowMax: 8192 } });
+      const peer = TcpPeer.established(k);
+      k.send(peer.handle, text("hello"));
+      peer.takeAll();
+      peer.send({ seq: 8193, ack: 6 });
+      expect(k.event("sent").acked).toBe(5);
     });
   });
 });

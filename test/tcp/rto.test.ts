@@ -271,4 +271,20 @@ describe.each(kernels)("$name kernel", (build) => {
     peer.expectNothing();
     exchange(k, peer, 100 * MILLISECOND);
   });
+
+  describe("acknowledgments during go-back-N", () => {
+    test("have a sequence number that the peer accepts", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.send(peer.handle, pattern(4000));
+      peer.takeAll();
+      k.advance(2 * SECOND);
+      peer.takeAll();
+      // The peer has it all, its ACKs were lost; now it sends data with an old ACK number.
+      peer.send({ ack: 1, payload: text("data") });
+      k.advance(50_000);
+      const acks = peer.takeAll().filter(({ payload, ack }) => payload.length === 0 && ack === 5);
+      expect(acks[0].seq).toBe(4001);
+    });
+  });
 });

@@ -523,4 +523,84 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(k.shutdown(peer.handle)).toBe(RC_OK);
     });
   });
+
+  describe("what a frame holds", () => {
+    test("a partly acknowledged tail takes no more than its frame has room for", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.send(peer.handle, pattern(1000));
+      peer.takeAll();
+      peer.send({ ack: 1, window: 0 });
+      k.advance(2 * SECOND);
+      peer.takeAll();
+      peer.send({ ack: 901, window: 10 });
+      // Below the copy break each, so copied.
+      expect(k.send(peer.handle, pattern(1000, 1000))).toBe(1000);
+      expect(k.send(peer.handle, pattern(1000, 2000))).toBe(1000);
+      peer.send({ ack: 901, window: 65535 });
+      for (let i = 0; i < 10; i++) {
+        k.advance(SECOND);
+        peer.takeAll();
+        peer.ack();
+      }
+      assertSameBytes(peer.stream(), pattern(3000));
+    });
+
+    test("full segments of copied data at the largest MTU", () => {
+      const k = startKernel(build, { mtu: 1906, tcp: { copyBreak: 65536 } });
+      const peer = TcpPeer.established(k, { mss: 1866 });
+      expect(k.send(peer.handle, pattern(1866 * 3))).toBe(1866 * 3);
+      peer.takeAll();
+      peer.ack();
+      peer.takeAll();
+      assertSameBytes(peer.stream(), pattern(1866 * 3));
+    });
+  });
+
+  describe("news of the peer", () => {
+    test("a quiet connection that was cut short is told when there is room, and not before", () => {
+      const k = startKernel(build, { tcp: { copyBreak: 65536, initialWindow: 400 } });
+      const peer = TcpPeer.established(k, { flags: FLAG_QUIET, windowScale: 7, window: 200_000 });
+      let accepted = 0;
+      for (;;) {
+        const taken = k.send(peer.handle, pattern(60_000, accepted));
+        if (taken > 0) accepted += taken;
+        if (taken < 60_000) break;
+      }
+      peer.takeAll();
+      // The peer's application does not read: its window shrinks by what arrives.
+      peer.send({ ack: 100_001, window: 100_000 });
+      peer.send({ ack: 150_001, window: 50_000 });
+      const told = k.events();
+      expect(told.filter((e) => e.kind === "sent" && e.window === 0)).toHaveLength(0);
+      // Now it reads all.
+      for (let i = 0; i < 10; i++) {
+        peer.takeAll();
+        peer.send({ window: 200_000 });
+      }
+      const room = k.events().filter((e) => e.kind === "sent" && e.window > 0);
+      expect(room.length + told.length).toBeGreaterThan(0);
+      expect(room.length).toBeGreaterThan(0);
+    });
+
+    test("a window that closed over data in flight may stay closed for ever", () => {
+      const k = startKernel(build, { tcp: { dataRetries: 4 } });
+      const peer = TcpPeer.established(k);
+      k.send(peer.handle, pattern(2920));
+      peer.takeAll();
+      peer.send({ ack: 1461, window: 0 });
+      for (let i = 0; i < 12; i++) {
+        while (!k.outbox.length) k.advanceToDeadline();
+        peer.takeAll();
+        peer.send({ ack: 1461, window: 0 });
+      }
+      peer.send({ ack: 1461, window: 65_535 });
+      for (let i = 0; i < 3; i++) {
+        peer.takeAll();
+        peer.ack();
+      }
+      assertSameBytes(peer.stream(), pattern(2920));
+      expect(k.events().every(({ kind }) => kind === "sent")).toBe(true);
+    });
+  });
 });
