@@ -11,28 +11,14 @@
  * for one queue while it holds another, and copies to different queues go on side by side.
  */
 import { OFFLOAD_TX_CHECKSUM } from "../../assembly/abi.ts";
-import {
-  BATCH,
-  FRAME_ADDRESS,
-  FRAME_CHECKSUM,
-  FRAME_FRAGMENTS,
-  FRAME_HASH,
-  FRAME_LENGTH,
-  FRAME_SLOT,
-  FRAME_STATE,
-  FRAME_WORDS,
-  FrameBatch,
-  HASHED,
-  REQUESTED,
-  TRUSTED,
-  UNUSUAL,
-  VERIFIABLE,
-} from "./batch.ts";
+import { BATCH, FrameBatch, HASHED, REQUESTED, TRUSTED, UNUSUAL, VERIFIABLE } from "./batch.ts";
+import type { Frame } from "./batch.ts";
 import type { Capture } from "./capture.ts";
 import { fulfil, requestFits } from "./checksum.ts";
 import { Classifier, headersFit } from "./classifier.ts";
 import { FrameStore } from "./frame-store.ts";
 import { isPerfect, Link } from "./link.ts";
+import type { MemoryView } from "./memory-view.ts";
 import { Port } from "./port.ts";
 import { TX_COUNTERS } from "./port-state.ts";
 import { MAX_FRAME, RxQueue } from "./rx-queue.ts";
@@ -75,6 +61,7 @@ export function createBackend(
 class Backend implements QueueBackend {
   readonly #port: Port;
   readonly #counters: number;
+  readonly #memory: MemoryView;
   readonly #tx: TxQueue;
   readonly #batch: FrameBatch;
   readonly #classifier = new Classifier();
@@ -88,9 +75,10 @@ class Backend implements QueueBackend {
   readonly #capture: Capture | null;
   readonly #captured: number;
 
-  /** Queues that have frames of this batch listed, and the ports they belong to. */
+  /** Queues that have frames of this batch listed, and the ports they belong to; a stack. */
   readonly #busy: RxQueue[] = [];
   readonly #busyAt: Destination[] = [];
+  #busyCount = 0;
 
   constructor(from: PortHandle, queue: number, wire: Wire, options: BackendOptions) {
     if (!Number.isInteger(queue) || queue < 0 || queue >= from.queues.length) {
@@ -98,6 +86,7 @@ class Backend implements QueueBackend {
     }
     const store = new FrameStore();
     this.#port = new Port(from);
+    this.#memory = this.#port.memory;
     this.#counters = this.#port.txCounters(queue);
     this.#tx = new TxQueue(this.#port, queue, (from.offloads & OFFLOAD_TX_CHECKSUM) !== 0);
     this.#batch = new FrameBatch(this.#port.memory, store);
@@ -136,7 +125,7 @@ class Backend implements QueueBackend {
     let frames = 0;
     while (this.#tx.read(batch) !== 0) {
       frames += batch.count;
-      if (this.#captured >= 0) this.#captureSent(now);
+      if (this.#capture !== null && this.#captured >= 0) this.#captureSent(this.#capture, now);
       if (this.#link !== null) this.#admit(this.#link, now);
       else this.#deliver(now);
       batch.clear();
@@ -164,56 +153,48 @@ class Backend implements QueueBackend {
 
   /** Gives the batch to the link, which owns the slots from then on. */
   #admit(link: Link, now: number): void {
-    const { words, count } = this.#batch;
-    for (let at = 0; at < count * FRAME_WORDS; at += FRAME_WORDS) {
-      if (words[at + FRAME_SLOT] === 0 && !this.#putAside(at)) continue;
-      link.admit(words[at + FRAME_SLOT] - 1, now);
-      words[at + FRAME_SLOT] = 0;
+    const { frames, count } = this.#batch;
+    for (let i = 0; i < count; i++) {
+      const frame = frames[i];
+      if (frame.slot < 0 && !this.#putAside(frame)) continue;
+      link.admit(frame.slot, now);
+      frame.slot = -1;
     }
   }
 
   /** Writes the batch down as sent, its checksums filled in. */
-  #captureSent(now: number): void {
-    const batch = this.#batch;
-    const { words, count, store } = batch;
-    for (let at = 0; at < count * FRAME_WORDS; at += FRAME_WORDS) {
-      if (!this.#putAside(at)) continue;
-      const slot = words[at + FRAME_SLOT] - 1;
+  #captureSent(capture: Capture, now: number): void {
+    const { frames, count, store } = this.#batch;
+    for (let i = 0; i < count; i++) {
+      const frame = frames[i];
+      if (!this.#putAside(frame)) continue;
+      const { slot, address, length, checksum } = frame;
       const view = store.view(slot);
-      const start = words[at + FRAME_ADDRESS];
-      const length = words[at + FRAME_LENGTH];
-      const request = words[at + FRAME_CHECKSUM];
-      if (request !== 0) {
-        fulfil(view, start, length, request);
-        store.setChecksum(slot, request, true);
-        words[at + FRAME_STATE] = TRUSTED;
+      if (checksum !== 0) {
+        fulfil(view, address, length, checksum);
+        store.setChecksum(slot, checksum, true);
+        frame.state = TRUSTED;
       }
-      this.#capture!.sent(this.#captured, now, view, start, length);
+      capture.sent(this.#captured, now, view, address, length);
     }
   }
 
-  /**
-   * Copies a frame to the store. False when that is impossible; the frame was counted and has length
-   * 0 then, which takes it out of the batch.
-   */
-  #putAside(at: number): boolean {
-    const batch = this.#batch;
-    const { words } = batch;
-    const length = words[at + FRAME_LENGTH];
+  /** Copies a frame to the store. False when that is impossible; the frame was dropped then. */
+  #putAside(frame: Frame): boolean {
+    const { length, checksum } = frame;
     if (length === 0) return false;
     if (length > MAX_FRAME) {
       const port = this.#table === null ? this.#destinations[0].port : this.#port;
       port.count("tooLong");
     } else {
-      const request = words[at + FRAME_CHECKSUM];
-      if (request !== 0 && !requestFits(request, length)) {
-        words[at + FRAME_CHECKSUM] = 0;
+      if (checksum !== 0 && !requestFits(checksum, length)) {
+        frame.checksum = 0;
         this.#count(BAD_CHECKSUM_REQUEST);
       }
-      if (batch.putAside(at)) return true;
+      if (this.#batch.putAside(frame)) return true;
       this.#count(STORE_FULL);
     }
-    words[at + FRAME_LENGTH] = 0;
+    frame.length = 0;
     return false;
   }
 
@@ -222,95 +203,89 @@ class Backend implements QueueBackend {
     const destinations = this.#destinations;
     for (let i = 0; i < destinations.length; i++) destinations[i].port.refresh();
     const batch = this.#batch;
-    const end = batch.count * FRAME_WORDS;
-    for (let at = 0; at < end; at += FRAME_WORDS) this.#steer(batch, at);
+    const { frames, count } = batch;
+    for (let i = 0; i < count; i++) this.#steer(frames[i]);
     const busy = this.#busy;
-    for (let i = 0; i < busy.length; i++) {
+    // The arrays keep their length: emptied ones would give up their memory and get it anew each batch.
+    for (let i = 0; i < this.#busyCount; i++) {
       const { captured } = this.#busyAt[i];
       busy[i].deliver(batch, now, captured < 0 ? null : this.#capture, captured);
     }
-    busy.length = 0;
-    this.#busyAt.length = 0;
+    this.#busyCount = 0;
   }
 
   /** Reads the frame's headers, settles the state of its checksum, and lists it where it goes. */
-  #steer(batch: FrameBatch, at: number): void {
-    const { words } = batch;
-    const slotAndFragments = words[at + FRAME_SLOT] | words[at + FRAME_FRAGMENTS];
-    if (slotAndFragments !== 0 && !this.#headersTogether(at)) return;
-    const length = words[at + FRAME_LENGTH];
-    if (length === 0) return;
-    const view = slotAndFragments === 0 ? batch.memory : batch.viewOf(at);
+  #steer(frame: Frame): void {
+    const { length, checksum } = frame;
+    let view = this.#memory;
+    if (frame.fragments !== 0 || frame.slot >= 0) {
+      if (!this.#headersTogether(frame)) return;
+      view = this.#batch.viewOf(frame);
+    }
     const headers = this.#classifier;
-    headers.classify(view, words[at + FRAME_ADDRESS], length);
-    words[at + FRAME_HASH] = headers.hash;
-    const request = words[at + FRAME_CHECKSUM];
-    let state = headers.hashed ? HASHED : 0;
-    if (request === 0) {
-      if (headers.request !== 0) state |= VERIFIABLE;
-    } else if (request === headers.request) {
-      const done = words[at + FRAME_STATE] & TRUSTED;
-      state |= done !== 0 ? TRUSTED : TRUSTED | REQUESTED;
+    headers.classify(view, frame.address, length);
+    frame.hash = headers.hash;
+    // Nearly every frame: a TCP or UDP packet whose checksum is left to the NIC.
+    if (checksum !== 0 && checksum === headers.request && frame.state === 0) {
+      frame.state = HASHED | TRUSTED | REQUESTED;
     } else {
-      state |= this.#unusualRequest(at);
+      frame.state = this.#stateOf(frame);
     }
-    words[at + FRAME_STATE] = state;
-    if (this.#table === null) this.#offer(this.#destinations[0], at, length);
-    else this.#switch(this.#table, at, length);
+    if (this.#table === null) this.#offer(this.#destinations[0], frame);
+    else this.#switch(this.#table, frame);
   }
 
-  /** False when the frame had to be put aside for its headers, and could not be. */
-  #headersTogether(at: number): boolean {
-    const { words, memory, fragmentLength } = this.#batch;
-    const fragments = words[at + FRAME_FRAGMENTS];
-    if (fragments === 0) return true;
-    const address = words[at + FRAME_ADDRESS] >>> 0;
-    const first = fragmentLength[fragments & 0xffff];
-    return headersFit(memory, address, first, words[at + FRAME_LENGTH]) || this.#putAside(at);
+  /** False when the frame was dropped, or had to be put aside for its headers and could not be. */
+  #headersTogether(frame: Frame): boolean {
+    const { length, fragments, address, firstFragment } = frame;
+    if (fragments === 0) return length !== 0;
+    const part = this.#batch.fragmentLength[firstFragment];
+    return headersFit(this.#memory, address >>> 0, part, length) || this.#putAside(frame);
   }
 
-  /** State of a frame whose checksum request is not the one its headers suggest. */
-  #unusualRequest(at: number): number {
-    const { words } = this.#batch;
-    const verifiable = this.#classifier.request !== 0 ? VERIFIABLE : 0;
-    if ((words[at + FRAME_STATE] & TRUSTED) !== 0) return verifiable;
-    if (requestFits(words[at + FRAME_CHECKSUM], words[at + FRAME_LENGTH])) {
-      return verifiable | REQUESTED | UNUSUAL;
-    }
+  /** State of a frame whose headers were just read. */
+  #stateOf(frame: Frame): number {
+    const { checksum, length, state } = frame;
+    const { hashed, request } = this.#classifier;
+    const known = (hashed ? HASHED : 0) | (request !== 0 ? VERIFIABLE : 0);
+    if (checksum === 0) return known;
+    const done = (state & TRUSTED) !== 0;
+    if (checksum === request) return done ? HASHED | TRUSTED : HASHED | TRUSTED | REQUESTED;
+    if (done) return known;
+    if (requestFits(checksum, length)) return known | REQUESTED | UNUSUAL;
     this.#count(BAD_CHECKSUM_REQUEST);
-    return verifiable;
+    return known;
   }
 
   /** Learns the sender's place and offers the frame where the destination is, or everywhere. */
-  #switch(table: MacTable, at: number, length: number): void {
+  #switch(table: MacTable, frame: Frame): void {
     const destinations = this.#destinations;
-    const { words } = this.#batch;
-    const { bytes } = this.#batch.viewOf(at);
-    const start = words[at + FRAME_ADDRESS] >>> 0;
+    const { bytes } = this.#batch.viewOf(frame);
+    const source = (frame.address >>> 0) + 6;
     const sourceHead =
-      bytes[start + 6] |
-      (bytes[start + 7] << 8) |
-      (bytes[start + 8] << 16) |
-      (bytes[start + 9] << 24);
-    table.learn(sourceHead, bytes[start + 10] | (bytes[start + 11] << 8), this.#self);
+      bytes[source] |
+      (bytes[source + 1] << 8) |
+      (bytes[source + 2] << 16) |
+      (bytes[source + 3] << 24);
+    table.learn(sourceHead, bytes[source + 4] | (bytes[source + 5] << 8), this.#self);
     const { macHead, macTail } = this.#classifier;
     const port = (macHead & 1) !== 0 ? -1 : table.lookup(macHead, macTail);
     if (port === this.#self) {
       this.#count(SWITCH_FILTERED);
     } else if (port >= 0 && port < destinations.length) {
-      this.#offer(destinations[port], at, length);
+      this.#offer(destinations[port], frame);
     } else {
       for (let other = 0; other < destinations.length; other++) {
-        if (other !== this.#self) this.#offer(destinations[other], at, length);
+        if (other !== this.#self) this.#offer(destinations[other], frame);
       }
     }
   }
 
   /** The receiving port's view of the frame just classified: MAC filter, exact-match filters, RSS. */
-  #offer(destination: Destination, at: number, length: number): void {
+  #offer(destination: Destination, frame: Frame): void {
     const { port } = destination;
     const headers = this.#classifier;
-    if (length > MAX_FRAME) {
+    if (frame.length > MAX_FRAME) {
       port.count("tooLong");
       return;
     }
@@ -318,30 +293,36 @@ class Backend implements QueueBackend {
       port.count("macFilter");
       return;
     }
-    let queue = headers.hashed ? port.reta[headers.hash & 127] : 0;
-    if (port.filterCount !== 0 && headers.ports !== 0) {
-      const filtered = this.#filteredQueue(port, at);
-      if (filtered >= 0) queue = filtered;
+    const { queues } = destination;
+    let queue = 0;
+    if (queues.length !== 1 && headers.hashed) {
+      queue = port.reta[frame.hash & 127];
+      if (port.filterCount !== 0) queue = this.#filteredQueue(port, frame, queue);
     }
-    const rx = destination.queues[queue];
+    const rx = queues[queue];
     if (rx.frameCount === 0) {
-      this.#busy.push(rx);
-      this.#busyAt.push(destination);
+      this.#busy[this.#busyCount] = rx;
+      this.#busyAt[this.#busyCount++] = destination;
     }
-    rx.frames[rx.frameCount++] = at;
+    rx.frames[rx.frameCount++] = frame;
   }
 
-  #filteredQueue(port: Port, at: number): number {
+  /** The queue that a filter names for the frame, or else the given one. */
+  #filteredQueue(port: Port, frame: Frame, otherwise: number): number {
     const headers = this.#classifier;
-    const start = this.#batch.words[at + FRAME_ADDRESS] >>> 0;
-    return port.filters.lookup(
+    const view = this.#batch.viewOf(frame);
+    const start = frame.address >>> 0;
+    headers.parse(view, start, frame.length);
+    if (headers.ports === 0) return otherwise;
+    const queue = port.filters.lookup(
       headers.hash,
       headers.protocol,
-      this.#batch.viewOf(at).bytes,
+      view.bytes,
       start + headers.addresses,
       headers.addressBytes,
       start + headers.ports,
     );
+    return queue < 0 ? otherwise : queue;
   }
 
   #count(counter: number): void {

@@ -64,8 +64,8 @@ export class Classifier {
   }
 
   /**
-   * Reads the headers of the frame at `at` (kept as a signed word), which lie together there
-   * (`headersFit`).
+   * Finds the MAC, the hash and the request of the frame at `at` (kept as a signed word), whose headers
+   * lie together there (`headersFit`). The other fields are set only by `parse`.
    */
   classify(view: MemoryView, at: number, length: number): void {
     const { words } = view;
@@ -80,7 +80,7 @@ export class Classifier {
       (w5 & FRAGMENT_BITS) !== 0 ||
       (protocol !== PROTOCOL_TCP && protocol !== PROTOCOL_UDP)
     ) {
-      this.#classifySlowly(view, at >>> 0, length);
+      this.parse(view, at >>> 0, length);
       return;
     }
     const w4 = words[word + 4];
@@ -115,12 +115,7 @@ export class Classifier {
       tables[2560 | (w9 & 0xff)] ^
       tables[2816 | ((w9 >>> 8) & 0xff)];
     this.hashed = true;
-    this.protocol = protocol;
-    this.addresses = 26;
-    this.addressBytes = 4;
-    this.ports = PLAIN_TRANSPORT;
     const total = ((w4 & 0xff) << 8) | ((w4 >>> 8) & 0xff);
-    this.transportLength = total - 20;
     // The header's sum, half word by half word; the sum of ten needs at most two folds.
     let header = (w3 >>> 16) + (w4 & 0xffff) + (w4 >>> 16) + (w5 & 0xffff) + (w5 >>> 16);
     header += (w6 & 0xffff) + (w6 >>> 16) + (w7 & 0xffff) + (w7 >>> 16) + (w8 & 0xffff);
@@ -131,8 +126,8 @@ export class Classifier {
     else this.request = total >= 28 ? PLAIN_UDP_REQUEST : 0;
   }
 
-  /** Everything that is not a plain TCP or UDP packet over IPv4 in an aligned frame. */
-  #classifySlowly(view: MemoryView, at: number, length: number): void {
+  /** The same for every kind of frame, and all fields. */
+  parse(view: MemoryView, at: number, length: number): void {
     const { bytes } = view;
     this.macHead = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
     this.macTail = bytes[at + 4] | (bytes[at + 5] << 8);

@@ -29,21 +29,7 @@ import {
   RX_META_HASH,
   WASM_PAGE,
 } from "../../assembly/abi.ts";
-import {
-  BATCH,
-  FRAME_ADDRESS,
-  FRAME_CHECKSUM,
-  FRAME_FRAGMENTS,
-  FRAME_HASH,
-  FRAME_LENGTH,
-  FRAME_SLOT,
-  FRAME_STATE,
-  HASHED,
-  REQUESTED,
-  TRUSTED,
-  UNUSUAL,
-  VERIFIABLE,
-} from "./batch.ts";
+import { BATCH, Frame, HASHED, REQUESTED, TRUSTED, UNUSUAL, VERIFIABLE } from "./batch.ts";
 import type { FrameBatch } from "./batch.ts";
 import { fulfil, transportChecksumOk } from "./checksum.ts";
 import { Classifier } from "./classifier.ts";
@@ -69,8 +55,8 @@ export interface DeliveryObserver {
 }
 
 export class RxQueue {
-  /** Frames of the sender's batch that go here, as offsets of their records. */
-  readonly frames = new Int32Array(BATCH);
+  /** Frames of the sender's batch that go here. */
+  readonly frames: Frame[] = Array.from({ length: BATCH }, () => new Frame());
   frameCount = 0;
 
   readonly #port: Port;
@@ -142,7 +128,8 @@ export class RxQueue {
     }
     const memory = this.#memory;
     const { words } = memory;
-    const records = batch.words;
+    const from = batch.memory;
+    const { frames } = this;
     const careful = observer === null ? this.#careful : this.#careful | REQUESTED;
     const rxMask = this.#rxMask;
     const firstHead = words[this.#rxProducer];
@@ -169,26 +156,25 @@ export class RxQueue {
       tail = (tail + 1) | 0;
       left--;
       // As with AF_XDP, the NIC rounds an address down to its frame.
-      const frame = words[fill] & -FRAME_SIZE;
-      if (words[fill + 1] !== 0 || !this.#isFrame(frame)) {
+      const start = words[fill] & -FRAME_SIZE;
+      if (words[fill + 1] !== 0 || !this.#isFrame(start)) {
         this.#drop(BAD_FILL_DESCRIPTOR, 1);
         k--;
         continue;
       }
-      const packet = frame + FRAME_HEADROOM;
-      const at = this.frames[k];
-      const length = records[at + FRAME_LENGTH];
-      const state = records[at + FRAME_STATE];
-      if ((records[at + FRAME_FRAGMENTS] | records[at + FRAME_SLOT]) === 0) {
-        copyBytes(memory, packet, batch.memory, records[at + FRAME_ADDRESS], length);
+      const packet = start + FRAME_HEADROOM;
+      const frame = frames[k];
+      const { length, state } = frame;
+      if (frame.fragments === 0 && frame.slot < 0) {
+        copyBytes(memory, packet, from, frame.address, length);
       } else {
-        batch.gather(at, memory, packet);
+        batch.gather(frame, memory, packet);
       }
       let flags = state & this.#flags;
-      if ((state & careful) !== 0) flags |= this.#settleChecksum(packet, length, batch, at);
+      if ((state & careful) !== 0) flags |= this.#settleChecksum(packet, frame);
       const meta = (packet - METADATA_SIZE) >>> 2;
       words[meta + RX_META_FLAGS / 4] = flags;
-      words[meta + RX_META_HASH / 4] = records[at + FRAME_HASH];
+      words[meta + RX_META_HASH / 4] = frame.hash;
       const slot = this.#rxDescriptors + ((head & rxMask) << 2);
       words[slot + DESC_ADDRESS / 4] = packet;
       words[slot + DESC_ADDRESS / 4 + 1] = 0;
@@ -233,16 +219,13 @@ export class RxQueue {
    * Fills in a checksum that the sender left to the NIC, where somebody may look at it, and checks one
    * that nobody has vouched for. Returns the metadata flag that this earns.
    */
-  #settleChecksum(packet: number, length: number, batch: FrameBatch, at: number): number {
+  #settleChecksum(packet: number, { length, state, checksum }: Frame): number {
     const memory = this.#memory;
-    const state = batch.words[at + FRAME_STATE];
     const start = packet >>> 0;
-    if ((state & REQUESTED) !== 0) {
-      fulfil(memory, start, length, batch.words[at + FRAME_CHECKSUM]);
-    }
+    if ((state & REQUESTED) !== 0) fulfil(memory, start, length, checksum);
     if (!this.#verifies || (state & VERIFIABLE) === 0) return 0;
     const headers = this.#classifier;
-    headers.classify(memory, packet, length);
+    headers.parse(memory, start, length);
     const right = transportChecksumOk(
       memory,
       start + headers.addresses,

@@ -25,18 +25,8 @@ import {
   TX_META_CSUM_START,
   TX_META_FLAGS,
 } from "../../assembly/abi.ts";
-import {
-  BATCH,
-  FRAME_ADDRESS,
-  FRAME_CHECKSUM,
-  FRAME_FRAGMENTS,
-  FRAME_LENGTH,
-  FRAME_SLOT,
-  FRAME_STATE,
-  FRAME_WORDS,
-  MAX_FRAGMENTS,
-} from "./batch.ts";
-import type { FrameBatch } from "./batch.ts";
+import { BATCH, MAX_FRAGMENTS } from "./batch.ts";
+import type { Frame, FrameBatch } from "./batch.ts";
 import { MIN_FRAME } from "./checksum.ts";
 import type { MemoryView } from "./memory-view.ts";
 import type { Port } from "./port.ts";
@@ -124,7 +114,7 @@ export class TxQueue {
     const { words, size } = this.#memory;
     const txMask = this.#txMask;
     const completionMask = this.#completionMask;
-    const frames = batch.words;
+    const { frames } = batch;
     const before = batch.count;
     let count = before;
     let left = this.#left;
@@ -139,7 +129,7 @@ export class TxQueue {
         this.#left = left;
         this.#tail = tail;
         this.#head = head;
-        const length = this.#readChain(batch, count * FRAME_WORDS);
+        const length = this.#readChain(batch, frames[count]);
         left = this.#left;
         tail = this.#tail;
         head = this.#head;
@@ -165,14 +155,12 @@ export class TxQueue {
         this.#refuse(BAD_DESCRIPTOR);
         continue;
       }
-      const at = count * FRAME_WORDS;
-      frames[at + FRAME_ADDRESS] = address;
-      frames[at + FRAME_LENGTH] = length;
-      frames[at + FRAME_STATE] = 0;
-      frames[at + FRAME_CHECKSUM] =
-        (options & DESC_METADATA) === 0 ? 0 : this.#checksumRequest(address);
-      frames[at + FRAME_FRAGMENTS] = 0;
-      frames[at + FRAME_SLOT] = 0;
+      const frame = frames[count];
+      frame.address = address;
+      frame.length = length;
+      frame.state = 0;
+      frame.checksum = (options & DESC_METADATA) === 0 ? 0 : this.#checksumRequest(address);
+      frame.fragments = 0;
       count++;
       bytes += length;
     }
@@ -223,10 +211,10 @@ export class TxQueue {
   }
 
   /**
-   * Takes a chain of descriptors and makes it the frame of record `at`, unless something is wrong with
+   * Takes a chain of descriptors and makes it the frame, unless something is wrong with
    * it. Takes nothing more when its end has not been published yet. Returns the frame's bytes, or 0.
    */
-  #readChain(batch: FrameBatch, at: number): number {
+  #readChain(batch: FrameBatch, frame: Frame): number {
     const { words, size } = this.#memory;
     const mask = this.#txMask;
     const first = batch.fragmentCount;
@@ -267,14 +255,12 @@ export class TxQueue {
       return 0;
     }
     batch.fragmentCount = first + count;
-    const frames = batch.words;
-    frames[at + FRAME_ADDRESS] = address;
-    frames[at + FRAME_LENGTH] = length;
-    frames[at + FRAME_STATE] = 0;
-    frames[at + FRAME_CHECKSUM] =
-      (options & DESC_METADATA) === 0 ? 0 : this.#checksumRequest(address);
-    frames[at + FRAME_FRAGMENTS] = first | (count << 16);
-    frames[at + FRAME_SLOT] = 0;
+    frame.address = address;
+    frame.length = length;
+    frame.state = 0;
+    frame.checksum = (options & DESC_METADATA) === 0 ? 0 : this.#checksumRequest(address);
+    frame.fragments = count;
+    frame.firstFragment = first;
     return length;
   }
 
