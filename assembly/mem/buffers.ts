@@ -54,7 +54,6 @@ let framesAvailable: u32 = 0;
 let recordFree: u32 = 0;
 let recordFresh: u32 = 0;
 let recordEnd: u32 = 0;
-let recordsAvailable: u32 = 0;
 let reserve: u32 = 0;
 
 export function initBuffers(): void {
@@ -67,7 +66,6 @@ export function initBuffers(): void {
   recordFree = 0;
   recordFresh = records + (load<u32>(coreBlock + CORE_RECORD_FIRST) << 5);
   recordEnd = records + (load<u32>(coreBlock + CORE_RECORD_END) << 5);
-  recordsAvailable = (recordEnd - recordFresh) >> 5;
   reserve = config(CFG_RECEIVE_RESERVE);
 }
 
@@ -116,7 +114,6 @@ export function allocRecord(): Buffer | null {
     at = recordFresh;
     recordFresh += 32;
   }
-  recordsAvailable--;
   gauge(GAUGE_BUFFERS, 1);
   const buffer = changetype<Buffer>(at);
   buffer.next = 0;
@@ -142,7 +139,6 @@ export function release(buffer: Buffer): void {
   } else {
     buffer.next = recordFree;
     recordFree = changetype<u32>(buffer);
-    recordsAvailable++;
   }
 }
 
@@ -160,10 +156,9 @@ export function freeFrames(): u32 {
   return framesAvailable;
 }
 
-/** Segments of data that could be sent now, for all the frames and records they take. */
+/** Segments of data that could be sent now, for all the frames they take: records can be done without. */
 export function sendableSegments(): u32 {
-  const frames = framesAvailable > reserve ? framesAvailable - reserve : 0;
-  return min<u32>(frames, recordsAvailable);
+  return framesAvailable > reserve ? framesAvailable - reserve : 0;
 }
 
 export function hasFrame(buffer: Buffer): bool {

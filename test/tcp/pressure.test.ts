@@ -488,5 +488,32 @@ describe.each(kernels)("$name kernel", (build) => {
         hoarder.ack();
       }
     });
+
+    test("a starving connection is told when frames are back, records or no records", () => {
+      const k = startKernel(build, {
+        frames: 256,
+        ringSize: 64,
+        receiveReserve: 32,
+        references: 4,
+      });
+      const [records, starving, ...hoarders] = Array.from({ length: 6 }, () =>
+        TcpPeer.established(k, { windowScale: 7, window: 1 << 20 }),
+      );
+      expect(k.send(records.handle, pattern(5840))).toBe(5840);
+      const accepted = hoarders.map((peer) => {
+        let taken = 0;
+        for (let more = 1; more > 0; taken += Math.max(more, 0)) {
+          more = k.send(peer.handle, pattern(1000, taken));
+        }
+        return taken;
+      });
+      expect(k.send(starving.handle, text("x"))).toBe(RC_NOBUFS);
+      k.events();
+      drain(k, hoarders[0], accepted[0]);
+      expect(k.events().find(({ handle }) => handle === starving.handle)).toMatchObject({
+        kind: "sent",
+      });
+      drain(k, records, 5840);
+    });
   });
 });
