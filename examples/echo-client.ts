@@ -71,7 +71,8 @@ export class EchoClient implements App {
   readonly #conns: number;
   readonly #size: number;
   readonly #pipeline: number;
-  #rounds: number;
+  readonly #rounds: number;
+  readonly #endless: boolean;
   readonly #reopen: boolean;
   readonly #dials: number;
   readonly #stats: Uint32Array;
@@ -102,6 +103,7 @@ export class EchoClient implements App {
     this.#size = options.size;
     this.#pipeline = options.pipeline ?? 1;
     this.#rounds = options.rounds ?? 0;
+    this.#endless = this.#rounds === 0;
     this.#reopen = options.atEnd !== "idle";
     this.#dials = options.dials ?? 256;
     const stats = options.stats ?? new SharedArrayBuffer(cores * STAT_WORDS * 4);
@@ -150,10 +152,9 @@ export class EchoClient implements App {
 
   /**
    * From now on connections take turns, `inFlight` messages altogether being in flight, until each
-   * has echoed `messages` more. All of them must be open and idle.
+   * has echoed `messages` more. All of them must be open, and idle after a number of rounds.
    */
   takeTurns(ix: Ix, messages: number, inFlight: number): void {
-    this.#rounds = 0;
     this.#turn = 0;
     this.#turns = messages * this.#conns;
     for (let i = 0; i < inFlight; i++) this.#takeTurn(ix);
@@ -207,21 +208,27 @@ export class EchoClient implements App {
       bytes -= whole * size;
     }
     state[at + PARTIAL] = bytes;
-    if (whole > 0) this.#echoedWhole(ix, slot, whole);
+    if (whole === 0) return;
+    if (this.#samples !== null) this.#sample();
+    this.#stats[STAT_MESSAGES] += whole;
+    state[at + ECHOED] += whole;
+    if (this.#endless) {
+      state[at + UNSENT] += whole * size;
+      this.#send(ix, slot);
+    } else {
+      this.#goOn(ix, slot, whole);
+    }
   }
 
-  #echoedWhole(ix: Ix, slot: number, messages: number): void {
-    if (this.#samples !== null) this.#sample();
-    this.#stats[STAT_MESSAGES] += messages;
+  /** What follows `messages` echoes where the number of messages is limited. */
+  #goOn(ix: Ix, slot: number, messages: number): void {
     const state = this.#state;
     const at = slot * SLOT_WORDS;
-    const echoed = state[at + ECHOED] + messages;
-    state[at + ECHOED] = echoed;
     if (this.#turns > 0) {
       this.#takeTurn(ix);
-    } else if (this.#rounds === 0 || state[at + BEGUN] < this.#rounds) {
+    } else if (state[at + BEGUN] < this.#rounds) {
       this.#begin(ix, slot, messages);
-    } else if (this.#reopen && echoed === this.#rounds) {
+    } else if (this.#reopen && state[at + ECHOED] === this.#rounds) {
       this.#reset(ix, slot);
       this.#dial(ix, slot);
     }
@@ -244,7 +251,8 @@ export class EchoClient implements App {
     const state = this.#state;
     const at = slot * SLOT_WORDS;
     const begun = state[at + BEGUN];
-    const count = this.#rounds === 0 ? messages : Math.min(messages, this.#rounds - begun);
+    const count =
+      this.#endless || this.#turns > 0 ? messages : Math.min(messages, this.#rounds - begun);
     state[at + BEGUN] = begun + count;
     state[at + UNSENT] += count * this.#size;
     this.#send(ix, slot);

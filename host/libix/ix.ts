@@ -11,10 +11,19 @@
  * allocated per call or per event, and no 64-bit number occurs.
  */
 import {
+  CALL_A,
+  CALL_B,
+  CALL_C,
+  CALL_COOKIE,
+  CALL_D,
+  CALL_HANDLE,
+  CALL_OP,
+  CALL_RESULT,
   CALL_SIZE,
   CFG_COPY_BREAK,
   CONFIG_BASE,
   CORE_EVENTS,
+  CORE_EVENT_CAPACITY,
   CORE_EVENT_COUNT,
   CORE_ID,
   CORE_SYSCALLS,
@@ -44,15 +53,39 @@ import {
 import { IpAddress } from "./ip-address.ts";
 import { AppWindow } from "./window.ts";
 
-/** Words of a descriptor, and where its fields are. */
-const DESCRIPTOR = CALL_SIZE >>> 2;
-const HANDLE = 1;
-const COOKIE = 2;
-const RESULT = 3;
-const A = 4;
-const B = 5;
-const C = 6;
-const D = 7;
+/**
+ * The fields of an array of descriptors, a view each that begins at the field of the first descriptor:
+ * that of descriptor `index` is at `index << 3`, eight words a descriptor. Accessors are thereby so
+ * short that the engine always inlines them, whatever the size of the loop they are in.
+ */
+class Descriptors {
+  readonly op: Uint32Array;
+  /** The operation without its flags: at `index << 4`. */
+  readonly operation: Uint16Array;
+  readonly handle: Uint32Array;
+  readonly cookie: Uint32Array;
+  readonly result: Int32Array;
+  readonly a: Uint32Array;
+  readonly b: Uint32Array;
+  readonly c: Uint32Array;
+  readonly d: Uint32Array;
+
+  /** `capacity` descriptors at `address`. */
+  constructor(memory: WebAssembly.Memory, address: number, capacity: number) {
+    const length = (offset: number): number => (capacity * CALL_SIZE - offset) >>> 2;
+    const field = (offset: number): Uint32Array =>
+      new Uint32Array(memory.buffer, address + offset, length(offset));
+    this.op = field(CALL_OP);
+    this.operation = new Uint16Array(memory.buffer, address, length(0) * 2);
+    this.handle = field(CALL_HANDLE);
+    this.cookie = field(CALL_COOKIE);
+    this.result = new Int32Array(memory.buffer, address + CALL_RESULT, length(CALL_RESULT));
+    this.a = field(CALL_A);
+    this.b = field(CALL_B);
+    this.c = field(CALL_C);
+    this.d = field(CALL_D);
+  }
+}
 
 export class Ix {
   readonly memory: WebAssembly.Memory;
@@ -75,14 +108,11 @@ export class Ix {
   onFlush: ((results: number) => void) | null = null;
 
   readonly #dispatch: () => void;
-  readonly #words: Uint32Array;
-  readonly #signed: Int32Array;
-  /** Word indices of the arrays and of their counts. */
-  readonly #calls: number;
-  readonly #callCount: number;
-  readonly #capacity: number;
-  readonly #events: number;
-  readonly #eventCount: number;
+  readonly #calls: Descriptors;
+  readonly #events: Descriptors;
+  /** One word each: calls that wait, events of the last poll. */
+  readonly #callCount: Uint32Array;
+  readonly #eventCount: Uint32Array;
   /** Calls made since results were last taken or flushed. */
   #issued = 0;
 
@@ -95,15 +125,12 @@ export class Ix {
     this.bytes = new Uint8Array(memory.buffer);
     this.words = new Uint32Array(memory.buffer);
     this.#dispatch = dispatch;
-    this.#words = this.words;
-    this.#signed = new Int32Array(memory.buffer);
     const word = (offset: number): number => this.words[(coreBlock + offset) >>> 2];
-    this.#calls = word(CORE_SYSCALLS) >>> 2;
-    this.#callCount = (coreBlock + CORE_SYSCALL_COUNT) >>> 2;
-    this.#capacity = word(CORE_SYSCALL_CAPACITY);
-    this.#events = word(CORE_EVENTS) >>> 2;
-    this.#eventCount = (coreBlock + CORE_EVENT_COUNT) >>> 2;
-    this.callCapacity = this.#capacity;
+    this.callCapacity = word(CORE_SYSCALL_CAPACITY);
+    this.#calls = new Descriptors(memory, word(CORE_SYSCALLS), this.callCapacity);
+    this.#events = new Descriptors(memory, word(CORE_EVENTS), word(CORE_EVENT_CAPACITY));
+    this.#callCount = new Uint32Array(memory.buffer, coreBlock + CORE_SYSCALL_COUNT, 1);
+    this.#eventCount = new Uint32Array(memory.buffer, coreBlock + CORE_EVENT_COUNT, 1);
     this.core = word(CORE_ID);
     this.copyBreak = this.words[(CONFIG_BASE + CFG_COPY_BREAK) >>> 2];
     this.window = AppWindow.ofCore(memory, this.core);
@@ -114,12 +141,12 @@ export class Ix {
 
   /** Calls that wait for the next poll. */
   get pendingCalls(): number {
-    return this.#words[this.#callCount];
+    return this.#callCount[0];
   }
 
   /** How many calls the last poll ran. Their results are asked for once: then it is 0 again. */
   takeResults(): number {
-    if (this.#words[this.#callCount] !== 0) return 0;
+    if (this.#callCount[0] !== 0) return 0;
     const results = this.#issued;
     this.#issued = 0;
     return results;
@@ -127,45 +154,45 @@ export class Ix {
 
   /** Result of the call at `index`: RC_OK, a number of bytes, or a negative RC_* code. */
   result(index: number): number {
-    return this.#signed[this.#calls + index * DESCRIPTOR + RESULT];
+    return this.#calls.result[index << 3];
   }
 
   /** Handle that the call at `index` made, or was given. */
   resultHandle(index: number): number {
-    return this.#words[this.#calls + index * DESCRIPTOR + HANDLE];
+    return this.#calls.handle[index << 3];
   }
 
   /** Cookie that the call at `index` was given. */
   resultCookie(index: number): number {
-    return this.#words[this.#calls + index * DESCRIPTOR + COOKIE];
+    return this.#calls.cookie[index << 3];
   }
 
   /** The operation of the call at `index`, a SYS_* number. */
   resultOperation(index: number): number {
-    return this.#words[this.#calls + index * DESCRIPTOR] & 0xffff;
+    return this.#calls.operation[index << 4];
   }
 
   /** First value of the call at `index`: of send and recv_done the address and the bytes asked for. */
   callA(index: number): number {
-    return this.#words[this.#calls + index * DESCRIPTOR + A];
+    return this.#calls.a[index << 3];
   }
 
   /** Second value of the call at `index`: of send the length asked for. */
   callB(index: number): number {
-    return this.#words[this.#calls + index * DESCRIPTOR + B];
+    return this.#calls.b[index << 3];
   }
 
   /** The port that the udp_bind at `index` was given. */
   resultPort(index: number): number {
-    return this.#words[this.#calls + index * DESCRIPTOR + A];
+    return this.#calls.a[index << 3];
   }
 
   /** Runs the calls made so far without waiting for the poll, and hands their results to `onFlush`. */
   flush(): void {
-    const results = this.#words[this.#callCount];
+    const results = this.#callCount[0];
     if (results === 0) return;
     this.#dispatch();
-    this.#words[this.#callCount] = 0;
+    this.#callCount[0] = 0;
     this.#issued = 0;
     this.onFlush?.(results);
   }
@@ -185,11 +212,11 @@ export class Ix {
       (port | (sourcePort << 16)) >>> 0,
       cookie,
     );
-    const at = this.#calls + index * DESCRIPTOR;
-    this.#words[at + A] = to.w0;
-    this.#words[at + B] = to.w1;
-    this.#words[at + C] = to.w2;
-    this.#words[at + D] = to.w3;
+    const at = index << 3;
+    this.#calls.a[at] = to.w0;
+    this.#calls.b[at] = to.w1;
+    this.#calls.c[at] = to.w2;
+    this.#calls.d[at] = to.w3;
     return index;
   }
 
@@ -210,25 +237,25 @@ export class Ix {
    */
   send(handle: number, address: number, length: number, cookie = 0, flags = 0): number {
     const index = this.#claim(SYS_SEND | (flags << 16), handle, cookie);
-    const at = this.#calls + index * DESCRIPTOR;
-    this.#words[at + A] = address;
-    this.#words[at + B] = length;
+    const at = index << 3;
+    this.#calls.a[at] = address;
+    this.#calls.b[at] = length;
     return index;
   }
 
   /** Sends what `entries` {address, length} pairs at `vector` refer to, at most SG_MAX of them. */
   sendv(handle: number, vector: number, entries: number, cookie = 0, flags = 0): number {
     const index = this.#claim(SYS_SENDV | (flags << 16), handle, cookie);
-    const at = this.#calls + index * DESCRIPTOR;
-    this.#words[at + A] = vector;
-    this.#words[at + B] = entries;
+    const at = index << 3;
+    this.#calls.a[at] = vector;
+    this.#calls.b[at] = entries;
     return index;
   }
 
   /** Gives back the next `bytes` received: their frames are freed, the receive window opens. */
   recvDone(handle: number, bytes: number, cookie = 0): number {
     const index = this.#claim(SYS_RECV_DONE, handle, cookie);
-    this.#words[this.#calls + index * DESCRIPTOR + A] = bytes;
+    this.#calls.a[index << 3] = bytes;
     return index;
   }
 
@@ -250,9 +277,9 @@ export class Ix {
   /** Listens on a TCP port; `knock` events carry `cookie`. The result's handle is the listener. */
   listen(cookie: number, port: number, backlog: number, flags = 0): number {
     const index = this.#claim(SYS_LISTEN | (flags << 16), 0, cookie);
-    const at = this.#calls + index * DESCRIPTOR;
-    this.#words[at + A] = port;
-    this.#words[at + B] = backlog;
+    const at = index << 3;
+    this.#calls.a[at] = port;
+    this.#calls.b[at] = backlog;
     return index;
   }
 
@@ -266,7 +293,7 @@ export class Ix {
   /** Binds a UDP port, 0 for any free one. The result's handle is the port's, `resultPort` its number. */
   udpBind(cookie: number, port: number): number {
     const index = this.#claim(SYS_UDP_BIND, 0, cookie);
-    this.#words[this.#calls + index * DESCRIPTOR + A] = port;
+    this.#calls.a[index << 3] = port;
     return index;
   }
 
@@ -277,27 +304,27 @@ export class Ix {
   /** Sends a datagram of `length` bytes at `address` to the endpoint record at `endpoint`. */
   udpSend(udpPort: number, address: number, length: number, endpoint: number, cookie = 0): number {
     const index = this.#claim(SYS_UDP_SEND, udpPort, cookie);
-    const at = this.#calls + index * DESCRIPTOR;
-    this.#words[at + A] = address;
-    this.#words[at + B] = length;
-    this.#words[at + C] = endpoint;
+    const at = index << 3;
+    this.#calls.a[at] = address;
+    this.#calls.b[at] = length;
+    this.#calls.c[at] = endpoint;
     return index;
   }
 
   /** Sends a datagram gathered from `entries` {address, length} pairs at `vector`. */
   udpSendv(udpPort: number, vector: number, entries: number, endpoint: number, cookie = 0): number {
     const index = this.#claim(SYS_UDP_SENDV, udpPort, cookie);
-    const at = this.#calls + index * DESCRIPTOR;
-    this.#words[at + A] = vector;
-    this.#words[at + B] = entries;
-    this.#words[at + C] = endpoint;
+    const at = index << 3;
+    this.#calls.a[at] = vector;
+    this.#calls.b[at] = entries;
+    this.#calls.c[at] = endpoint;
     return index;
   }
 
   /** Gives back the datagram whose `udp_recv` carried `token`. */
   udpRecvDone(udpPort: number, token: number, cookie = 0): number {
     const index = this.#claim(SYS_UDP_RECV_DONE, udpPort, cookie);
-    this.#words[this.#calls + index * DESCRIPTOR + A] = token;
+    this.#calls.a[index << 3] = token;
     return index;
   }
 
@@ -307,7 +334,7 @@ export class Ix {
   /** Asks for one `timer` event after `delay` µs. The result's handle is the timer. */
   timerSet(cookie: number, delay: number): number {
     const index = this.#claim(SYS_TIMER_SET, 0, cookie);
-    this.#words[this.#calls + index * DESCRIPTOR + A] = delay;
+    this.#calls.a[index << 3] = delay;
     return index;
   }
 
@@ -319,60 +346,66 @@ export class Ix {
   // Events of the last poll, by index from 0 to eventCount - 1
 
   get eventCount(): number {
-    return this.#words[this.#eventCount];
+    return this.#eventCount[0];
   }
 
   /** EV_* number. */
   eventOp(index: number): number {
-    return this.#words[this.#events + index * DESCRIPTOR] & 0xffff;
+    return this.#events.operation[index << 4];
   }
 
   eventHandle(index: number): number {
-    return this.#words[this.#events + index * DESCRIPTOR + HANDLE];
+    return this.#events.handle[index << 3];
   }
 
   eventCookie(index: number): number {
-    return this.#words[this.#events + index * DESCRIPTOR + COOKIE];
+    return this.#events.cookie[index << 3];
   }
 
   /** connected: outcome. dead: reason. Both RC_* codes. */
   eventResult(index: number): number {
-    return this.#signed[this.#events + index * DESCRIPTOR + RESULT];
+    return this.#events.result[index << 3];
   }
 
   /** recv, udp_recv: address of the data. sent, dead, udp_sent: bytes. connected: local port. */
   eventA(index: number): number {
-    return this.#words[this.#events + index * DESCRIPTOR + A];
+    return this.#events.a[index << 3];
   }
 
   /** recv, udp_recv: length; a recv of 0 bytes is the peer's FIN. sent: bytes a send would take. */
   eventB(index: number): number {
-    return this.#words[this.#events + index * DESCRIPTOR + B];
+    return this.#events.b[index << 3];
   }
 
   /** udp_recv: address of the sender's endpoint record. */
   eventC(index: number): number {
-    return this.#words[this.#events + index * DESCRIPTOR + C];
+    return this.#events.c[index << 3];
   }
 
   /** udp_recv: token for `udpRecvDone`. */
   eventD(index: number): number {
-    return this.#words[this.#events + index * DESCRIPTOR + D];
+    return this.#events.d[index << 3];
   }
 
   /** knock: the peer's port. */
   knockRemotePort(index: number): number {
-    return this.#words[this.#events + index * DESCRIPTOR + RESULT] & 0xffff;
+    return this.#events.result[index << 3] & 0xffff;
   }
 
   /** knock: the port that was listened on. */
   knockLocalPort(index: number): number {
-    return this.#words[this.#events + index * DESCRIPTOR + RESULT] >>> 16;
+    return this.#events.result[index << 3] >>> 16;
   }
 
   /** knock: the peer's address, written into `into` when given. */
   knockAddress(index: number, into: IpAddress = new IpAddress()): IpAddress {
-    return this.readAddress((this.#events + index * DESCRIPTOR + A) << 2, into);
+    const { a, b, c, d } = this.#events;
+    const at = index << 3;
+    into.w0 = a[at];
+    into.w1 = b[at];
+    into.w2 = c[at];
+    into.w3 = d[at];
+    return into;
   }
 
   // -------------------------------------------------------------------------------------------
@@ -391,48 +424,45 @@ export class Ix {
   /** Writes a {address, length} pair, entry number `entry` of the vector at `vector`. */
   writeVector(vector: number, entry: number, address: number, length: number): void {
     const at = (vector >>> 2) + entry * 2;
-    this.#words[at] = address;
-    this.#words[at + 1] = length;
+    this.words[at] = address;
+    this.words[at + 1] = length;
   }
 
   /** Writes an endpoint record (`ENDPOINT_SIZE` bytes) for UDP sends. */
   writeEndpoint(endpoint: number, address: IpAddress, port: number): void {
     const at = endpoint >>> 2;
-    this.#words[at] = address.w0;
-    this.#words[at + 1] = address.w1;
-    this.#words[at + 2] = address.w2;
-    this.#words[at + 3] = address.w3;
-    this.#words[at + (ENDPOINT_PORT >>> 2)] = port;
+    this.words[at] = address.w0;
+    this.words[at + 1] = address.w1;
+    this.words[at + 2] = address.w2;
+    this.words[at + 3] = address.w3;
+    this.words[at + (ENDPOINT_PORT >>> 2)] = port;
   }
 
   /** The port of an endpoint record. */
   endpointPort(endpoint: number): number {
-    return this.#words[(endpoint + ENDPOINT_PORT) >>> 2] & 0xffff;
+    return this.words[(endpoint + ENDPOINT_PORT) >>> 2] & 0xffff;
   }
 
   /** Reads the 16 bytes of an IP address, as an endpoint record begins with. */
   readAddress(address: number, into: IpAddress = new IpAddress()): IpAddress {
     const at = address >>> 2;
-    into.w0 = this.#words[at];
-    into.w1 = this.#words[at + 1];
-    into.w2 = this.#words[at + 2];
-    into.w3 = this.#words[at + 3];
+    into.w0 = this.words[at];
+    into.w1 = this.words[at + 1];
+    into.w2 = this.words[at + 2];
+    into.w3 = this.words[at + 3];
     return into;
   }
 
   /** Takes the next place in the call array and fills in what all calls have. */
   #claim(operation: number, handle: number, cookie: number): number {
-    let index = this.#words[this.#callCount];
-    if (index >= this.#capacity) {
-      this.flush();
-      index = 0;
-    }
-    const at = this.#calls + index * DESCRIPTOR;
-    this.#words[at] = operation;
-    this.#words[at + HANDLE] = handle;
-    this.#words[at + COOKIE] = cookie;
-    this.#words[this.#callCount] = index + 1;
-    this.#issued = index + 1;
+    if (this.#callCount[0] >= this.callCapacity) this.flush();
+    const index = this.#callCount[0];
+    const calls = this.#calls;
+    const at = index << 3;
+    calls.op[at] = operation;
+    calls.handle[at] = handle;
+    calls.cookie[at] = cookie;
+    this.#callCount[0] = this.#issued = index + 1;
     return index;
   }
 }
