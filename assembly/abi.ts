@@ -325,7 +325,10 @@ export const DESC_METADATA: u32 = 2;
 
 /** Addresses in descriptors are linear-memory addresses: the UMEM begins at address 0. */
 export const FRAME_SIZE: u32 = 2048;
-/** Bytes between the start of a frame and the packet in it, received or sent. */
+/**
+ * Bytes between the start of a frame and the packet in it, received or sent. A NIC may begin a received
+ * packet later than that, to copy it faster.
+ */
 export const FRAME_HEADROOM: u32 = 128;
 
 /** Metadata lies in the METADATA_SIZE bytes before the packet. */

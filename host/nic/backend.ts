@@ -31,6 +31,10 @@ export interface BackendOptions {
   readonly capture?: Capture;
 }
 
+// Constants of this module's own, for the sake of speed: see rx-queue.ts.
+const LONGEST = MAX_FRAME;
+const USUAL = HASHED | TRUSTED | REQUESTED;
+
 const BAD_CHECKSUM_REQUEST = TX_COUNTERS.indexOf("badChecksumRequest");
 const STORE_FULL = TX_COUNTERS.indexOf("storeFull");
 const SWITCH_FILTERED = TX_COUNTERS.indexOf("switchFiltered");
@@ -183,7 +187,7 @@ class Backend implements QueueBackend {
   #putAside(frame: Frame): boolean {
     const { length, checksum } = frame;
     if (length === 0) return false;
-    if (length > MAX_FRAME) {
+    if (length > LONGEST) {
       const port = this.#table === null ? this.#destinations[0].port : this.#port;
       port.count("tooLong");
     } else {
@@ -227,7 +231,7 @@ class Backend implements QueueBackend {
     frame.hash = headers.hash;
     // Nearly every frame: a TCP or UDP packet whose checksum is left to the NIC.
     if (checksum !== 0 && checksum === headers.request && frame.state === 0) {
-      frame.state = HASHED | TRUSTED | REQUESTED;
+      frame.state = USUAL;
     } else {
       frame.state = this.#stateOf(frame);
     }
@@ -250,7 +254,7 @@ class Backend implements QueueBackend {
     const known = (hashed ? HASHED : 0) | (request !== 0 ? VERIFIABLE : 0);
     if (checksum === 0) return known;
     const done = (state & TRUSTED) !== 0;
-    if (checksum === request) return done ? HASHED | TRUSTED : HASHED | TRUSTED | REQUESTED;
+    if (checksum === request) return done ? HASHED | TRUSTED : USUAL;
     if (done) return known;
     if (requestFits(checksum, length)) return known | REQUESTED | UNUSUAL;
     this.#count(BAD_CHECKSUM_REQUEST);
@@ -285,7 +289,7 @@ class Backend implements QueueBackend {
   #offer(destination: Destination, frame: Frame): void {
     const { port } = destination;
     const headers = this.#classifier;
-    if (frame.length > MAX_FRAME) {
+    if (frame.length > LONGEST) {
       port.count("tooLong");
       return;
     }

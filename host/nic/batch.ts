@@ -15,6 +15,9 @@ export const MAX_FRAGMENTS = 80;
 /** Fragments kept for the frames of a batch. */
 const FRAGMENTS = 1024;
 
+/** Second fragments of at least this many bytes decide where a frame begins. */
+const SHIFT_FROM = 128;
+
 // States of a frame. The values of the first two are those of RX_META_*.
 /** The hash is one: the frame holds an IP packet. */
 export const HASHED = 1;
@@ -102,6 +105,17 @@ export class FrameBatch {
       copyBytes(to, target, this.memory, this.fragmentAddress[i] | 0, length);
       target += length;
     }
+  }
+
+  /**
+   * Bytes by which a frame that begins at a multiple of 8 is better shifted when it is put together, 0
+   * to 7: a long payload behind the headers is copied four times as fast between places aligned alike.
+   */
+  shiftOf(frame: Frame): number {
+    if (frame.fragments < 2) return 0;
+    const second = frame.firstFragment + 1;
+    if (this.fragmentLength[second] < SHIFT_FROM) return 0;
+    return (this.fragmentAddress[second] - this.fragmentLength[second - 1]) & 7;
   }
 
   /** Moves a frame from the sender's memory to the store; false when that has no room. */

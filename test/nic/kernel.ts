@@ -167,12 +167,13 @@ export class FakeKernel {
     for (; tail !== produced; tail = (tail + 1) | 0) {
       const slot = (this.descriptors(queue, QUEUE_RX) + (tail & (this.#ringSize - 1)) * 16) >>> 2;
       const address = this.words[slot] >>> 0;
-      const meta = (address - METADATA_SIZE) >>> 2;
+      // A packet need not begin at a multiple of 4, so its metadata need not either.
+      const meta = new DataView(this.bytes.buffer, address - METADATA_SIZE, METADATA_SIZE);
       received.push({
         address,
         bytes: this.bytes.slice(address, address + this.words[slot + 2]),
-        flags: this.words[meta],
-        hash: this.words[meta + 1] >>> 0,
+        flags: meta.getUint32(0, true),
+        hash: meta.getUint32(4, true),
       });
       if (!keep) this.giveFrame(queue, (address & -FRAME_SIZE) >>> 0);
     }
