@@ -109,10 +109,18 @@ class Backend implements QueueBackend {
 
   pump(now: number): number {
     const link = this.#link;
+    if (this.#batch.count !== 0) this.#abandon();
     let moved = 0;
     if (this.#tx.begin()) moved = this.#transmit(now);
     if (link !== null && link.nextDue <= now) moved += this.#deliverDue(link, now);
     return moved;
+  }
+
+  /** Forgets the batch in hand when a capture's sink threw and left it there. */
+  #abandon(): void {
+    for (let i = 0; i < this.#busyCount; i++) this.#busy[i].frameCount = 0;
+    this.#busyCount = 0;
+    this.#batch.clear();
   }
 
   nextDeadline(): number {

@@ -136,36 +136,45 @@ export class RxQueue {
     observer: DeliveryObserver | null,
     observed: number,
   ): void {
-    const { frameCount } = this;
-    this.frameCount = 0;
-    if (!lock(this.#port.state, this.#lock)) {
-      for (let k = 0; k < frameCount; k++) this.#port.count("senderStuck");
-      return;
+    const { state } = this.#port;
+    if (lock(state, this.#lock)) {
+      try {
+        this.#deliverLocked(batch, now, observer, observed);
+      } finally {
+        this.frameCount = 0;
+        unlock(state, this.#lock);
+      }
+      this.#wake();
+    } else {
+      for (; this.frameCount !== 0; this.frameCount--) this.#port.count("senderStuck");
     }
+  }
+
+  /** Takes a fill descriptor for each frame, puts the frame there, and publishes all at the end. */
+  #deliverLocked(
+    batch: FrameBatch,
+    now: number,
+    observer: DeliveryObserver | null,
+    observed: number,
+  ): void {
     const memory = this.#memory;
     const { words } = memory;
-    const from = batch.memory;
-    const { frames } = this;
+    const { frames, frameCount } = this;
     const careful = observer === null ? this.#careful : this.#careful | REQUESTED;
     const rxMask = this.#rxMask;
     const firstHead = words[this.#rxProducer];
     let room = rxMask + 1 - (firstHead - Atomics.load(words, this.#rxConsumer));
     if (room >>> 0 > rxMask + 1) room = 0;
     const fillMask = this.#fillMask;
-    const firstTail = words[this.#fillConsumer];
-    let left = (Atomics.load(words, this.#fillProducer) - firstTail) | 0;
+    let tail = words[this.#fillConsumer];
+    let left = (Atomics.load(words, this.#fillProducer) - tail) | 0;
     // A distance that no honest producer leaves: there are only so many descriptors.
     if (left >>> 0 > fillMask + 1) left = fillMask + 1;
     let head = firstHead;
-    let tail = firstTail;
     let bytes = 0;
-    for (let k = 0; k < frameCount; k++) {
-      if (room === 0) {
-        this.#drop(RX_RING_FULL, frameCount - k);
-        break;
-      }
-      if (left === 0) {
-        this.#drop(NO_FILL_DESCRIPTOR, frameCount - k);
+    for (let k = 0; k < frameCount;) {
+      if (room === 0 || left === 0) {
+        this.#drop(room === 0 ? RX_RING_FULL : NO_FILL_DESCRIPTOR, frameCount - k);
         break;
       }
       const fill = this.#fillDescriptors + ((tail & fillMask) << 1);
@@ -175,28 +184,11 @@ export class RxQueue {
       const start = words[fill] & -FRAME;
       if (words[fill + 1] !== 0 || !this.#isFrame(start)) {
         this.#drop(BAD_FILL_DESCRIPTOR, 1);
-        k--;
         continue;
       }
-      let packet = start + HEADROOM;
-      const frame = frames[k];
-      const { length, state } = frame;
-      if (frame.fragments === 0 && frame.slot < 0) {
-        copyBytes(memory, packet, from, frame.address, length);
-      } else {
-        // Sums are quicker from an aligned start.
-        if ((state & careful) === 0 && length < SHIFTABLE) packet += batch.shiftOf(frame);
-        batch.gather(frame, memory, packet);
-      }
-      let flags = state & this.#flags;
-      if ((state & careful) !== 0) flags |= this.#settleChecksum(packet, frame);
-      if ((packet & 3) === 0) {
-        words[(packet >>> 2) - META_FLAGS] = flags;
-        words[(packet >>> 2) - META_HASH] = frame.hash;
-      } else {
-        storeBytes(memory, (packet >>> 0) - META_FLAGS * 4, flags);
-        storeBytes(memory, (packet >>> 0) - META_HASH * 4, frame.hash);
-      }
+      const frame = frames[k++];
+      const { length } = frame;
+      const packet = this.#place(batch, frame, start, careful);
       const slot = this.#rxDescriptors + ((head & rxMask) << 2);
       words[slot + ADDRESS] = packet;
       words[slot + ADDRESS + 1] = 0;
@@ -207,22 +199,52 @@ export class RxQueue {
       bytes += length;
       if (observer !== null) observer.delivered(observed, now, memory, packet >>> 0, length);
     }
-    this.#end(head, (head - firstHead) | 0, tail, bytes);
-  }
-
-  /** Publishes what was done, gives the rings back and wakes the core. */
-  #end(head: number, received: number, tail: number, bytes: number): void {
-    const { words } = this.#memory;
-    const { state, numbers } = this.#port;
     Atomics.store(words, this.#fillConsumer, tail);
-    if (received !== 0) Atomics.store(words, this.#rxProducer, head);
+    const received = (head - firstHead) | 0;
+    if (received === 0) return;
+    Atomics.store(words, this.#rxProducer, head);
+    const { numbers } = this.#port;
     numbers[this.#counters + RECEIVED] += received;
     numbers[this.#counters + RECEIVED_BYTES] += bytes;
-    unlock(state, this.#lock);
-    // The core sets CORE_PARKED, looks at its rings once more, and sleeps; here the ring was stored
-    // first and CORE_PARKED is looked at second. So at least one of the two sees the other.
-    if (received === 0 || this.#parked === 0) return;
-    if (Atomics.load(words, this.#parked) === 0) return;
+  }
+
+  /**
+   * Copies a frame into the receive buffer at `start` and writes the metadata before it. Returns where
+   * the packet begins, as a signed word.
+   *
+   * @param careful states of a frame whose checksum needs attention
+   */
+  #place(batch: FrameBatch, frame: Frame, start: number, careful: number): number {
+    const memory = this.#memory;
+    const { state } = frame;
+    let packet = start + HEADROOM;
+    if (frame.fragments === 0 && frame.slot < 0) {
+      copyBytes(memory, packet, batch.memory, frame.address, frame.length);
+    } else {
+      // Sums are quicker from an aligned start.
+      if ((state & careful) === 0 && frame.length < SHIFTABLE) packet += batch.shiftOf(frame);
+      batch.gather(frame, memory, packet);
+    }
+    let flags = state & this.#flags;
+    if ((state & careful) !== 0) flags |= this.#settleChecksum(packet, frame);
+    if ((packet & 3) === 0) {
+      memory.words[(packet >>> 2) - META_FLAGS] = flags;
+      memory.words[(packet >>> 2) - META_HASH] = frame.hash;
+    } else {
+      storeBytes(memory, (packet >>> 0) - META_FLAGS * 4, flags);
+      storeBytes(memory, (packet >>> 0) - META_HASH * 4, frame.hash);
+    }
+    return packet;
+  }
+
+  /**
+   * Rings the core's doorbell if it sleeps. The core sets CORE_PARKED, looks at its rings once more, and
+   * sleeps; here the ring was stored first and CORE_PARKED is looked at second. So at least one of the
+   * two sees the other.
+   */
+  #wake(): void {
+    const { words } = this.#memory;
+    if (this.#parked === 0 || Atomics.load(words, this.#parked) === 0) return;
     Atomics.add(words, this.#doorbell, 1);
     Atomics.notify(words, this.#doorbell);
   }
@@ -248,14 +270,16 @@ export class RxQueue {
     if (!this.#verifies || (state & VERIFIABLE) === 0) return 0;
     const headers = this.#classifier;
     headers.parse(memory, start, length);
-    const right = transportChecksumOk(
-      memory,
-      start + headers.addresses,
-      headers.addressBytes,
-      headers.protocol,
-      start + headers.ports,
-      headers.transportLength,
-    );
+    const right =
+      headers.request !== 0 &&
+      transportChecksumOk(
+        memory,
+        start + headers.addresses,
+        headers.addressBytes,
+        headers.protocol,
+        start + headers.ports,
+        headers.transportLength,
+      );
     if (right) return RX_META_CHECKSUM_OK;
     this.#drop(BAD_CHECKSUM, 1);
     return 0;

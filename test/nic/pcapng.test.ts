@@ -220,6 +220,25 @@ describe("Capture", () => {
     expect(packets(out.bytes)).toEqual([]);
   });
 
+  it("whose sink throws loses frames, and blocks nothing", () => {
+    const a = new FakeKernel("a");
+    const b = new FakeKernel("b");
+    let broken = true;
+    const write = () => {
+      if (broken) throw new Error("disk full");
+    };
+    const capture = new Capture([b.handle], write, { bufferSize: 1024 });
+    const [fromA] = connectPorts(a.handle, b.handle);
+    const backend = createBackend(a.handle, 0, fromA, { capture });
+    for (let i = 0; i < 20; i++) a.send(ipFrame({ payload: pattern(500) }));
+    expect(() => backend.pump(0)).toThrow("disk full");
+    broken = false;
+    a.send(ipFrame({ payload: [7] }));
+    expect(backend.pump(1)).toBe(1);
+    expect(b.receive().map(({ bytes }) => bytes[54])).toEqual([7]);
+    expect(a.completions().length).toBe(21);
+  });
+
   it("is flushed when a backend is closed", () => {
     const { a, backends, out } = network();
     a.send(ipFrame());
