@@ -78,9 +78,12 @@ export class IxevContext {
   #closeCalled = false;
   #abortCalled = false;
 
-  /** Set by the loop: on its list of contexts to commit, to run, waiting for buffers. */
+  /** The loop's: on its queues of contexts to commit and to run, with the next in each. */
   commitRequested = false;
+  nextCommit: IxevContext | null = null;
   runRequested = false;
+  nextRun: IxevContext | null = null;
+  /** The loop's: waiting for copy buffers. */
   awaitingBuffers = false;
 
   constructor(data?: unknown) {

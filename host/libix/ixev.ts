@@ -106,11 +106,12 @@ export class Ixev implements App, IxevLoop {
 
   /** Calls to make at the end of the round, besides those of contexts. */
   readonly #calls: (() => void)[] = [];
-  readonly #commits: IxevContext[] = [];
+  /** Contexts with calls to make, and those whose handler is to be called: first and last. */
+  #firstCommit: IxevContext | null = null;
+  #lastCommit: IxevContext | null = null;
+  #firstRun: IxevContext | null = null;
+  #lastRun: IxevContext | null = null;
   readonly #dead: IxevContext[] = [];
-  /** Contexts whose handler is to be called; the other array is the one being worked through. */
-  #runs: IxevContext[] = [];
-  #otherRuns: IxevContext[] = [];
   /** Contexts that found no copy buffer, and how many had come back by then. */
   #waiting: IxevContext[] = [];
   #returnsSeen = 0;
@@ -213,35 +214,44 @@ export class Ixev implements App, IxevLoop {
    * a context between rounds may do so at once, and saves a poll.
    */
   commit(): void {
-    for (const call of this.#calls) call();
-    this.#calls.length = 0;
-    // The list may grow meanwhile: by results of a call array that was full.
-    for (let i = 0; i < this.#commits.length; i++) {
-      const context = this.#commits[i];
+    if (this.#calls.length > 0) {
+      for (const call of this.#calls) call();
+      this.#calls.length = 0;
+    }
+    // The queue may grow meanwhile: by results of a call array that was full.
+    for (let context = this.#firstCommit; context !== null; context = this.#firstCommit) {
+      this.#firstCommit = context.nextCommit;
+      context.nextCommit = null;
       context.commitRequested = false;
       context.commit();
     }
-    this.#commits.length = 0;
     this.#vectorsUsed = 0;
     this.#releaseDead();
-    if (this.#calls.length + this.#commits.length + this.#runs.length > 0) this.#comeBack();
+    if (this.#calls.length > 0 || this.#firstCommit || this.#firstRun) this.#comeBack();
     if (this.#waiting.length > 0 && this.buffers.returns !== this.#returnsSeen) this.#comeBack();
   }
 
   #runHandlers(): void {
-    const runs = this.#runs;
-    this.#runs = this.#otherRuns;
-    this.#otherRuns = runs;
-    let at = 0;
+    // What handlers bring about themselves is for the next round.
+    const last = this.#lastRun;
+    let context = this.#firstRun;
+    this.#firstRun = null;
+    this.#lastRun = null;
     try {
-      for (; at < runs.length; at++) {
-        runs[at].runRequested = false;
-        runs[at].run();
+      while (context !== null) {
+        const current: IxevContext = context;
+        context = current.nextRun;
+        current.nextRun = null;
+        current.runRequested = false;
+        current.run();
       }
     } finally {
       // After a handler that threw, the others have their turn in the next round.
-      for (at++; at < runs.length; at++) this.#runs.push(runs[at]);
-      runs.length = 0;
+      if (context !== null) {
+        last!.nextRun = this.#firstRun;
+        this.#firstRun = context;
+        this.#lastRun ??= last;
+      }
     }
   }
 
@@ -307,14 +317,18 @@ export class Ixev implements App, IxevLoop {
   requestCommit(context: IxevContext): void {
     if (context.commitRequested) return;
     context.commitRequested = true;
-    this.#commits.push(context);
+    if (this.#firstCommit === null) this.#firstCommit = context;
+    else this.#lastCommit!.nextCommit = context;
+    this.#lastCommit = context;
     this.#recall();
   }
 
   requestRun(context: IxevContext): void {
     if (context.runRequested) return;
     context.runRequested = true;
-    this.#runs.push(context);
+    if (this.#firstRun === null) this.#firstRun = context;
+    else this.#lastRun!.nextRun = context;
+    this.#lastRun = context;
     this.#recall();
   }
 
