@@ -283,7 +283,11 @@ export const CNT_REFUSED_ADDRESS: u32 = 1080;
 export const CNT_REFUSED_ARGUMENT: u32 = 1088;
 /** Datagrams not delivered because the application holds its share of frames already. */
 export const CNT_DROP_UDP_BACKLOG: u32 = 1096;
-export const CNT_END: u32 = 1104;
+/** Packets of a flow group that another core owns: a NIC, or a filter, steered them wrongly. */
+export const CNT_DROP_FOREIGN_GROUP: u32 = 1104;
+/** Data for a connection whose application lags behind while frames are short. */
+export const CNT_DROP_TCP_PRESSURE: u32 = 1112;
+export const CNT_END: u32 = 1120;
 
 // ---------------------------------------------------------------------------------------------
 // NIC queue pair: four single-producer single-consumer rings in the shape of AF_XDP's

@@ -15,7 +15,7 @@ import { neighbourTimer } from "../net/neighbours";
 import { txDoorbell, txReclaim } from "../nic/rings";
 import { flushAgenda } from "../tcp/flush";
 import { hasNewAgenda } from "../tcp/agenda";
-import { runNotices } from "../tcp/deliver";
+import { runNotices } from "../tcp/notices";
 import { clearGraveyard } from "../tcp/end";
 import { tcpInput } from "../tcp/input";
 import { asTcb } from "../tcp/tcb";

@@ -11,6 +11,7 @@
 import {
   CFG_BUCKETS,
   CFG_BUCKETS_PER_GROUP,
+  CFG_CORES,
   CFG_GROUPS,
   CORE_ID,
   FLOW_GROUPS,
@@ -34,6 +35,8 @@ let groups: u32 = 0;
 let buckets: u32 = 0;
 let bucketMask: u32 = 0;
 let coreId: u32 = 0;
+/** True when other cores own groups too. */
+let shared = false;
 
 /** Deals the groups to the cores round robin, as the RETA starts out. */
 export function prepareGroups(cores: u32): void {
@@ -50,11 +53,17 @@ export function initGroups(): void {
   buckets = config(CFG_BUCKETS);
   bucketMask = config(CFG_BUCKETS_PER_GROUP) - 1;
   coreId = load<u32>(coreBlock + CORE_ID);
+  shared = config(CFG_CORES) > 1;
 }
 
 /** True when this core processes the packets with that hash. */
 export function isOurs(hash: u32): bool {
   return groupOf(hash).owner == coreId;
+}
+
+/** True when a packet with that hash should have come to another core, whose tables are not ours. */
+export function isForeign(hash: u32): bool {
+  return shared && !isOurs(hash);
 }
 
 /**

@@ -156,6 +156,11 @@ export function freeFrames(): u32 {
   return framesAvailable;
 }
 
+/** True when receiving itself may soon run out: only half of its reserve is left. */
+export function framesShort(): bool {
+  return framesAvailable < reserve >> 1;
+}
+
 /** Segments of data that could be sent now, for all the frames they take: records can be done without. */
 export function sendableSegments(): u32 {
   return framesAvailable > reserve ? framesAvailable - reserve : 0;

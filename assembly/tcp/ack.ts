@@ -2,40 +2,18 @@
  * What an acknowledgment does (RFC 9293 section 3.10.7.4, fifth step): frees what it covers, samples
  * the round trip, moves the congestion window, detects loss by duplicates, tells the application.
  */
-import {
-  CALL_A,
-  CALL_B,
-  CALL_HANDLE,
-  CALL_OP,
-  CNT_TCP_DUPLICATE_ACKS,
-  CNT_TCP_FAST_RETRANSMITS,
-  EV_SENT,
-} from "../abi";
+import { CNT_TCP_DUPLICATE_ACKS, CNT_TCP_FAST_RETRANSMITS } from "../abi";
 import { count } from "../core/counters";
 import { Buffer, release } from "../mem/buffers";
 import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
-import { hasSpareRoom, lastEvent, pushEvent } from "../user/events";
-import { scheduleNotice } from "./agenda";
 import { deflate, enterRecovery, growWindow, leaveRecovery } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
+import { reportSent } from "./notices";
 import { output, retransmitHead, SENT_AGAIN } from "./output";
 import { backedOffRto, sampleRtt } from "./rtt";
-import { acceptable } from "./send";
 import { seqAfterEq, seqBefore } from "./seq";
-import {
-  coldOf,
-  F_BLOCKED,
-  F_KNOWN,
-  F_PARTIAL,
-  F_PERSIST,
-  F_QUIET,
-  F_RECOVERY,
-  F_REFERENCES,
-  F_RESENDING,
-  F_UNREPORTED,
-  Tcb,
-} from "./tcb";
+import { coldOf, F_PARTIAL, F_PERSIST, F_RECOVERY, F_RESENDING, Tcb } from "./tcb";
 
 /** An ACK that covers something new, up to `ack`: sndUna < ack <= sndMax. */
 export function acknowledge(tcb: Tcb, ack: u32): void {
@@ -161,54 +139,4 @@ function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
 function skipResent(tcb: Tcb, ack: u32): void {
   if (seqBefore(tcb.sndNxt, ack)) tcb.sndNxt = ack;
   if (ack == coldOf(tcb).sndMax) tcb.flags &= ~F_RESENDING;
-}
-
-/**
- * Tells the application how far the peer has received. Several ACKs of a batch make one event when
- * they follow one another; a quiet connection hears only what it can act on. Without room in the event
- * array it is told from the notices.
- */
-function reportSent(tcb: Tcb, bytes: u32): void {
-  const flags = tcb.flags;
-  if (!(flags & F_KNOWN)) return;
-  const cold = coldOf(tcb);
-  const total = cold.unreported + bytes;
-  if (flags & F_QUIET && !isNews(tcb)) {
-    cold.unreported = total;
-    return;
-  }
-  if (!hasSpareRoom()) {
-    cold.unreported = total;
-    tcb.flags = flags | F_UNREPORTED;
-    scheduleNotice(tcb);
-    return;
-  }
-  cold.unreported = 0;
-  const room = acceptable(tcb);
-  const event = lastEvent();
-  if (
-    event != 0 &&
-    load<u32>(event, CALL_HANDLE) == tcb.handle &&
-    load<u32>(event, CALL_OP) == EV_SENT
-  ) {
-    store<u32>(event, load<u32>(event, CALL_A) + total, CALL_A);
-    store<u32>(event, room, CALL_B);
-  } else {
-    pushEvent(EV_SENT, tcb.handle, tcb.cookie, 0, total, room);
-  }
-  settleSent(tcb, room);
-}
-
-/** Whether a quiet connection's application can act on what was acknowledged. */
-function isNews(tcb: Tcb): bool {
-  if (tcb.flags & F_REFERENCES) return true;
-  return (tcb.flags & F_BLOCKED) != 0 && acceptable(tcb) != 0;
-}
-
-/** Forgets what a `sent` with that much room has told the application. */
-export function settleSent(tcb: Tcb, room: u32): void {
-  let told = F_UNREPORTED;
-  if (room != 0) told |= F_BLOCKED;
-  if (tcb.txHead == 0) told |= F_REFERENCES;
-  tcb.flags &= ~told;
 }

@@ -8,7 +8,7 @@
  * The *notices* hold connections that owe the application something which could not be told at once:
  * data received before `accept` or without room in the event array, an end, new room after a famine.
  */
-import { asTcb, F_ON_AGENDA, F_ON_ANNOUNCE, Tcb, coldOf } from "./tcb";
+import { asTcb, F_ON_AGENDA, F_ON_NOTICES, Tcb, coldOf } from "./tcb";
 
 let agenda: u32 = 0;
 /** Head of the agenda after the last walk. */
@@ -65,9 +65,9 @@ export function nextOnAgenda(tcb: Tcb): u32 {
 
 /** Puts a connection on the notices, once. */
 export function scheduleNotice(tcb: Tcb): void {
-  if (tcb.flags & F_ON_ANNOUNCE) return;
-  tcb.flags |= F_ON_ANNOUNCE;
-  coldOf(tcb).announceNext = notices;
+  if (tcb.flags & F_ON_NOTICES) return;
+  tcb.flags |= F_ON_NOTICES;
+  coldOf(tcb).noticeNext = notices;
   notices = changetype<u32>(tcb);
 }
 
@@ -77,8 +77,8 @@ export function takeNotices(): u32 {
   let reversed: u32 = 0;
   while (at != 0) {
     const cold = coldOf(asTcb(at));
-    const next = cold.announceNext;
-    cold.announceNext = reversed;
+    const next = cold.noticeNext;
+    cold.noticeNext = reversed;
     reversed = at;
     at = next;
   }
@@ -87,6 +87,6 @@ export function takeNotices(): u32 {
 }
 
 export function nextNotice(tcb: Tcb): u32 {
-  tcb.flags &= ~F_ON_ANNOUNCE;
-  return coldOf(tcb).announceNext;
+  tcb.flags &= ~F_ON_NOTICES;
+  return coldOf(tcb).noticeNext;
 }

@@ -35,7 +35,7 @@ import {
   F_IN_BACKLOG,
   F_KNOWN,
   F_ON_AGENDA,
-  F_ON_ANNOUNCE,
+  F_ON_NOTICES,
   F_OUT_OF_ORDER,
   F_UNANNOUNCED,
   freeTcb,
@@ -160,7 +160,7 @@ export function recycleTimeWait(): bool {
 
 /** Frees a connection's record unless a list still leads to it; the list's walk calls again. */
 export function releaseTcb(tcb: Tcb): void {
-  if (tcb.flags & (F_ON_AGENDA | F_ON_ANNOUNCE)) {
+  if (tcb.flags & (F_ON_AGENDA | F_ON_NOTICES)) {
     tcb.state = <u16>CLOSED;
     return;
   }

@@ -3,6 +3,7 @@
  * an established connection that most are, and go through RFC 9293 section 3.10.7 otherwise.
  */
 import {
+  CNT_DROP_FOREIGN_GROUP,
   CNT_DROP_TCP_MALFORMED,
   CNT_DROP_TCP_NO_CONNECTION,
   CNT_TCP_FAST_PATH,
@@ -11,8 +12,8 @@ import {
 } from "../abi";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
-import { findConnection } from "../flow/groups";
-import { release } from "../mem/buffers";
+import { findConnection, isForeign } from "../flow/groups";
+import { framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN, URG } from "../wire/tcp";
 import { acknowledge } from "./ack";
 import { scheduleOutput } from "./agenda";
@@ -28,6 +29,11 @@ import { coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
 /** Processes one parsed segment. The packet's buffer is the caller's no longer. */
 export function tcpInput(packet: Packet): void {
   count(CNT_TCP_IN);
+  if (isForeign(packet.hash)) {
+    count(CNT_DROP_FOREIGN_GROUP);
+    release(packet.buffer);
+    return;
+  }
   const tcb = findConnection(packet.hash, packet.ports, packet.source, packet.destination);
   if (tcb == null) {
     noConnection(packet);
@@ -50,8 +56,8 @@ function isExpected(tcb: Tcb, packet: Packet): bool {
   if (packet.seq != tcb.rcvNxt) return false;
   // … with ACK, perhaps PSH, and no other flag …
   if ((packet.flags & (FIN | SYN | RST | ACK | URG)) != ACK) return false;
-  // … within the window that was offered …
-  if (packet.length > tcb.rcvAdv - tcb.rcvNxt) return false;
+  // … within the window that was offered, while there are frames for it …
+  if (packet.length > tcb.rcvAdv - tcb.rcvNxt || framesShort()) return false;
   // … acknowledging something between what was acknowledged and what was sent …
   const acked = packet.ack - tcb.sndUna;
   if (acked > tcb.sndNxt - tcb.sndUna) return false;

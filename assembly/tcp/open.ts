@@ -23,7 +23,8 @@ import { config, localIp, rtoInitial } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { findConnection, insertConnection, isOurs } from "../flow/groups";
-import { holdNeighbour, Neighbour, neighbourFor } from "../net/neighbours";
+import { holdNeighbour, Neighbour } from "../net/neighbour-table";
+import { neighbourFor } from "../net/neighbours";
 import { nextHop } from "../net/routes";
 import { toeplitzIpv4 } from "../net/toeplitz";
 import { now } from "../time/clock";
@@ -60,8 +61,6 @@ import { localMss, windowShift } from "./window";
 const DEFAULT_MSS: u32 = 536;
 /** Smaller ones are taken as this, so that no peer makes us send confetti (as Linux does). */
 const LEAST_MSS: u32 = 48;
-/** Address family words of an IPv4-mapped address: ::ffff:0:0/96 as it lies in memory. */
-const MAPPED: u64 = 0xffff0000;
 
 /** What `connect` made. */
 export let connectHandle: u32 = 0;
@@ -228,7 +227,7 @@ function knock(tcb: Tcb): void {
 
 function newTcb(remote: u32, local: u32, ports: u32, hash: u32, neighbour: Neighbour): Tcb | null {
   let tcb = allocTcb();
-  if (tcb == null && recycleTimeWait()) tcb = allocTcb();
+  while (tcb == null && recycleTimeWait()) tcb = allocTcb();
   if (tcb == null) return null;
   tcb.remoteIp = remote;
   tcb.localIp = local;
@@ -238,9 +237,6 @@ function newTcb(remote: u32, local: u32, ports: u32, hash: u32, neighbour: Neigh
   holdNeighbour(neighbour);
   insertConnection(tcb);
   tcb.rcvWindow = config(CFG_RECEIVE_WINDOW);
-  const cold = coldOf(tcb);
-  cold.remote1 = MAPPED | (u64(remote) << 32);
-  cold.local1 = MAPPED | (u64(local) << 32);
   return tcb;
 }
 

@@ -62,7 +62,7 @@ export function keep(tcb: Tcb, buffer: Buffer): void {
       trimFront(after, end - after.seq);
       break;
     }
-    buffer.flags |= after.flags & HAS_FIN;
+    if (after.seq + after.length == end) buffer.flags |= after.flags & HAS_FIN;
     next = after.next;
     release(after);
     cold.outOfOrderCount--;
@@ -88,7 +88,8 @@ export function drain(tcb: Tcb): bool {
     at = buffer.next;
     cold.outOfOrderCount--;
     const end = buffer.seq + buffer.length;
-    if (buffer.flags & HAS_FIN) fin = true;
+    // A FIN in the middle of data that others sent is a forgery.
+    if (buffer.flags & HAS_FIN && seqAfterEq(end, tcb.rcvNxt)) fin = true;
     if (seqBeforeEq(end, tcb.rcvNxt)) {
       release(buffer);
     } else {

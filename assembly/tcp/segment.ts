@@ -7,6 +7,7 @@ import {
   CNT_DROP_TCP_BAD_ACK,
   CNT_DROP_TCP_BAD_RST,
   CNT_DROP_TCP_DUPLICATE,
+  CNT_DROP_TCP_PRESSURE,
   CNT_DROP_TCP_SYN_IN_WINDOW,
   CNT_DROP_TCP_WINDOW,
   CNT_TCP_CHALLENGE_ACKS,
@@ -17,7 +18,7 @@ import {
 } from "../abi";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
-import { release } from "../mem/buffers";
+import { framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN } from "../wire/tcp";
 import { acknowledge, duplicateAck } from "./ack";
 import { scheduleOutput } from "./agenda";
@@ -352,6 +353,11 @@ function textArrives(tcb: Tcb, packet: Packet): bool {
     // Nobody will read this (RFC 2525 section 2.17).
     count(CNT_DROP_TCP_AFTER_CLOSE);
     reset(tcb, RC_RESET);
+    return false;
+  }
+  if (framesShort() && tcb.rxHead != tcb.rxTail) {
+    // An application that lags behind must not take the frames that all others live on.
+    count(CNT_DROP_TCP_PRESSURE);
     return false;
   }
   if (seq != tcb.rcvNxt) {

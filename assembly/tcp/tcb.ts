@@ -87,7 +87,7 @@ export const F_RESENDING: u32 = 1 << 21;
 /** A listener still counts this connection in its backlog. */
 export const F_IN_BACKLOG: u32 = 1 << 22;
 /** Linked into the list of connections with something to announce. */
-export const F_ON_ANNOUNCE: u32 = 1 << 23;
+export const F_ON_NOTICES: u32 = 1 << 23;
 /** The application knows the handle and has not been told of its end. */
 export const F_KNOWN: u32 = 1 << 24;
 /** An active open whose outcome was not reported yet. */
@@ -198,7 +198,7 @@ export class TcbCold {
   outOfOrder: u32;
   outOfOrderCount: u32;
   /** Next on the list of connections with something to announce. */
-  announceNext: u32;
+  noticeNext: u32;
   iss: u32;
   irs: u32;
   /** Time of the SYN (or SYN-ACK) sent first, µs, and how often it was sent. */
@@ -213,15 +213,10 @@ export class TcbCold {
   /** TIME-WAIT: neighbours in the list, oldest first. */
   timeWaitNext: u32;
   timeWaitPrev: u32;
-  /** Full addresses, 16 bytes each. */
   /** Consecutive timeouts and probes without an answer. */
   retries: u32;
   /** Bytes that limited transmit sent beyond the window (RFC 3042). */
   limitedBytes: u32;
-  remote0: u64;
-  remote1: u64;
-  local0: u64;
-  local1: u64;
 }
 
 let hotBase: u32 = 0;

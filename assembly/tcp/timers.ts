@@ -11,6 +11,7 @@ import {
 } from "../abi";
 import { config } from "../core/config";
 import { count } from "../core/counters";
+import { Buffer } from "../mem/buffers";
 import { isDue, now } from "../time/clock";
 import { ACK, SYN } from "../wire/tcp";
 import { collapseWindow } from "./congestion";
@@ -33,7 +34,6 @@ import {
   Tcb,
   TIME_WAIT,
 } from "./tcb";
-import { Buffer } from "../mem/buffers";
 
 /** The wheel's upcall for a connection's timer. */
 export function tcpTimer(tcb: Tcb): void {
@@ -64,15 +64,15 @@ function expire(tcb: Tcb): bool {
 
 function repeatSyn(tcb: Tcb): bool {
   const cold = coldOf(tcb);
-  if (cold.synCount > config(CFG_SYN_RETRIES)) {
+  if (cold.retries >= config(CFG_SYN_RETRIES)) {
     kill(tcb, cold.softError != 0 ? cold.softError : RC_TIMEOUT);
     return false;
   }
   count(CNT_TCP_TIMEOUTS);
-  if (sendSyn(tcb, cold.iss, tcb.state == SYN_SENT ? SYN : SYN | ACK)) {
-    cold.synCount++;
-    tcb.backoff++;
-  }
+  cold.retries++;
+  cold.synCount++;
+  tcb.backoff++;
+  sendSyn(tcb, cold.iss, tcb.state == SYN_SENT ? SYN : SYN | ACK);
   setDeadline(tcb, now + backedOffRto(tcb, cold));
   return true;
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import {
   CNT_DROP_TCP_NO_MEMORY,
+  CNT_DROP_TCP_PRESSURE,
   CNT_EVENT_BACKPRESSURE,
   CNT_FILL_STARVED,
   CNT_TX_RING_FULL,
@@ -131,26 +132,27 @@ describe.each(kernels)("$name kernel", (build) => {
   describe("no frames", () => {
     const POOL = { frames: 256, ringSize: 64, receiveReserve: 32 };
 
-    test("held by the application: the NIC drops, and all goes on when they come back", () => {
+    test("held by an application that lags behind: its data is dropped, others go on", () => {
       const k = startKernel(build, {
         ...POOL,
         tcp: { receiveWindow: 1 << 20, receiveWindowMax: 1 << 20 },
       });
       const peer = TcpPeer.established(k, { windowScale: 7 });
-      let sent = 0;
-      const [starved] = k.counts([CNT_FILL_STARVED], () => {
-        for (let i = 0; i < 400; i++) {
+      const other = TcpPeer.established(k);
+      const [dropped] = k.counts([CNT_DROP_TCP_PRESSURE], () => {
+        for (let sent = 0; sent < 400_000; sent += 1000) {
           const frame = peer.frame({ seq: 1 + sent, payload: pattern(1000, sent) });
-          if (!k.nic.receive(frame)) break;
+          expect(k.nic.receive(frame)).toBe(true);
           k.poll();
-          sent += 1000;
         }
       });
-      expect(starved).toBeGreaterThan(0);
-      expect(k.nic.receive(peer.frame())).toBe(false);
+      expect(dropped).toBeGreaterThan(0);
       k.contract.checkHeld();
       const received = dataOf(k, peer.handle).length;
       expect(received).toBeGreaterThan(100_000);
+      other.send({ payload: text("me too") });
+      expect(k.events().at(-1)).toMatchObject({ handle: other.handle, data: text("me too") });
+      expect(k.recvDone(other.handle, 6)).toBe(RC_OK);
       expect(k.recvDone(peer.handle, received)).toBe(RC_OK);
       expect(k.gauge(GAUGE_BUFFERS)).toBeLessThan(8);
       peer.sndNxt = 1 + received;
@@ -158,6 +160,26 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(k.events().at(-1)).toMatchObject({ data: text("back to work") });
       k.advance(1_000_000);
       expect(peer.takeAll().at(-1)?.ack).toBe(1 + received + 12);
+    });
+
+    test("held by applications, a frame of each: the NIC drops, and all goes on when they come back", () => {
+      const k = startKernel(build, { ...POOL, maxConnections: 512 });
+      const peers = Array.from({ length: 300 }, () => TcpPeer.established(k));
+      const [starved] = k.counts([CNT_FILL_STARVED], () => {
+        for (const peer of peers) {
+          if (!k.nic.receive(peer.frame({ payload: pattern(1000) }))) break;
+          k.poll();
+        }
+      });
+      expect(starved).toBeGreaterThan(0);
+      expect(k.nic.receive(peers[0].frame())).toBe(false);
+      for (const event of k.events()) {
+        if (event.kind === "recv") k.recvDone(event.handle, event.data.length);
+      }
+      k.poll();
+      expect(k.nic.receive(peers[299].frame({ payload: text("back to work") }))).toBe(true);
+      k.poll();
+      expect(k.events().at(-1)).toMatchObject({ data: text("back to work") });
     });
 
     test("held by what is not acknowledged: send takes less, and sent says when to go on", () => {
