@@ -6,14 +6,23 @@ import { connectionsCommand } from "./connections/command.ts";
 import { echoCommand } from "./echo/command.ts";
 import { soakCommand } from "./soak/command.ts";
 
+const experiments = [echoCommand(), bulkCommand(), connectionsCommand(), soakCommand()];
+const names = [...experiments.map((experiment) => experiment.name()), "help"];
+
 const program = new Command("bench")
   .description("Measures ixwasm, and what it is compared with, on this machine.")
   .usage("[experiment] [options]")
-  .addCommand(echoCommand(), { isDefault: true })
-  .addCommand(bulkCommand())
-  .addCommand(connectionsCommand())
-  .addCommand(soakCommand())
   .showHelpAfterError("Add --help for the options and examples.");
+for (const experiment of experiments) {
+  experiment.copyInheritedSettings(program);
+  program.addCommand(experiment, { isDefault: experiment.name() === "echo" });
+}
+
+// What is no experiment would be an argument of the default one.
+const given = process.argv[2];
+if (given !== undefined && !given.startsWith("-") && !names.includes(given)) {
+  program.error(`error: there is no experiment "${given}", only ${names.join(", ")}`);
+}
 
 program.parseAsync().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);

@@ -1,0 +1,136 @@
+/** The bench command, with loads so small that only its workings are tested, never its figures. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { spread } from "../../bench/lib/statistics.ts";
+import { grouped, ranged, rounded } from "../../bench/lib/report.ts";
+import type { BenchRecord } from "../../bench/lib/report.ts";
+
+const SCRIPT = fileURLToPath(new URL("../../dist/bench/index.js", import.meta.url));
+const TIMEOUT = 90_000;
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function bench(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [SCRIPT, ...args], (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr });
+    });
+  });
+}
+
+let directory = "";
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "ixwasm-bench-test-"));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Runs an experiment and returns what it printed and the records that it wrote. */
+async function records(...args: string[]): Promise<{ stdout: string; written: BenchRecord[] }> {
+  const file = join(directory, `${args[0]}.json`);
+  const { code, stdout, stderr } = await bench(...args, "--json", file);
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  return { stdout, written: JSON.parse(readFileSync(file, "utf8")) as BenchRecord[] };
+}
+
+describe("the command line", () => {
+  it("has help with examples for every experiment", async () => {
+    const { stdout } = await bench("--help");
+    for (const name of ["echo", "bulk", "connections", "soak"]) {
+      expect(stdout).toContain(name);
+      expect((await bench(name, "--help")).stdout).toMatch(/npm run bench -- /);
+    }
+  });
+
+  it.each([
+    [["echo", "--conns", "0"], /--conns.*whole number from 1/],
+    [["echo", "--size", "64k"], /--size.*whole number/],
+    [["--systems", "inline,lwip"], /"lwip" is none of inline, threaded/],
+    [["bulk", "--loss", "2"], /--loss.*from 0 to 1/],
+    [["bulk", "--profile", "wan"], /none of default, lan/],
+    [["ecko"], /no experiment "ecko", only echo, bulk, connections, soak/],
+    [["echo", "--speed", "9"], /unknown option '--speed'/],
+  ])("refuses %j and says what would do", async (args, message) => {
+    const { code, stderr } = await bench(...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+    expect(stderr).toContain("--help");
+  });
+});
+
+describe("experiments", () => {
+  it("echo compares the systems", { timeout: TIMEOUT }, async () => {
+    const load = ["--conns", "8", "--size", "100", "--pipeline", "2", "--rounds", "50"];
+    const run = ["--systems", "inline,net,epoll", "--seconds", "0.1", "--repeats", "1"];
+    const { stdout, written } = await records("echo", ...load, ...run);
+    const names = written.map(({ system }) => system);
+    expect(names.slice(0, 2)).toEqual(["ixwasm inline", "node:net"]);
+    // Without a C compiler epoll is named as absent instead.
+    if (!names.includes("epoll")) expect(stdout).toMatch(/epoll: absent/);
+    for (const { experiment, params, metrics } of written) {
+      expect(experiment).toBe("echo");
+      expect(params).toMatchObject({ conns: 8, size: 100, pipeline: 2, rounds: 50, repeats: 1 });
+      expect(metrics.msgs_per_s).toBeGreaterThan(0);
+      expect(metrics.conns_per_s).toBeGreaterThan(0);
+      expect(metrics.p50_us).toBeGreaterThan(0);
+      expect(metrics.p99_us).toBeGreaterThanOrEqual(metrics.p50_us);
+      expect(metrics.gbit_per_s).toBeCloseTo((metrics.msgs_per_s * 800) / 1e9, 9);
+    }
+    expect(written[0].metrics.stage_tcp_ns).toBeGreaterThan(0);
+    expect(stdout).toMatch(/nic .* receive .* tcp .* app .* send .* total/);
+  });
+
+  it("bulk measures a link in virtual time", { timeout: TIMEOUT }, async () => {
+    const link = ["--loss", "0.001", "--delay", "1", "--rate", "100", "--seconds", "0.5"];
+    const { written } = await records("bulk", ...link);
+    expect(written).toHaveLength(1);
+    expect(written[0].metrics.mbit_per_s).toBeGreaterThan(1);
+    expect(written[0].metrics.link_share).toBeLessThanOrEqual(1);
+    const again = await records("bulk", ...link);
+    expect(again.written[0].metrics.mbit_per_s).toBeGreaterThan(1);
+  });
+
+  it("bulk measures a stream", { timeout: TIMEOUT }, async () => {
+    const run = ["--systems", "inline", "--seconds", "0.1", "--repeats", "1"];
+    const { written } = await records("bulk", ...run);
+    expect(written[0].metrics.gbit_per_s).toBeGreaterThan(0);
+  });
+
+  it("connections opens them all", { timeout: TIMEOUT }, async () => {
+    const { written } = await records("connections", "--conns", "3000", "--messages", "2");
+    expect(written[0].metrics.connections).toBe(3000);
+    expect(written[0].metrics.bytes_per_connection).toBeGreaterThan(0);
+  });
+
+  it("soak finds nothing in use at the end", { timeout: TIMEOUT }, async () => {
+    const { written } = await records("soak", "--gigabytes", "0.2");
+    expect(written[0].metrics.leaks).toBe(0);
+    expect(written[0].metrics.connections_opened).toBeGreaterThan(0);
+  });
+});
+
+describe("figures", () => {
+  it("are summed up by median, least and most", () => {
+    expect(spread([5, 1, 3])).toEqual({ median: 3, min: 1, max: 5 });
+    expect(spread([4, 1, 2, 3])).toEqual({ median: 2.5, min: 1, max: 4 });
+  });
+
+  it("are written to be read", () => {
+    expect([grouped(1234567.8), grouped(999), grouped(1000)]).toEqual([
+      "1 234 568",
+      "999",
+      "1 000",
+    ]);
+    expect([rounded(0.123), rounded(12.34), rounded(1234.5)]).toEqual(["0.12", "12.3", "1 235"]);
+    expect(ranged({ median: 2, min: 1, max: 3 })).toBe("2.00 (1.00–3.00)");
+  });
+});
