@@ -125,6 +125,8 @@ const LOG_LINES = 40;
 
 export class KernelHarness {
   readonly dataplane: Dataplane;
+  /** The NIC's side of each queue pair of the core, and of the first. */
+  readonly nics: readonly TestNic[];
   readonly nic: TestNic;
   readonly contract: Contract;
   readonly bytes: Uint8Array;
@@ -156,7 +158,11 @@ export class KernelHarness {
     this.#core = this.dataplane.cores[core];
     this.#core.attach(this.now);
     const offloads = this.view.getUint32(CONFIG_BASE + CFG_OFFLOADS, true);
-    this.nic = new TestNic(memory, this.dataplane.port.queues[core], offloads);
+    const { port, cores } = this.dataplane;
+    this.nics = port.queues
+      .filter((_, queue) => queue % cores.length === core)
+      .map((queue) => new TestNic(memory, queue, offloads));
+    [this.nic] = this.nics;
     this.contract = new Contract(this.bytes);
   }
 
@@ -192,7 +198,7 @@ export class KernelHarness {
     for (let polls = 0; polls < POLLS_MAX; polls++) {
       this.pollOnce();
       const idle = this.#word(CORE_WORK) === 0 && this.#word(CORE_EVENT_COUNT) === 0;
-      if (idle && this.nic.rx.used === 0) return;
+      if (idle && this.nics.every((nic) => nic.rx.used === 0)) return;
     }
     throw new Error(`kernel is busy for ever\n${this.log()}`);
   }
@@ -475,8 +481,9 @@ export class KernelHarness {
     const inUse = this.#inUse();
     if (inUse.length > 0) throw new Error(`leak: ${inUse.join(", ")}\n${this.log()}`);
     const fill = this.gauge(GAUGE_FILL);
-    if (fill !== this.nic.held) {
-      throw new Error(`GAUGE_FILL is ${fill}, the NIC holds ${this.nic.held}\n${this.log()}`);
+    const held = this.nics.reduce((sum, nic) => sum + nic.held, 0);
+    if (fill !== held) {
+      throw new Error(`GAUGE_FILL is ${fill}, the NIC holds ${held}\n${this.log()}`);
     }
     if (this.dataplane.cores.length === 1) this.dataplane.assertNoLeaks();
     this.dataplane.close();
@@ -569,7 +576,7 @@ export class KernelHarness {
   }
 
   #collectPackets(): void {
-    for (const frame of this.nic.transmit()) {
+    for (const frame of this.nics.flatMap((nic) => nic.transmit())) {
       this.#note(`> ${describeFrame(frame)}`);
       let packet: Packet;
       try {
