@@ -1,14 +1,15 @@
 /**
- * The DMA engine of one queue pair's sending side: takes frames from the TX ring and puts each into a
- * receive buffer of the port it is for, in that port's own memory. The thread of the sending core
+ * The DMA engine of one queue pair's sending side: takes frames from the TX ring and puts each into
+ * a receive buffer of the port it is for, in that port's own memory. The thread of the sending core
  * runs it, so a frame is copied once, by the core that made it.
  *
- *   TX ring → batch → link? → steer: MAC, RSS hash, checksum state, switch → per receiving queue: copy,
- *   metadata, rx descriptor → one publication per ring and batch → completions
+ *   TX ring → batch → link? → steer: MAC, RSS hash, checksum state, switch → per receiving queue:
+ *   copy, metadata, rx descriptor → one publication per ring and batch → completions
  *
- * On a perfect wire frames go straight from memory to memory. A batch is steered first: each frame is
- * listed with the queue it goes to; then queue after queue is delivered under its lock. So no sender waits
- * for one queue while it holds another, and copies to different queues go on side by side.
+ * On a perfect wire frames go straight from memory to memory. A batch is steered first: each frame
+ * is listed with the queue it goes to; then queue after queue is delivered under its lock. So no
+ * sender waits for one queue while it holds another, and copies to different queues go on side by
+ * side.
  */
 import { OFFLOAD_TX_CHECKSUM } from "../../assembly/abi.ts";
 import { BATCH, FrameBatch, HASHED, REQUESTED, TRUSTED, UNUSUAL, VERIFIABLE } from "./batch.ts";
@@ -48,8 +49,9 @@ interface Destination {
 }
 
 /**
- * Makes the engine that sends what `from` puts into the TX ring of its queue. It belongs to the thread
- * that makes it, which must be the one that runs the queue's core; a queue has one at a time.
+ * Makes the engine that sends what `from` puts into the TX ring of its queue. It belongs to the
+ * thread that makes it, which must be the one that runs the queue's core; a queue has one at a
+ * time.
  *
  * @throws RangeError when the port has no such queue, or an option of the wire is outside its range
  */
@@ -218,7 +220,8 @@ class Backend implements QueueBackend {
     const { frames, count } = batch;
     for (let i = 0; i < count; i++) this.#steer(frames[i]);
     const busy = this.#busy;
-    // The arrays keep their length: emptied ones would give up their memory and get it anew each batch.
+    // The arrays keep their length: emptied ones would give up their memory and get it anew each
+    // batch.
     for (let i = 0; i < this.#busyCount; i++) {
       const { captured } = this.#busyAt[i];
       busy[i].deliver(batch, now, captured < 0 ? null : this.#capture, captured);
@@ -293,7 +296,9 @@ class Backend implements QueueBackend {
     }
   }
 
-  /** The receiving port's view of the frame just classified: MAC filter, exact-match filters, RSS. */
+  /**
+   * The receiving port's view of the frame just classified: MAC filter, exact-match filters, RSS.
+   */
   #offer(destination: Destination, frame: Frame): void {
     const { port } = destination;
     const headers = this.#classifier;

@@ -1,7 +1,7 @@
 /**
- * The frames a sender has in hand: descriptors it has read, frames a link has let out. The records are
- * made once and used again for every batch; fields of such objects cost V8 a third of what elements
- * of a typed array do.
+ * The frames a sender has in hand: descriptors it has read, frames a link has let out. The records
+ * are made once and used again for every batch; fields of such objects cost V8 a third of what
+ * elements of a typed array do.
  */
 import { copyBytes } from "./copy.ts";
 import type { FrameStore } from "./frame-store.ts";
@@ -41,8 +41,9 @@ export class Frame {
   /** RSS hash, signed. */
   hash = 0;
   /**
-   * The checksum that is left to the NIC: where it begins to sum, as an offset from the frame's start,
-   * and, in the high half, where its field is from there. 0: none. Such is the word in the metadata.
+   * The checksum that is left to the NIC: where it begins to sum, as an offset from the frame's
+   * start, and, in the high half, where its field is from there. 0: none. Such is the word in the
+   * metadata.
    */
   checksum = 0;
   /** 0 for a frame in one piece; else their number, beginning with `firstFragment`. */
@@ -108,8 +109,9 @@ export class FrameBatch {
   }
 
   /**
-   * Bytes by which a frame that begins at a multiple of 8 is better shifted when it is put together, 0
-   * to 7: a long payload behind the headers is copied four times as fast between places aligned alike.
+   * Bytes by which a frame that begins at a multiple of 8 is better shifted when it is put
+   * together, 0 to 7: a long payload behind the headers is copied four times as fast between places
+   * aligned alike.
    */
   shiftOf(frame: Frame): number {
     if (frame.fragments < 2) return 0;

@@ -1,15 +1,17 @@
 /**
- * A capture of one or more ports: what leaves them, as it was sent, and what is delivered to them, as
- * it arrived. Give it to the backends that handle those frames (`createBackend(…, { capture })`):
+ * A capture of one or more ports: what leaves them, as it was sent, and what is delivered to them,
+ * as it arrived. Give it to the backends that handle those frames (`createBackend` with
+ * `capture`):
  *
  *   frames that a port sends are seen by the backends of its own queues;
  *   frames delivered to a port are seen by the backends of the ports that send to it.
  *
- * On one thread a single Capture given to every backend sees everything, in order. In threaded mode each
- * thread has its own Capture and file; the timestamps share a clock, so `mergecap` puts them together.
+ * On one thread a single Capture given to every backend sees everything, in order. In threaded mode
+ * each thread has its own Capture and file; the timestamps share a clock, so `mergecap` puts them
+ * together.
  *
- * A frame that the receiver dropped was not delivered and is not seen there. Checksums that are left to
- * the NIC are filled in before a frame is written down.
+ * A frame that the receiver dropped was not delivered and is not seen there. Checksums that are
+ * left to the NIC are filled in before a frame is written down.
  */
 import type { MemoryView } from "./memory-view.ts";
 import { INBOUND, OUTBOUND, PcapngWriter } from "./pcapng.ts";

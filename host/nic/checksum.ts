@@ -1,7 +1,7 @@
 /**
  * The checksum offloads of the NIC (RFC 1071, 768, 9293, 8200). Sums are taken over 16-bit words as
- * they lie in memory: the one's complement sum does not depend on byte order (RFC 1071 section 2 (B)),
- * so neither does a comparison with 0xffff.
+ * they lie in memory: the one's complement sum does not depend on byte order (RFC 1071 section 2
+ * (B)), so neither does a comparison with 0xffff.
  */
 import type { MemoryView } from "./memory-view.ts";
 
@@ -11,8 +11,8 @@ export const MIN_FRAME = 14;
 const PROTOCOL_UDP = 17;
 
 /**
- * One's complement sum of `length` bytes, folded to 16 bits; the first two bytes are the first word,
- * wherever they lie.
+ * One's complement sum of `length` bytes, folded to 16 bits; the first two bytes are the first
+ * word, wherever they lie.
  */
 export function sum(view: MemoryView, at: number, length: number): number {
   const { bytes, words } = view;
@@ -54,7 +54,9 @@ export function fold(total: number): number {
   return total;
 }
 
-/** True when a received TCP or UDP checksum is right, or rightly absent (UDP over IPv4, RFC 768). */
+/**
+ * True when a received TCP or UDP checksum is right, or rightly absent (UDP over IPv4, RFC 768).
+ */
 export function transportChecksumOk(
   view: MemoryView,
   addresses: number,
@@ -81,12 +83,13 @@ export function requestFits(request: number, length: number): boolean {
 }
 
 /**
- * Fills in the checksum that was left to the NIC in the frame at `at`: sums from where the request says
- * to the frame's end, the field included, which holds the pseudo header's sum, and stores the
- * complement. `requestFits` must be true. What would be 0 becomes 0xffff, as UDP needs it; for TCP both mean the same.
+ * Fills in the checksum that was left to the NIC in the frame at `at`: sums from where the request
+ * says to the frame's end, the field included, which holds the pseudo header's sum, and stores the
+ * complement. `requestFits` must be true. What would be 0 becomes 0xffff, as UDP needs it; for TCP
+ * both mean the same.
  *
- * @param request start of the sum as an offset from the frame's start; in the high half, the field's
- *   offset from there
+ * @param request start of the sum as an offset from the frame's start; in the high half, the
+ *   field's offset from there
  */
 export function fulfil(view: MemoryView, at: number, length: number, request: number): void {
   const start = request & 0xffff;

@@ -1,7 +1,7 @@
 /**
- * What the NIC reads in a frame's headers: who it is for, the RSS hash, and where a TCP or UDP segment
- * lies whose IP header is sound, for the checksum offloads. One object per backend; `classify`
- * overwrites its fields, so that nothing is allocated per frame.
+ * What the NIC reads in a frame's headers: who it is for, the RSS hash, and where a TCP or UDP
+ * segment lies whose IP header is sound, for the checksum offloads. One object per backend;
+ * `classify` overwrites its fields, so that nothing is allocated per frame.
  *
  *   0  destination MAC 6 · source MAC 6 · EtherType 2
  *  14  IPv4: version+IHL 1, TOS 1, total length 2, id 2, flags+fragment 2, TTL 1, protocol 1,
@@ -27,7 +27,7 @@ const PLAIN_IPV4 = 0x450008;
 const FRAGMENT_BITS = 0xff3f;
 /** Ethernet and IPv4 header without options. */
 const PLAIN_TRANSPORT = 34;
-/** The usual checksum requests, as in FRAME_CHECKSUM. */
+/** The usual checksum requests, as in `Frame.checksum`. */
 const PLAIN_TCP_REQUEST = PLAIN_TRANSPORT | (16 << 16);
 const PLAIN_UDP_REQUEST = PLAIN_TRANSPORT | (6 << 16);
 
@@ -39,8 +39,8 @@ export class Classifier {
   hash = 0;
   hashed = false;
   /**
-   * The checksum request that belongs to the packet, as in FRAME_CHECKSUM; 0 unless it is a whole TCP
-   * or UDP packet with a sound IP header, the header's checksum included.
+   * The checksum request that belongs to the packet, as in `Frame.checksum`; 0 unless it is a whole
+   * TCP or UDP packet with a sound IP header, the header's checksum included.
    */
   request = 0;
   protocol = 0;
@@ -53,7 +53,10 @@ export class Classifier {
   transportLength = 0;
 
   readonly #tables: Int32Array;
-  /** The IPv4 addresses of the last plain packet, as the words hold them, and their part of the hash. */
+  /**
+   * The IPv4 addresses of the last plain packet, as the words hold them, and their part of the
+   * hash.
+   */
   #pairHead = 0;
   #pairMiddle = 0;
   #pairTail = 0;
@@ -64,8 +67,8 @@ export class Classifier {
   }
 
   /**
-   * Finds the MAC, the hash and the request of the frame at `at` (kept as a signed word), whose headers
-   * lie together there (`headersFit`). The other fields are set only by `parse`.
+   * Finds the MAC, the hash and the request of the frame at `at` (kept as a signed word), whose
+   * headers lie together there (`headersFit`). The other fields are set only by `parse`.
    */
   classify(view: MemoryView, at: number, length: number): void {
     const { words } = view;

@@ -5,14 +5,15 @@
  * and target are aligned alike, 1 ns per 4 bytes when they are not; they allocate nothing.
  *
  * 64-bit words are moved as BigInts, which V8's optimizing compiler keeps in registers as long as
- * they go straight from array to array; a Float64Array would do as well, but engines may change NaNs.
+ * they go straight from array to array; a Float64Array would do as well, but engines may change
+ * NaNs.
  */
 import type { MemoryView } from "./memory-view.ts";
 
 /**
- * Copies `length` bytes between addresses, which may be kept as signed words. The target's last word is written whole, with zeros behind the end (never
- * what lies behind the source); there must be room for that. Both ranges lie inside their memories and do
- * not overlap.
+ * Copies `length` bytes between addresses, which may be kept as signed words. The target's last
+ * word is written whole, with zeros behind the end (never what lies behind the source); there must
+ * be room for that. Both ranges lie inside their memories and do not overlap.
  */
 export function copyBytes(
   to: MemoryView,
@@ -128,7 +129,9 @@ function copyByBytes(
   return target;
 }
 
-/** Words whose source begins `skew` (1 to 3) bytes after word `source`: put together from two each. */
+/**
+ * Words whose source begins `skew` (1 to 3) bytes after word `source`: put together from two each.
+ */
 function copyShifted(
   to: Int32Array,
   target: number,

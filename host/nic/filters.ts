@@ -1,18 +1,25 @@
 /**
- * Exact-match filters, as 82599's Flow Director has them: a 5-tuple of a TCP or UDP packet that goes
- * to a queue of its own, before RSS is asked. An open-addressing table in the port's shared state,
- * keyed by the RSS hash that the NIC computes anyway.
+ * Exact-match filters, as 82599's Flow Director has them: a 5-tuple of a TCP or UDP packet that
+ * goes to a queue of its own, before RSS is asked. An open-addressing table in the port's shared
+ * state, keyed by the RSS hash that the NIC computes anyway.
  *
- * Senders look up without a lock while the control plane changes the table (under the port's control
- * lock). A slot's tag is stored last when it is filled and first when it is emptied, and never has the
- * same value twice in a row; a reader that finds the tag unchanged after comparing has read one filter.
+ * Senders look up without a lock while the control plane changes the table (under the port's
+ * control lock). A slot's tag is stored last when it is filled and first when it is emptied, and
+ * never has the same value twice in a row; a reader that finds the tag unchanged after comparing
+ * has read one filter.
  *
  *   word 0 tag · 1 hash · 2 queue · 3 protocol · 4 ports · 5–8 source · 9–12 destination
  *
  * Addresses are in network order, IPv4 ones IPv4-mapped, as everywhere.
  */
 import { hashIpv4, hashIpv6, STANDARD_TABLES } from "./rss.ts";
-import { FILTER_SIZE, FILTER_SLOTS, MAX_FILTERS, STATE_FILTER_COUNT } from "./port-state.ts";
+import {
+  FILTER_SIZE,
+  FILTER_SLOTS,
+  MAX_FILTERS,
+  STATE_FILTER_COUNT,
+  STATE_FILTER_GENERATION,
+} from "./port-state.ts";
 
 /** A packet as the receiving port sees it: source is the far end. */
 export interface FilterTuple {
@@ -47,7 +54,6 @@ export class FilterTable {
   readonly #words: Int32Array;
   /** The words of all slots. */
   readonly #slots: Int32Array;
-  readonly #generations = new Uint32Array(1);
   /** A tuple in the shape that slots and packets are compared in. */
   readonly #key = new Int32Array(WORDS);
   readonly #tuple = new Uint8Array(36);
@@ -82,8 +88,8 @@ export class FilterTable {
     const slot = index * WORDS;
     for (let i = HASH; i <= DESTINATION + 3; i++) slots[slot + i] = this.#key[i];
     slots[slot + QUEUE] = queue;
-    this.#generations[0]++;
-    Atomics.store(slots, slot + TAG, ((this.#generations[0] << 2) & 0x7ffffffc) | IN_USE);
+    const generation = Atomics.add(this.#words, STATE_FILTER_GENERATION >> 2, 1);
+    Atomics.store(slots, slot + TAG, ((generation << 2) & 0x7ffffffc) | IN_USE);
     Atomics.add(this.#words, STATE_FILTER_COUNT >> 2, 1);
     return true;
   }

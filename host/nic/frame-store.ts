@@ -1,9 +1,11 @@
 /**
- * Buffers for frames that are on their way: held back by a link, or put together because their headers
- * were scattered. Slots of FRAME_SIZE bytes in chunks that are added when needed and kept; a slot holds
- * what is known of its frame in its first words, and the frame FRAME_HEADROOM bytes in.
+ * Buffers for frames that are on their way: held back by a link, or put together because their
+ * headers were scattered. Slots of FRAME_SIZE bytes in chunks that are added when needed and kept;
+ * a slot holds what is known of its frame in its first words, and the frame FRAME_HEADROOM bytes
+ * in.
  *
- *   word 0 length · 1 checksum left to the NIC (FRAME_CHECKSUM) · 2 checksum known to be right (0, 1)
+ *   word 0 length · 1 checksum left to the NIC (`Frame.checksum`) · 2 checksum known to be right
+ *   (0, 1)
  */
 import { FRAME_HEADROOM, FRAME_SIZE } from "../../assembly/abi.ts";
 import { MemoryView } from "./memory-view.ts";
@@ -60,7 +62,7 @@ export class FrameStore {
     return this.view(slot).words[wordOf(slot) + LENGTH];
   }
 
-  /** The checksum that is left to the NIC, as in FRAME_CHECKSUM. */
+  /** The checksum that is left to the NIC, as in `Frame.checksum`. */
   checksum(slot: number): number {
     return this.view(slot).words[wordOf(slot) + CHECKSUM];
   }

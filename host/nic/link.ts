@@ -1,14 +1,14 @@
 /**
  * One direction of a link that is not perfect: what Linux calls netem. A frame is first queued for
- * the rate and sent bit by bit, then it may be lost, damaged or doubled, and then it travels. A frame
- * that is lost has used the line all the same.
+ * the rate and sent bit by bit, then it may be lost, damaged or doubled, and then it travels. A
+ * frame that is lost has used the line all the same.
  *
  * Rate: a frame occupies the line for its bytes (at least 60, Ethernet's minimum) and 24 more:
  * preamble and start delimiter 8, check sequence 4, interframe gap 12. So 100 Mbit/s carries
  * 8127 frames of 1514 bytes a second, as a real link does. All queues of a port share its line.
  *
- * Time comes in as an argument, µs; chance comes from a seeded generator. Each sending queue draws from
- * its own sequence, derived from the seed, and counts its own waiting frames for `queueLimit`.
+ * Time comes in as an argument, µs; chance comes from a seeded generator. Each sending queue draws
+ * from its own sequence, derived from the seed, and counts its own waiting frames for `queueLimit`.
  */
 import { fulfil } from "./checksum.ts";
 import type { FrameStore } from "./frame-store.ts";
@@ -158,7 +158,9 @@ export class Link {
     if (twice) this.#double(slot, due);
   }
 
-  /** Takes the next frame that is due by `now` out; its slot is the caller's. -1 when there is none. */
+  /**
+   * Takes the next frame that is due by `now` out; its slot is the caller's. -1 when there is none.
+   */
   takeDue(now: number): number {
     if (this.#size === 0 || this.#due[0] > now) return -1;
     const slot = this.#slots[0];
@@ -193,7 +195,10 @@ export class Link {
     return end;
   }
 
-  /** Flips one bit, after the checksum that the NIC owes was filled in: the wire damages what was sent. */
+  /**
+   * Flips one bit, after the checksum that the NIC owes was filled in: the wire damages what was
+   * sent.
+   */
   #damage(slot: number, length: number): void {
     const store = this.#store;
     const view = store.view(slot);

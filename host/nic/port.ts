@@ -151,8 +151,8 @@ export class Port {
   }
 
   /**
-   * Moves flow groups to other queues, all in one step: a sender's batch goes by the old table or by
-   * the new one. A batch under way may still use the old one after this returns; whoever hands a
+   * Moves flow groups to other queues, all in one step: a sender's batch goes by the old table or
+   * by the new one. A batch under way may still use the old one after this returns; whoever hands a
    * group over must expect stragglers (the migration protocol does).
    */
   updateReta(changes: Iterable<readonly [group: number, queue: number]>): void {

@@ -2,10 +2,10 @@
  * A lock for the rings that several senders feed, held for one batch at a time. It is a word in
  * shared memory: 0 free, 1 held, 2 held while somebody may sleep on it.
  *
- * A sender spins first, because a batch takes microseconds, and then sleeps in Atomics.wait. A page's
- * main thread may not sleep, so there it goes on spinning. Either way it gives up after PATIENCE_MS: then the
- * holder was killed in mid-batch or is not being run, and dropping frames is what is left to do.
- * Nobody waits for one ring's lock while holding another's.
+ * A sender spins first, because a batch takes microseconds, and then sleeps in Atomics.wait. A
+ * page's main thread may not sleep, so there it goes on spinning. Either way it gives up after
+ * PATIENCE_MS: then the holder was killed in mid-batch or is not being run, and dropping frames is
+ * what is left to do. Nobody waits for one ring's lock while holding another's.
  */
 const FREE = 0;
 const HELD = 1;

@@ -1,8 +1,8 @@
 /**
  * Receive-side scaling: the Toeplitz hash of a packet's addresses and ports, as Microsoft's "RSS
- * hashing functions" specifies it and 82599-class NICs compute it. For every set bit of the input, the
- * 32 bits of the key that begin at that bit's position are XORed into the hash; so each input byte
- * contributes one of 256 words, which the tables below hold.
+ * hashing functions" specifies it and 82599-class NICs compute it. For every set bit of the input,
+ * the 32 bits of the key that begin at that bit's position are XORed into the hash; so each input
+ * byte contributes one of 256 words, which the tables below hold.
  *
  *   IPv4 input   source 4 · destination 4 · source port 2 · destination port 2      12 bytes
  *   IPv6 input   source 16 · destination 16 · source port 2 · destination port 2    36 bytes

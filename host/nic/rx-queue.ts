@@ -3,8 +3,8 @@
  * descriptors into the rx ring, as the NIC's receive DMA does.
  *
  * The frames of a batch for one queue are listed first and then delivered together: lock, read the
- * words, deliver, publish, unlock, and wake the core if it sleeps. The lock is what several senders need;
- * alone, a sender pays about 15 ns a batch for it.
+ * words, deliver, publish, unlock, and wake the core if it sleeps. The lock is what several senders
+ * need; alone, a sender pays about 15 ns a batch for it.
  */
 import {
   CORE_DOORBELL,
@@ -209,8 +209,8 @@ export class RxQueue {
   }
 
   /**
-   * Copies a frame into the receive buffer at `start` and writes the metadata before it. Returns where
-   * the packet begins, as a signed word.
+   * Copies a frame into the receive buffer at `start` and writes the metadata before it. Returns
+   * where the packet begins, as a signed word.
    *
    * @param careful states of a frame whose checksum needs attention
    */
@@ -238,9 +238,9 @@ export class RxQueue {
   }
 
   /**
-   * Rings the core's doorbell if it sleeps. The core sets CORE_PARKED, looks at its rings once more, and
-   * sleeps; here the ring was stored first and CORE_PARKED is looked at second. So at least one of the
-   * two sees the other.
+   * Rings the core's doorbell if it sleeps. The core sets CORE_PARKED, looks at its rings once
+   * more, and sleeps; here the ring was stored first and CORE_PARKED is looked at second. So at
+   * least one of the two sees the other.
    */
   #wake(): void {
     const { words } = this.#memory;
@@ -260,8 +260,8 @@ export class RxQueue {
   }
 
   /**
-   * Fills in a checksum that the sender left to the NIC, where somebody may look at it, and checks one
-   * that nobody has vouched for. Returns the metadata flag that this earns.
+   * Fills in a checksum that the sender left to the NIC, where somebody may look at it, and checks
+   * one that nobody has vouched for. Returns the metadata flag that this earns.
    */
   #settleChecksum(packet: number, { length, state, checksum }: Frame): number {
     const memory = this.#memory;

@@ -2,11 +2,12 @@
  * The MAC table of a learning switch, in memory that all its ports share: IEEE 802.1D's filtering
  * database without ageing (an entry goes when its bucket is full and another needs the place).
  *
- *   word 0 lock · word 1 next victim · word 2 changes so far · from byte 64: buckets of WAYS entries of
- *   two words: first four bytes of the MAC · last two | (port + 1) << 16, 0 when the entry is empty
+ *   word 0 lock · word 1 next victim · word 2 changes so far · from byte 64: buckets of WAYS
+ *   entries of two words: first four bytes of the MAC · last two | (port + 1) << 16, 0 when the
+ *   entry is empty
  *
- * Reading takes no lock: an entry is emptied before its first word changes, and a reader looks at the
- * second word before and after the first.
+ * Reading takes no lock: an entry is emptied before its first word changes, and a reader looks at
+ * the second word before and after the first.
  */
 import { lock, unlock } from "./ring-lock.ts";
 
@@ -29,7 +30,9 @@ export function createMacTable(): SharedArrayBuffer {
 /** One thread's view of the table. MAC addresses are given as they lie in memory, in two words. */
 export class MacTable {
   readonly #words: Int32Array;
-  /** What this thread learned last: nearly every frame says the same again. Void after any change. */
+  /**
+   * What this thread learned last: nearly every frame says the same again. Void after any change.
+   */
   #lastChanges = -1;
   #lastHead = 0;
   #lastTail = -1;

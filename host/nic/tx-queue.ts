@@ -2,11 +2,11 @@
  * The NIC's side of a sending queue: reads frames from the TX ring and completes their descriptors.
  *
  * Nothing in a descriptor is believed. One that lies outside the memory, is empty or too long, or a
- * chain without an end is dropped, counted, and completed like any other, so a kernel that errs gets
- * its frames back and harms only what it meant to send.
+ * chain without an end is dropped, counted, and completed like any other, so a kernel that errs
+ * gets its frames back and harms only what it meant to send.
  *
- * A descriptor is taken only when the completion ring has room for it: a kernel that does not reclaim
- * stops its own transmission, as with AF_XDP.
+ * A descriptor is taken only when the completion ring has room for it: a kernel that does not
+ * reclaim stops its own transmission, as with AF_XDP.
  */
 import {
   DESC_ADDRESS,
@@ -222,7 +222,8 @@ export class TxQueue {
 
   /**
    * Takes a chain of descriptors and makes it the frame, unless something is wrong with
-   * it. Takes nothing more when its end has not been published yet. Returns the frame's bytes, or 0.
+   * it. Takes nothing more when its end has not been published yet. Returns the frame's bytes, or
+   * 0.
    */
   #readChain(batch: FrameBatch, frame: Frame): number {
     const { words, size } = this.#memory;

@@ -4,7 +4,8 @@ import { createMacTable, MAX_SWITCH_PORTS } from "./switch.ts";
 import type { LinkOptions, PortHandle, Wire } from "./types.ts";
 
 /**
- * Connects two ports with a cable. Returns the wire that `a` sends on and the one that `b` sends on.
+ * Connects two ports with a cable. Returns the wire that `a` sends on and the one that `b` sends
+ * on.
  *
  * @param options one for both directions, or one for each: [from a, from b]
  * @throws RangeError for an option outside its range
@@ -24,8 +25,8 @@ export function connectPorts(
 }
 
 /**
- * Puts ports on a learning switch. Returns the wire each sends on, in their order. A link's options hold
- * for the way from a port to the switch; from the switch on, frames are delivered at once.
+ * Puts ports on a learning switch. Returns the wire each sends on, in their order. A link's options
+ * hold for the way from a port to the switch; from the switch on, frames are delivered at once.
  *
  * @param options one for all ports, or one for each
  * @throws RangeError for an option outside its range, or as many options as there are not ports

@@ -55,7 +55,8 @@ describe("a perfect wire", () => {
       expect(Array.from(got.bytes)).toEqual(frame);
       expect(got.flags).toBe(0);
       expect(got.address % FRAME_SIZE).toBe(FRAME_HEADROOM);
-      // The last word is written whole, with zeros; what lies behind the sender's frame stays there.
+      // The last word is written whole, with zeros; what lies behind the sender's frame stays
+      // there.
       const end = Math.ceil(length / 4) * 4;
       const behind = b.bytes.slice(got.address + length, got.address + end + 1);
       behind.forEach((byte, i) => expect(byte).toBe(i === behind.length - 1 ? 0xee : 0));

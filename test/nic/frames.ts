@@ -14,7 +14,9 @@ export interface FrameOptions {
   readonly optionWords?: number;
   /** The flags and fragment-offset field. */
   readonly fragment?: number;
-  /** What stands in the checksum field: the right sum, or the pseudo header's for the NIC to finish. */
+  /**
+   * What stands in the checksum field: the right sum, or the pseudo header's for the NIC to finish.
+   */
   readonly checksum?: "full" | "pseudo";
 }
 
@@ -28,7 +30,9 @@ export function onesComplementSum(bytes: ArrayLike<number>): number {
   return total;
 }
 
-/** A TCP segment or UDP datagram in an Ethernet frame, IPv4 or IPv6 by the length of the addresses. */
+/**
+ * A TCP segment or UDP datagram in an Ethernet frame, IPv4 or IPv6 by the length of the addresses.
+ */
 export function ipFrame(options: FrameOptions = {}): Uint8Array {
   const {
     to = [2, 0, 0, 0, 0, 98],

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { hashIpv4, hashIpv6, STANDARD_TABLES, toeplitzTables } from "../../host/nic/rss.ts";
 
-/** "Verifying the RSS hash calculation", Microsoft: destination, source, hash with and without ports. */
+/**
+ * "Verifying the RSS hash calculation", Microsoft: destination, source, hash with and without
+ * ports.
+ */
 const IPV4: [string, number, string, number, number, number][] = [
   ["161.142.100.80", 1766, "66.9.149.187", 2794, 0x323e8fc2, 0x51ccc178],
   ["65.69.140.83", 4739, "199.92.111.2", 14230, 0xd718262a, 0xc626b0ea],
