@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +41,14 @@ static inline void bound_lifetime(unsigned seconds) {
   if (getppid() == 1) exit(1);
   signal(SIGPIPE, SIG_IGN);
   alarm(seconds);
+}
+
+/* As many connections as this user may have. */
+static inline void raise_file_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) fail("getrlimit");
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) < 0) fail("setrlimit");
 }
 
 static inline void set_no_delay(int fd) {

@@ -142,6 +142,7 @@ int main(int argc, char **argv) {
   double warmup = option(argc, argv, "warmup", 0.3), seconds = option(argc, argv, "seconds", 1);
   int timeout = option(argc, argv, "spin", 0) != 0 ? 0 : 1000;
   bound_lifetime(warmup + seconds + 30);
+  raise_file_limit();
   server.sin_port = htons((uint16_t)option(argc, argv, "port", 0));
   server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (option(argc, argv, "latency", 0) != 0) {

@@ -90,6 +90,7 @@ static void on_writable(struct connection *c) {
 
 int main(int argc, char **argv) {
   bound_lifetime(option(argc, argv, "lifetime", 60));
+  raise_file_limit();
   int timeout = option(argc, argv, "spin", 0) != 0 ? 0 : -1;
 
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

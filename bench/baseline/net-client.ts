@@ -33,6 +33,7 @@ const latency = build({ lowestDiscernibleValue: 1, highestTrackableValue: 1e10 }
 let measuring = false;
 let messages = 0;
 let opened = 0;
+let connected = 0;
 
 function openConnection(): void {
   let echoed = 0;
@@ -79,7 +80,10 @@ function openConnection(): void {
       },
     },
   });
-  socket.once("connect", () => begin(socket, pipeline));
+  socket.once("connect", () => {
+    begin(socket, pipeline);
+    if (++connected === conns) setTimeout(measure, warmup * 1000);
+  });
   socket.once("error", (error) => fail(error.message));
   socket.once("end", () => fail("the server closed the connection"));
 }
@@ -98,7 +102,7 @@ function fail(message: string): never {
 
 for (let i = 0; i < conns; i++) openConnection();
 
-setTimeout(() => {
+function measure(): void {
   const firstMessage = messages;
   const firstOpened = opened;
   const beginAt = performance.now();
@@ -115,4 +119,4 @@ setTimeout(() => {
     console.log(JSON.stringify(result));
     process.exit(0);
   }, seconds * 1000);
-}, warmup * 1000);
+}

@@ -37,6 +37,8 @@ const NAMES = Object.keys(SYSTEMS);
 interface Measured {
   readonly system: EchoSystem;
   readonly samples: EchoSample[];
+  /** Why it is not measured any more. */
+  failure: string | null;
 }
 
 export function echoCommand(): Command {
@@ -74,21 +76,27 @@ async function runEcho(options: EchoOptions): Promise<void> {
   console.log(describeLoad(params, options.repeats));
   const chosen = (options.systems ?? NAMES).map((name) => SYSTEMS[name]());
   const measured: Measured[] = [];
-  const absent: string[] = [];
+  const missing: string[] = [];
   try {
     for (const system of chosen) {
       const reason = await system.prepare();
-      if (reason === null) measured.push({ system, samples: [] });
-      else absent.push(`${system.name}: absent, ${reason}`);
+      if (reason === null) measured.push({ system, samples: [], failure: null });
+      else missing.push(`${system.name}: absent, ${reason}`);
     }
     await measureAll(measured, params, options.repeats);
   } finally {
     for (const system of chosen) system.dispose?.();
   }
-  printEcho(measured);
-  for (const line of absent) console.log(line);
-  printStages(measured);
-  if (options.json !== undefined) writeRecords(options.json, records(measured, params));
+  for (const { system, failure } of measured) {
+    if (failure === null) continue;
+    missing.push(`${system.name}: failed, ${failure}`);
+    process.exitCode = 1;
+  }
+  const complete = measured.filter(({ failure }) => failure === null);
+  printEcho(complete);
+  for (const line of missing) console.log(line);
+  printStages(complete);
+  if (options.json !== undefined) writeRecords(options.json, records(complete, params));
 }
 
 /** One measurement of each system after the other, so that what disturbs one disturbs all. */
@@ -98,13 +106,13 @@ async function measureAll(
   repeats: number,
 ): Promise<void> {
   for (let repeat = 1; repeat <= repeats; repeat++) {
-    for (const { system, samples } of measured) {
-      progress(`${system.name}: measurement ${repeat} of ${repeats}`);
+    for (const one of measured) {
+      if (one.failure !== null) continue;
+      progress(`${one.system.name}: measurement ${repeat} of ${repeats}`);
       try {
-        samples.push(await system.measure(params));
+        one.samples.push(await one.system.measure(params));
       } catch (error) {
-        progress("");
-        throw new Error(`${system.name}: ${(error as Error).message}`, { cause: error });
+        one.failure = (error as Error).message;
       }
     }
   }

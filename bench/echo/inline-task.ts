@@ -16,7 +16,7 @@ import { percentiles } from "../lib/percentiles.ts";
 import { serveTask } from "../lib/task.ts";
 import { EchoLoad, since } from "./load.ts";
 import { measureStages } from "./stages.ts";
-import { latencySeconds, WARMUP } from "./system.ts";
+import { latencySeconds, NOT_OPEN, OPENING, WARMUP } from "./system.ts";
 import type { EchoParams, EchoSample } from "./system.ts";
 
 serveTask((params: EchoParams): EchoSample => {
@@ -36,6 +36,8 @@ function measure(params: EchoParams, seconds: number, sampling: boolean): EchoSa
     wire: pair.clientWire,
     app: ({ core }) => new EchoClient(load.client, core),
   });
+  const open = (): boolean => load.count(STAT_OPENED) >= conns;
+  if (!runner.run({ until: open, forMicros: OPENING * 1e6 })) throw new Error(NOT_OPEN);
   runner.run({ forMicros: WARMUP * 1e6 });
   const messages = load.count(STAT_MESSAGES);
   const opened = load.count(STAT_OPENED);

@@ -4,7 +4,6 @@
  */
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -154,26 +153,17 @@ function nodeProgram(script: string): Program {
 function start(program: Program, options: CommonOptions): ChildProcess {
   const isNode = program.command === process.execPath;
   return spawn(program.command, [...program.arguments, ...optionArguments(options)], {
-    stdio: ["ignore", "pipe", "inherit", ...(isNode ? (["ipc"] as const) : [])],
+    stdio: ["ignore", "pipe", "pipe", ...(isNode ? (["ipc"] as const) : [])],
   });
 }
 
-/** The first line that a child prints; an error when it ends without one. */
-async function firstLine(child: ChildProcess): Promise<string> {
-  const abort = new AbortController();
-  const lines = readline.createInterface({ input: child.stdout! });
-  try {
-    const [line] = await Promise.race([
-      once(lines, "line", { signal: abort.signal }) as Promise<[string]>,
-      once(lines, "close", { signal: abort.signal }).then((): never => {
-        throw new Error(`${path.basename(child.spawnfile)} ended without a result`);
-      }),
-      once(child, "error", { signal: abort.signal }).then(([error]): never => {
-        throw error as Error;
-      }),
-    ]);
-    return line;
-  } finally {
-    abort.abort();
-  }
+/** The first line that a child prints; an error, with what it complains of, when it ends without. */
+function firstLine(child: ChildProcess): Promise<string> {
+  let complaint = "it ended without a result";
+  readline.createInterface({ input: child.stderr! }).once("line", (line) => (complaint = line));
+  return new Promise((resolve, reject) => {
+    readline.createInterface({ input: child.stdout! }).once("line", resolve);
+    child.once("error", reject);
+    child.once("close", () => reject(new Error(complaint)));
+  });
 }

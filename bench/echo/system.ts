@@ -41,6 +41,10 @@ export interface EchoSystem {
 /** Time to warm up before a measurement, s: compilers need it more than connections do. */
 export const WARMUP = 0.7;
 
+/** Longest time that opening all connections may take, s. */
+export const OPENING = 60;
+export const NOT_OPEN = `the connections were not all open after ${OPENING} s`;
+
 /** How long latency is measured, s. */
 export function latencySeconds(params: EchoParams): number {
   return Math.min(params.seconds, 0.5);

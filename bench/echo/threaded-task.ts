@@ -9,7 +9,7 @@ import { createPair } from "../lib/pair.ts";
 import { percentiles } from "../lib/percentiles.ts";
 import { serveTask } from "../lib/task.ts";
 import { EchoLoad, since } from "./load.ts";
-import { latencySeconds, WARMUP } from "./system.ts";
+import { latencySeconds, NOT_OPEN, OPENING, WARMUP } from "./system.ts";
 import type { EchoParams, EchoSample } from "./system.ts";
 
 const SERVER = new URL("../../examples/echo-server.js", import.meta.url);
@@ -42,6 +42,10 @@ async function measure(
     throw new Error("the dataplanes stopped");
   });
   try {
+    for (let waited = 0; load.count(STAT_OPENED) < conns; waited += 0.01) {
+      if (waited > OPENING) throw new Error(NOT_OPEN);
+      await Promise.race([sleep(10), failed]);
+    }
     await Promise.race([sleep(WARMUP * 1000), failed]);
     const messages = load.count(STAT_MESSAGES);
     const opened = load.count(STAT_OPENED);
