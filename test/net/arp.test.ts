@@ -358,6 +358,59 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(last.ethernet.destination).toBe(BROADCAST_MAC);
     });
 
+    test.each([
+      ["copied", 700, {}],
+      ["referenced", 4000, {}],
+      ["referenced, with checksums by the NIC", 4000, { txChecksum: true }],
+    ])("data that is %s waits while a lost neighbour is asked for", (_what, length, nic) => {
+      const k = startKernel(build, {
+        ...REFRESH,
+        offloads: { rxChecksum: false, txChecksum: false, rxHash: false, ...nic },
+      });
+      k.deliver(arpRequestFrame(PEER, KERNEL.ip));
+      k.sent();
+      const peer = TcpPeer.established(k);
+      // Nobody answers the probes, so the address is forgotten; then there is data to send.
+      k.advance(15 * SECOND);
+      k.send(peer.handle, text("x"));
+      peer.takeAll();
+      peer.ack();
+      k.advance(15 * SECOND);
+      k.udpSend(bound(k), text("x"), { ip: PEER.ip, port: 9 });
+      k.advance(5 * SECOND);
+      k.sent();
+      expect(k.send(peer.handle, pattern(length, 1))).toBe(length);
+      peer.expectNothing();
+      expect(k.sent().some(({ arp }) => arp?.targetIp === PEER.ip)).toBe(true);
+      k.deliver(arpReplyFrame(PEER, KERNEL));
+      for (let i = 0; i < 4; i++) {
+        peer.takeAll();
+        peer.ack();
+        k.advance(SECOND);
+      }
+      expect(peer.stream()).toEqual(concat(text("x"), pattern(length, 1)));
+    });
+
+    test("an established connection outlives a neighbour that is silent for a minute", () => {
+      const k = startKernel(build, REFRESH);
+      k.deliver(arpRequestFrame(PEER, KERNEL.ip));
+      k.sent();
+      const peer = TcpPeer.established(k);
+      k.advance(15 * SECOND);
+      expect(k.send(peer.handle, pattern(3000))).toBe(3000);
+      k.advance(60 * SECOND);
+      k.noEvents();
+      k.sent();
+      k.deliver(arpReplyFrame(PEER, KERNEL));
+      for (let i = 0; i < 10; i++) {
+        k.advance(20 * SECOND);
+        for (const { arp } of k.outbox) if (arp) k.deliver(arpReplyFrame(PEER, KERNEL));
+        peer.takeAll();
+        peer.ack();
+      }
+      expect(peer.stream()).toEqual(pattern(3000));
+    });
+
     test("progress of TCP confirms a neighbour without asking", () => {
       const k = startKernel(build, REFRESH);
       k.deliver(arpRequestFrame(PEER, KERNEL.ip));
