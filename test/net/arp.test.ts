@@ -391,13 +391,16 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(peer.stream()).toEqual(concat(text("x"), pattern(length, 1)));
     });
 
-    test("an established connection outlives a neighbour that is silent for a minute", () => {
+    test.each([
+      ["copied", 700],
+      ["referenced", 3000],
+    ])("%s data outlives a neighbour that is silent for a minute", (_what, length) => {
       const k = startKernel(build, REFRESH);
       k.deliver(arpRequestFrame(PEER, KERNEL.ip));
       k.sent();
       const peer = TcpPeer.established(k);
       k.advance(15 * SECOND);
-      expect(k.send(peer.handle, pattern(3000))).toBe(3000);
+      expect(k.send(peer.handle, pattern(length))).toBe(length);
       k.advance(60 * SECOND);
       k.noEvents();
       k.sent();
@@ -408,7 +411,7 @@ describe.each(kernels)("$name kernel", (build) => {
         peer.takeAll();
         peer.ack();
       }
-      expect(peer.stream()).toEqual(pattern(3000));
+      expect(peer.stream()).toEqual(pattern(length));
     });
 
     test("progress of TCP confirms a neighbour without asking", () => {
