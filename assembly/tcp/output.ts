@@ -41,12 +41,16 @@ export function output(tcb: Tcb): void {
     const window = min<u32>(tcb.sndWnd, tcb.cwnd);
     const room = flight < window ? window - flight : 0;
     if (buffer.length > room || buffer.length > tcb.mss) {
-      if (!mayCut(tcb, buffer, room) || !cut(buffer, min<u32>(room, tcb.mss), tcb)) break;
+      if (!mayCut(tcb, buffer, room)) break;
+      if (!cut(buffer, min<u32>(room, tcb.mss), tcb)) {
+        retryLater(tcb);
+        break;
+      }
     } else if (buffer.next == 0 && buffer.length < tcb.mss && waitsForMore(tcb, flight)) {
       break;
     }
     if (!transmit(tcb, buffer)) {
-      scheduleOutput(tcb);
+      retryLater(tcb);
       break;
     }
     at = buffer.next;
@@ -55,6 +59,16 @@ export function output(tcb: Tcb): void {
   if (at == 0 && tcb.flags & F_FIN_QUEUED) outputFin(tcb);
   if (at != 0 && tcb.sndNxt == tcb.sndUna && !(tcb.flags & F_DEADLINE)) startPersist(tcb);
   if (tcb.flags & F_ACK_NOW) sendAck(tcb);
+}
+
+/**
+ * What may go finds no frame, no room in the TX ring, or its frame still there: it is tried again at
+ * the end of the batch, and by the retransmission timer, which gives up in the end. No window is to
+ * blame, so nothing is probed.
+ */
+function retryLater(tcb: Tcb): void {
+  scheduleOutput(tcb);
+  if (!(tcb.flags & F_DEADLINE)) setDeadline(tcb, now + backedOffRto(tcb, coldOf(tcb)));
 }
 
 /** Sends a pure ACK, now or, with no room for it, at the end of the batch. */
