@@ -14,7 +14,7 @@ import { InlineRunner } from "../../host/node/index.ts";
 import { createPair } from "../lib/pair.ts";
 import { percentiles } from "../lib/percentiles.ts";
 import { serveTask } from "../lib/task.ts";
-import { EchoLoad, since } from "./load.ts";
+import { dataplaneOptions, EchoLoad, since } from "./load.ts";
 import { measureStages } from "./stages.ts";
 import { latencySeconds, NOT_OPEN, OPENING, WARMUP } from "./system.ts";
 import type { EchoParams, EchoSample } from "./system.ts";
@@ -27,8 +27,7 @@ serveTask((params: EchoParams): EchoSample => {
 });
 
 function measure(params: EchoParams, seconds: number, sampling: boolean): EchoSample {
-  const { conns, cores } = params;
-  const pair = createPair({ cores, maxConnections: Math.max(2 * conns, 1024) });
+  const pair = createPair(dataplaneOptions(params));
   const load = new EchoLoad(params, sampling);
   const runner = new InlineRunner({ clock: "real" });
   runner.add(pair.server, { wire: pair.serverWire, app: () => new EchoServer(load.server) });
@@ -36,7 +35,7 @@ function measure(params: EchoParams, seconds: number, sampling: boolean): EchoSa
     wire: pair.clientWire,
     app: ({ core }) => new EchoClient(load.client, core),
   });
-  const open = (): boolean => load.count(STAT_OPENED) >= conns;
+  const open = (): boolean => load.count(STAT_OPENED) >= params.conns;
   if (!runner.run({ until: open, forMicros: OPENING * 1e6 })) throw new Error(NOT_OPEN);
   runner.run({ forMicros: WARMUP * 1e6 });
   const messages = load.count(STAT_MESSAGES);

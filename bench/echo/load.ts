@@ -3,12 +3,16 @@ import { STAT_WORDS } from "../../examples/echo-client.ts";
 import type { EchoClientOptions } from "../../examples/echo-client.ts";
 import type { EchoServerOptions } from "../../examples/echo-server.ts";
 import { SERVER_IP } from "../lib/pair.ts";
+import type { createPair } from "../lib/pair.ts";
 import type { EchoParams } from "./system.ts";
 
 /** Round-trip times kept of a measurement: the last million. */
 const SAMPLES = 1 << 20;
 /** Connections that one port is dialed for: each needs an ephemeral port of its own. */
 const PER_PORT = 20_000;
+const LARGEST_RING = 32_768;
+
+type DataplaneOptions = NonNullable<Parameters<typeof createPair>[0]>;
 
 export class EchoLoad {
   readonly server: EchoServerOptions;
@@ -44,6 +48,23 @@ export class EchoLoad {
     }
     return total;
   }
+}
+
+/**
+ * Options of both dataplanes for a load. Every message may be on its way at the same time, so the rings
+ * are made to hold them: what does not fit a ring is lost, and comes again after a timeout. Frames are
+ * enough for a full ring, for as many messages received and held, and for as many being sent.
+ */
+export function dataplaneOptions({ conns, pipeline, cores }: EchoParams): DataplaneOptions {
+  const inFlight = Math.min(Math.ceil((conns * pipeline) / cores), LARGEST_RING);
+  const ringSize = Math.max(2 ** Math.ceil(Math.log2(inFlight)), 1024);
+  return {
+    cores,
+    ringSize,
+    frames: cores * (3 * ringSize + 4096),
+    receiveReserve: 512,
+    maxConnections: Math.max(2 * conns, 1024),
+  };
 }
 
 /** Difference of two counts modulo 2^32. */

@@ -9,7 +9,7 @@
  *   app       both applications, libix included
  *   send      system calls: TCP output and given-back buffers, ACKs, the doorbell
  */
-import { EchoClient, STAT_MESSAGES } from "../../examples/echo-client.ts";
+import { EchoClient, STAT_MESSAGES, STAT_OPENED } from "../../examples/echo-client.ts";
 import { EchoServer } from "../../examples/echo-server.ts";
 import { createBackend, Ix, realClock } from "../../host/node/index.ts";
 import type {
@@ -21,9 +21,9 @@ import type {
   Wire,
 } from "../../host/node/index.ts";
 import { createPair } from "../lib/pair.ts";
-import { EchoLoad, since } from "./load.ts";
+import { dataplaneOptions, EchoLoad, since } from "./load.ts";
 import type { EchoParams } from "./system.ts";
-import { WARMUP } from "./system.ts";
+import { OPENING, WARMUP } from "./system.ts";
 
 const STAGES = ["nic", "receive", "tcp", "app", "send"] as const;
 const [NIC, RECEIVE, TCP, APP, SEND] = STAGES.keys();
@@ -32,13 +32,16 @@ const PASS = 500;
 
 /** Nanoseconds per message by stage, both ends together. */
 export function measureStages(params: EchoParams): Record<string, number> {
-  const load = new EchoLoad({ ...params, cores: 1 }, false);
-  const pair = createPair({ maxConnections: Math.max(2 * params.conns, 1024) });
+  const single = { ...params, cores: 1 };
+  const load = new EchoLoad(single, false);
+  const pair = createPair(dataplaneOptions(single));
   const { client, server, clientWire, serverWire } = pair;
   const threads = [
     new StagedThread(server, serverWire, () => new EchoServer(load.server)),
     new StagedThread(client, clientWire, () => new EchoClient(load.client)),
   ];
+  const open = (): boolean => load.count(STAT_OPENED) >= params.conns;
+  run(threads, OPENING * 1000, open);
   run(threads, WARMUP * 1000);
   const spent = threads.map(({ spent }) => spent.slice());
   const looks = threads.reduce((total, { looks }) => total + looks, 0);
@@ -104,12 +107,17 @@ class StagedThread {
   }
 }
 
-function run(threads: readonly StagedThread[], milliseconds: number): void {
+/** Runs for a time, or until something is so. */
+function run(threads: readonly StagedThread[], milliseconds: number, until = never): void {
   const clock = realClock();
   const end = clock() + milliseconds * 1000;
-  for (let now = clock(); now < end; now = clock()) {
+  for (let now = clock(); now < end && !until(); now = clock()) {
     for (const thread of threads) thread.iterate(now);
   }
+}
+
+function never(): boolean {
+  return false;
 }
 
 /** Milliseconds that one look at the clock takes. */

@@ -8,7 +8,7 @@ import { startThreaded } from "../../host/node/index.ts";
 import { createPair } from "../lib/pair.ts";
 import { percentiles } from "../lib/percentiles.ts";
 import { serveTask } from "../lib/task.ts";
-import { EchoLoad, since } from "./load.ts";
+import { dataplaneOptions, EchoLoad, since } from "./load.ts";
 import { latencySeconds, NOT_OPEN, OPENING, WARMUP } from "./system.ts";
 import type { EchoParams, EchoSample } from "./system.ts";
 
@@ -27,11 +27,7 @@ async function measure(
   seconds: number,
   sampling: boolean,
 ): Promise<EchoSample> {
-  const { conns, cores } = params;
-  const { server, client, serverWire, clientWire } = createPair({
-    cores,
-    maxConnections: Math.max(2 * conns, 1024),
-  });
+  const { server, client, serverWire, clientWire } = createPair(dataplaneOptions(params));
   const load = new EchoLoad(params, sampling);
   const running = await startThreaded([
     { dataplane: server, wire: serverWire, app: { module: SERVER, options: load.server } },
@@ -42,7 +38,7 @@ async function measure(
     throw new Error("the dataplanes stopped");
   });
   try {
-    for (let waited = 0; load.count(STAT_OPENED) < conns; waited += 0.01) {
+    for (let waited = 0; load.count(STAT_OPENED) < params.conns; waited += 0.01) {
       if (waited > OPENING) throw new Error(NOT_OPEN);
       await Promise.race([sleep(10), failed]);
     }
