@@ -4,7 +4,7 @@ import { CNT_DROP_FOREIGN_GROUP, FLOW_GROUPS, GAUGE_BUFFERS, RC_OK } from "../..
 import { assertSameBytes, pattern, text } from "../support/bytes.ts";
 import { KERNEL, PEER, startKernel, type KernelHarness } from "../support/kernel.ts";
 import { kernels, type KernelBuild } from "../support/kernels.ts";
-import { udpFrame } from "../support/packet.ts";
+import { arpReplyFrame, udpFrame } from "../support/packet.ts";
 import { TcpPeer } from "../support/peer.ts";
 import { hashTuple } from "../support/toeplitz.ts";
 
@@ -105,6 +105,22 @@ describe.each(kernels)("$name kernel", (build) => {
       peer.send({ payload: text("welcome back") });
       expect(k.event("recv").data).toEqual(text("welcome back"));
     }
+  });
+
+  test("an ARP answer that comes to another core", () => {
+    const first = startKernel(build, { cores: 2, neighbours: [], frames: 1024 });
+    const second = startKernel(build, { sibling: { of: first, core: 1 } });
+    const { handle } = second.connect(PEER.ip, 80);
+    expect(second.sent()[0].arp?.targetIp).toBe(PEER.ip);
+    // What is not hashed comes to the first queue.
+    first.deliver(arpReplyFrame(PEER, KERNEL));
+    for (const k of [first, second, first, second]) k.advance(1_500_000);
+    const syns = second.sent().filter(({ tcp }) => tcp?.flags === "S");
+    expect(syns.length).toBeGreaterThan(0);
+    expect(syns.every(({ ethernet }) => ethernet.destination === PEER.mac)).toBe(true);
+    // A core sends its own packets: another's frames are not its to give back.
+    expect(first.sent().every(({ tcp }) => tcp === undefined)).toBe(true);
+    expect(second.abort(handle)).toBe(RC_OK);
   });
 
   test("one core's frames and connections are no other's to use up", () => {
