@@ -19,6 +19,7 @@ import {
   EV_RECV,
   EV_SENT,
   EV_TIMER,
+  EV_UDP_RECV,
   HANDLE_INDEX_BITS,
   HANDLE_INDEX_MASK,
   MAX_CONNECTIONS,
@@ -35,6 +36,7 @@ import {
   SYS_SEND,
   SYS_SENDV,
   SYS_TIMER_SET,
+  SYS_UDP_SEND,
 } from "../../assembly/abi.ts";
 import type { App } from "./app.ts";
 import { CopyBuffers } from "./copy-buffers.ts";
@@ -49,6 +51,8 @@ const COPY_BUFFER = 4096;
 const VECTOR_BYTES = 64 * 1024;
 /** Generations of a cookie run from 1 to this. */
 const LAST_GENERATION = 2 ** (32 - HANDLE_INDEX_BITS) - 1;
+/** Cookie of the layer's own timer; an application's must have another. */
+const TIMER_COOKIE = 0xffffffff;
 /** Longest time the kernel's timer is set for, µs; it is set again if that was too short. */
 const LONGEST_TIMER = 60_000_000;
 
@@ -67,6 +71,13 @@ export interface IxevOperations {
   dialed?(context: IxevContext, outcome: number): void;
   /** The context's connection is over and nothing refers to it any more. */
   released?(context: IxevContext): void;
+  /**
+   * An event that is none of the layer's: of a UDP port, or a timer of the application's own. Raw
+   * calls may be made. Without this datagrams are given back unread.
+   */
+  event?(ix: Ix, index: number): void;
+  /** The result of a raw call that the layer does not know. No calls may be made. */
+  result?(ix: Ix, index: number): void;
 }
 
 export interface IxevOptions {
@@ -291,7 +302,7 @@ export class Ixev implements App, IxevLoop {
     if (earliest >= this.#armedFor) return;
     if (this.#armed !== 0) this.ix.timerCancel(this.#armed);
     const delay = Math.min(Math.max(Math.ceil(earliest - this.#now), 0), LONGEST_TIMER);
-    this.ix.timerSet(0, delay);
+    this.ix.timerSet(TIMER_COOKIE, delay);
     this.#armed = 0;
     this.#armedFor = this.#now + delay;
   }
@@ -376,11 +387,24 @@ export class Ixev implements App, IxevLoop {
           this.#listenResult(i);
           break;
         case SYS_TIMER_SET:
-          if (ix.result(i) === RC_OK) this.#armed = ix.resultHandle(i);
-          else this.#armedFor = Infinity;
+          if (ix.resultCookie(i) === TIMER_COOKIE) this.#timerResult(i);
+          else this.#operations.result?.(ix, i);
           break;
+        default:
+          this.#otherResult(i);
       }
     }
+  }
+
+  #timerResult(index: number): void {
+    const { ix } = this;
+    if (ix.result(index) === RC_OK) this.#armed = ix.resultHandle(index);
+    else this.#armedFor = Infinity;
+  }
+
+  #otherResult(index: number): void {
+    const { ix } = this;
+    if (ix.resultOperation(index) >= SYS_UDP_SEND) this.#operations.result?.(ix, index);
   }
 
   #connectResult(index: number): void {
@@ -429,11 +453,21 @@ export class Ixev implements App, IxevLoop {
         case EV_DEAD:
           this.#end(this.#find(ix.eventCookie(i)), ix.eventResult(i), ix.eventA(i));
           break;
-        case EV_TIMER:
-          this.#armed = 0;
-          this.#armedFor = Infinity;
-          break;
+        default:
+          this.#otherEvent(ix, i);
       }
+    }
+  }
+
+  #otherEvent(ix: Ix, index: number): void {
+    const operation = ix.eventOp(index);
+    if (operation === EV_TIMER && ix.eventCookie(index) === TIMER_COOKIE) {
+      this.#armed = 0;
+      this.#armedFor = Infinity;
+    } else if (this.#operations.event !== undefined) {
+      this.#operations.event(ix, index);
+    } else if (operation === EV_UDP_RECV) {
+      ix.udpRecvDone(ix.eventHandle(index), ix.eventD(index));
     }
   }
 

@@ -6,6 +6,7 @@ import {
   EV_RECV,
   EV_SENT,
   EV_TIMER,
+  EV_UDP_RECV,
   RC_AGAIN,
   RC_BADH,
   RC_CLOSED,
@@ -30,6 +31,8 @@ import {
   SYS_SHUTDOWN,
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
+  SYS_UDP_BIND,
+  SYS_UDP_RECV_DONE,
   SYS_UNLISTEN,
 } from "../../assembly/abi.ts";
 import { IpAddress } from "../../host/libix/ip-address.ts";
@@ -47,6 +50,8 @@ import { essential, FakeKernel, FRAMES, operations } from "./fake-kernel.ts";
 import type { Call, FakeEvent, FakeOptions } from "./fake-kernel.ts";
 
 const ALL = IXEVHUP | IXEVIN | IXEVOUT;
+/** Cookie of the layer's own timer. */
+const TIMER = 0xffffffff;
 
 /** A connection's life as its application sees it. */
 interface Peer {
@@ -740,11 +745,11 @@ describe("timers", () => {
     cancelled.cancel();
     expect(world.round()).toMatchObject([{ op: SYS_TIMER_SET, a: 100 }]);
     world.now = 5201;
-    world.round({ op: EV_TIMER });
+    world.round({ op: EV_TIMER, cookie: TIMER });
     expect(fired).toEqual(["a", "b"]);
     expect(world.round()).toMatchObject([{ op: SYS_TIMER_SET, a: 99 }]);
     world.now = 5300;
-    world.round({ op: EV_TIMER });
+    world.round({ op: EV_TIMER, cookie: TIMER });
     expect(fired).toEqual(["a", "b", "c"]);
     world.round();
     expect(world.kernel.ix.pendingCalls).toBe(0);
@@ -797,5 +802,29 @@ describe("between rounds", () => {
 
   it("needs room in the window for itself", () => {
     expect(() => new Ixev(new FakeKernel({ windowSize: 4096 }).ix)).toThrow(/applicationWindow/);
+  });
+});
+
+describe("raw calls beside the layer", () => {
+  it("have their events and results passed on", () => {
+    const events: number[] = [];
+    const results: number[] = [];
+    world = new World({
+      event: (ix, index) => void events.push(ix.eventOp(index), ix.eventCookie(index)),
+      result: (ix, index) => void results.push(ix.resultOperation(index), ix.resultCookie(index)),
+    });
+    const { ix } = world.kernel;
+    ix.udpBind(5, 53);
+    ix.timerSet(6, 100);
+    ix.timerCancel(7);
+    world.round({ op: EV_UDP_RECV, cookie: 8 }, { op: EV_TIMER, cookie: 9 });
+    expect(results).toEqual([SYS_UDP_BIND, 5, SYS_TIMER_SET, 6, SYS_TIMER_CANCEL, 0]);
+    expect(events).toEqual([EV_UDP_RECV, 8, EV_TIMER, 9]);
+    expect(world.round()).toEqual([]);
+  });
+
+  it("have their datagrams given back when nobody wants them", () => {
+    world.round({ op: EV_UDP_RECV, handle: 3, d: 99 });
+    expect(world.round()).toMatchObject([{ op: SYS_UDP_RECV_DONE, handle: 3, a: 99 }]);
   });
 });
