@@ -5,7 +5,7 @@
  */
 import { copyOut } from "./copy.ts";
 import type { Ix } from "./ix.ts";
-import { NO_SEGMENT } from "./segments.ts";
+import { KEEP, NO_SEGMENT } from "./segments.ts";
 import type { SegmentPool } from "./segments.ts";
 
 export class ReceiveQueue {
@@ -26,7 +26,7 @@ export class ReceiveQueue {
 
   push(address: number, length: number): void {
     const segments = this.#segments;
-    const segment = segments.take(address, length);
+    const segment = segments.take(address, length, KEEP);
     if (this.#head === NO_SEGMENT) this.#head = segment;
     else segments.next[this.#tail] = segment;
     this.#tail = segment;

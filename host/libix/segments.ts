@@ -7,6 +7,11 @@
 /** Ends a queue; no record has this index. */
 export const NO_SEGMENT = 0;
 
+/** What becomes of a range's memory when it is done with: nothing, it is a copy buffer, or a callback. */
+export const KEEP = 0;
+export const COPIED = 1;
+export const COMPLETE = 2;
+
 const INITIAL = 256;
 
 export class SegmentPool {
@@ -14,8 +19,9 @@ export class SegmentPool {
   address: Uint32Array = new Uint32Array(INITIAL);
   length: Uint32Array = new Uint32Array(INITIAL);
   next: Uint32Array = new Uint32Array(INITIAL);
-  /** What is to happen when the range is sent and acknowledged; meaning is the send queue's. */
-  completion: (Completion | null)[] = [];
+  /** KEEP, COPIED, or COMPLETE: then `completion` is to be called. */
+  kind: Uint8Array = new Uint8Array(INITIAL);
+  readonly completion: (Completion | null)[] = [];
   #free = NO_SEGMENT;
   #inUse = 0;
 
@@ -28,19 +34,19 @@ export class SegmentPool {
     return this.#inUse;
   }
 
-  take(address: number, length: number): number {
+  take(address: number, length: number, kind: number): number {
     if (this.#free === NO_SEGMENT) this.#grow();
     const segment = this.#free;
     this.#free = this.next[segment];
     this.address[segment] = address;
     this.length[segment] = length;
     this.next[segment] = NO_SEGMENT;
+    this.kind[segment] = kind;
     this.#inUse++;
     return segment;
   }
 
   give(segment: number): void {
-    this.completion[segment] = null;
     this.next[segment] = this.#free;
     this.#free = segment;
     this.#inUse--;
@@ -51,6 +57,9 @@ export class SegmentPool {
     this.address = doubled(this.address);
     this.length = doubled(this.length);
     this.next = doubled(this.next);
+    const kind = new Uint8Array(this.next.length);
+    kind.set(this.kind);
+    this.kind = kind;
     this.#link(first);
   }
 

@@ -13,12 +13,9 @@
  */
 import type { CopyBuffers } from "./copy-buffers.ts";
 import type { Ix } from "./ix.ts";
-import { NO_SEGMENT } from "./segments.ts";
+import { COMPLETE, COPIED, KEEP, NO_SEGMENT } from "./segments.ts";
 import type { Completion, SegmentPool } from "./segments.ts";
 import { SG_MAX } from "../../assembly/abi.ts";
-
-/** Marks a range that is a copy buffer from its start on. */
-const COPIED: Completion = () => {};
 
 /** Where vectors for sendv are made. */
 export interface VectorRoom {
@@ -96,7 +93,8 @@ export class SendQueue {
 
   /** Queues memory of the application's own; `done` is told when it is free again. */
   refer(address: number, length: number, done: Completion | null): void {
-    const segment = this.#append(address, length, done);
+    const segment = this.#append(address, length, done === null ? KEEP : COMPLETE);
+    if (done !== null) this.#segments.completion[segment] = done;
     if (this.#next === NO_SEGMENT) {
       this.#next = segment;
       this.#nextOffset = 0;
@@ -172,15 +170,14 @@ export class SendQueue {
   get #room(): number {
     const segments = this.#segments;
     const tail = this.#tail;
-    if (tail === NO_SEGMENT || segments.completion[tail] !== COPIED) return 0;
+    if (tail === NO_SEGMENT || segments.kind[tail] !== COPIED) return 0;
     const phase = segments.address[tail] & 3;
     return this.#buffers.size - phase - segments.length[tail];
   }
 
-  #append(address: number, length: number, completion: Completion | null): number {
+  #append(address: number, length: number, kind: number): number {
     const segments = this.#segments;
-    const segment = segments.take(address, length);
-    segments.completion[segment] = completion;
+    const segment = segments.take(address, length, kind);
     if (this.#head === NO_SEGMENT) this.#head = segment;
     else segments.next[this.#tail] = segment;
     this.#tail = segment;
@@ -191,7 +188,7 @@ export class SendQueue {
     const segments = this.#segments;
     const copied = this.#referenced > this.acknowledged ? this.acknowledged : this.accepted;
     while (this.#head !== NO_SEGMENT && this.#head !== this.#next) {
-      const isCopy = segments.completion[this.#head] === COPIED;
+      const isCopy = segments.kind[this.#head] === COPIED;
       const end = this.#released + segments.length[this.#head];
       if (end > (isCopy ? copied : this.acknowledged)) return;
       this.#releaseHead(true);
@@ -201,17 +198,19 @@ export class SendQueue {
   #releaseHead(acknowledged: boolean): void {
     const segments = this.#segments;
     const head = this.#head;
-    const completion = segments.completion[head];
+    const kind = segments.kind[head];
     const address = segments.address[head];
     this.#released += segments.length[head];
     this.#head = segments.next[head];
     if (this.#head === NO_SEGMENT) this.#tail = NO_SEGMENT;
     segments.give(head);
-    if (completion === COPIED) {
+    if (kind === COPIED) {
       this.copiesHeld -= this.#buffers.size;
       this.#buffers.give((address & ~3) >>> 0);
-    } else {
-      completion?.(acknowledged);
+    } else if (kind === COMPLETE) {
+      const completion = segments.completion[head]!;
+      segments.completion[head] = null;
+      completion(acknowledged);
     }
   }
 }
