@@ -1,15 +1,12 @@
 /** Closing a connection in every order (RFC 9293 sections 3.6, 3.10.4, 3.10.5 and 3.10.7.4). */
 import { describe, expect, test } from "vitest";
 import {
-  CNT_TCP_TIME_WAIT_RECYCLED,
-  CNT_TCP_TIME_WAIT_REUSED,
   GAUGE_BUFFERS,
   GAUGE_CONNECTIONS,
   GAUGE_TIME_WAIT,
   RC_BADH,
   RC_CLOSED,
   RC_OK,
-  RC_RESET,
   RC_TIMEOUT,
   SYS_SEND,
   SYS_SHUTDOWN,
@@ -361,150 +358,6 @@ describe.each(kernels)("$name kernel", (build) => {
     });
   });
 
-  describe("abort", () => {
-    test.each([
-      ["SYN-RECEIVED by simultaneous open", simultaneous],
-      ["ESTABLISHED", TcpPeer.established],
-      ["FIN-WAIT-1", TcpPeer.finWait1],
-      ["FIN-WAIT-2", TcpPeer.finWait2],
-      ["CLOSE-WAIT", TcpPeer.closeWait],
-    ] as const)("in %s sends RST and ends at once", (_state, reach) => {
-      const k = startKernel(build);
-      const peer = reach(k);
-      peer.takeAll();
-      k.events();
-      expect(k.abort(peer.handle)).toBe(RC_OK);
-      const { seq } = peer.expect();
-      expect(seq).toBeGreaterThanOrEqual(1);
-      peer.expectNothing();
-      k.noEvents();
-      expect(k.gauge(GAUGE_CONNECTIONS)).toBe(0);
-      expect(k.abort(peer.handle)).toBe(RC_BADH);
-      peer.ack();
-      expect(peer.expect().flags).toBe("R");
-    });
-
-    test("the RST has the sequence number that the peer expects", () => {
-      const k = startKernel(build);
-      const peer = TcpPeer.established(k);
-      k.send(peer.handle, text("hello"));
-      peer.expect({ payload: text("hello") });
-      k.abort(peer.handle);
-      const { flags, seq } = peer.expect();
-      expect(flags).toContain("R");
-      expect(seq).toBe(6);
-    });
-
-    test("with data queued, in flight, received and out of order leaks nothing", () => {
-      const k = startKernel(build);
-      const peer = TcpPeer.established(k, { window: 3000 });
-      k.send(peer.handle, pattern(20_000));
-      peer.send({ payload: pattern(1000) });
-      peer.send({ seq: 3000, payload: pattern(500) });
-      expect(k.abort(peer.handle)).toBe(RC_OK);
-      k.advance(1);
-      expect(k.gauge(GAUGE_BUFFERS)).toBe(0);
-    });
-  });
-
-  describe("TIME-WAIT (section 3.6.1)", () => {
-    test("a repeated FIN is acknowledged and restarts the wait", () => {
-      const k = startKernel(build, { tcp: { timeWait: 10_000_000 } });
-      const peer = TcpPeer.timeWait(k);
-      k.advance(8 * SECOND);
-      peer.send({ flags: "FA", seq: 1 });
-      peer.expect({ flags: "A", seq: 2, ack: 2 });
-      k.advance(8 * SECOND);
-      expect(k.gauge(GAUGE_TIME_WAIT)).toBe(1);
-      k.advance(3 * SECOND);
-      expect(k.gauge(GAUGE_TIME_WAIT)).toBe(0);
-    });
-
-    test("a new SYN beyond the old sequence numbers opens a new connection (MAY-2)", () => {
-      const k = startKernel(build);
-      const old = TcpPeer.timeWait(k);
-      k.events();
-      const next = new TcpPeer(k, { port: old.port, iss: old.iss + 1000 });
-      const [reused] = k.counts([CNT_TCP_TIME_WAIT_REUSED], () => next.sendSyn());
-      expect(reused).toBe(1);
-      next.expect({ flags: "SA", seq: 0, ack: 1 });
-      // The new initial sequence number lies beyond what the old connection used.
-      expect((next.irs! - old.irs!) | 0).toBeGreaterThan(2);
-      next.ack();
-      k.event("knock");
-      expect(k.gauge(GAUGE_TIME_WAIT)).toBe(0);
-    });
-
-    test("an old SYN does not", () => {
-      const k = startKernel(build);
-      const old = TcpPeer.timeWait(k);
-      k.events();
-      const duplicate = new TcpPeer(k, { port: old.port, iss: old.iss - 1000 });
-      duplicate.sendSyn();
-      k.noEvents();
-      expect(k.gauge(GAUGE_TIME_WAIT)).toBe(1);
-      expect(old.expect().flags).toBe("A");
-    });
-
-    test("an old segment is answered with an ACK", () => {
-      const k = startKernel(build);
-      const peer = TcpPeer.timeWait(k);
-      peer.send({ seq: 1, payload: text("old") });
-      peer.expect({ flags: "A", seq: 2, ack: 2 });
-    });
-
-    test("a pure ACK is not answered", () => {
-      const k = startKernel(build);
-      const peer = TcpPeer.timeWait(k);
-      peer.ack();
-      peer.expectNothing();
-    });
-
-    test("when control blocks run out the oldest makes room", () => {
-      const k = startKernel(build, { maxConnections: 4 });
-      for (let i = 0; i < 4; i++) {
-        TcpPeer.timeWait(k);
-        k.events();
-      }
-      expect(k.gauge(GAUGE_TIME_WAIT)).toBe(4);
-      const peer = new TcpPeer(k);
-      const [recycled] = k.counts([CNT_TCP_TIME_WAIT_RECYCLED], () => peer.sendSyn());
-      expect(recycled).toBe(1);
-      peer.expect({ flags: "SA" });
-      peer.ack();
-      k.event("knock");
-    });
-
-    test("the application's handle is gone", () => {
-      const k = startKernel(build);
-      const peer = TcpPeer.timeWait(k);
-      k.events();
-      expect(k.abort(peer.handle)).toBe(RC_BADH);
-      expect(k.send(peer.handle, text("x"))).toBe(RC_BADH);
-    });
-  });
-
-  describe("dead tells why", () => {
-    test("reset by the peer, with what was acknowledged before", () => {
-      const k = startKernel(build);
-      const peer = TcpPeer.established(k);
-      k.send(peer.handle, text("hello"));
-      peer.takeAll();
-      peer.send({ flags: "R", seq: 1 });
-      expect(k.event("dead")).toMatchObject({ handle: peer.handle, reason: RC_RESET });
-    });
-
-    test("timeout when the peer falls silent", () => {
-      const k = startKernel(build, { tcp: { dataRetries: 4 } });
-      const peer = TcpPeer.established(k);
-      k.send(peer.handle, text("hello?"));
-      k.advance(120 * SECOND);
-      expect(k.event("dead")).toMatchObject({ handle: peer.handle, reason: RC_TIMEOUT });
-      expect(peer.takeAll()).toHaveLength(5);
-      expect(k.gauge(GAUGE_CONNECTIONS)).toBe(0);
-    });
-  });
-
   describe("the FIN after a timeout, and other late ends", () => {
     test("follows the ACK of the data", () => {
       const k = startKernel(build);
@@ -556,9 +409,3 @@ describe.each(kernels)("$name kernel", (build) => {
     });
   });
 });
-
-function simultaneous(k: ReturnType<typeof startKernel>): TcpPeer {
-  const peer = TcpPeer.synSent(k);
-  peer.sendSyn("S");
-  return peer;
-}
