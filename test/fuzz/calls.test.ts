@@ -15,7 +15,8 @@ import {
   SYS_UDP_BIND,
 } from "../../assembly/abi.ts";
 import { pattern } from "../support/bytes.ts";
-import { addressWords, KernelHarness, PEER, type Call } from "../support/kernel.ts";
+import { addressWords, type Call } from "../support/application.ts";
+import { KernelHarness, PEER } from "../support/kernel.ts";
 import { kernels, type KernelBuild } from "../support/kernels.ts";
 import { udpFrame } from "../support/packet.ts";
 import { TcpPeer } from "../support/peer.ts";

@@ -28,8 +28,6 @@ import {
   CORE_SYSCALL_CAPACITY,
   CORE_SYSCALL_COUNT,
   CORE_WORK,
-  ENDPOINT_PORT,
-  ENDPOINT_SIZE,
   GAUGE_BUFFERS,
   GAUGE_CONNECTIONS,
   GAUGE_FILL,
@@ -37,34 +35,16 @@ import {
   GAUGE_TIME_WAIT,
   GAUGE_TIMERS,
   RC_OK,
-  SG_SIZE,
-  SYS_ABORT,
-  SYS_ACCEPT,
-  SYS_CLOSE,
-  SYS_CONNECT,
-  SYS_LISTEN,
-  SYS_RECV_DONE,
-  SYS_REJECT,
-  SYS_SEND,
-  SYS_SENDV,
-  SYS_SHUTDOWN,
-  SYS_TIMER_CANCEL,
-  SYS_TIMER_SET,
-  SYS_UDP_BIND,
-  SYS_UDP_RECV_DONE,
-  SYS_UDP_SEND,
-  SYS_UDP_SENDV,
-  SYS_UDP_UNBIND,
-  SYS_UNLISTEN,
 } from "../../assembly/abi.ts";
 import { createDataplane, type Dataplane } from "../../host/dataplane/dataplane.ts";
 import type { DataplaneOptions } from "../../host/dataplane/options.ts";
+import { ApplicationSide, type Call, type CallResult } from "./application.ts";
 import { toHex } from "./bytes.ts";
 import { Contract } from "./contract.ts";
 import { decodeEvent, formatEvent, type KernelEvent } from "./events.ts";
 import type { KernelBuild } from "./kernels.ts";
 import { TestNic, type ReceiveOptions } from "./nic.ts";
-import { formatPacket, mappedBytes, parseFrame, type Host, type Packet } from "./packet.ts";
+import { formatPacket, parseFrame, type Host, type Packet } from "./packet.ts";
 import { rssHash } from "./toeplitz.ts";
 
 /** The dataplane under test, and the hosts around it. */
@@ -100,30 +80,11 @@ const DEFAULTS: DataplaneOptions = {
 /** A packet that the kernel sent, and when, µs. */
 export type SentPacket = Packet & { readonly at: number };
 
-export interface Call {
-  readonly op: number;
-  readonly handle?: number;
-  readonly cookie?: number;
-  /** FLAG_* */
-  readonly flags?: number;
-  readonly a?: number;
-  readonly b?: number;
-  readonly c?: number;
-  readonly d?: number;
-}
-
-export interface CallResult {
-  readonly result: number;
-  readonly handle: number;
-  readonly cookie: number;
-  readonly a: number;
-}
-
 /** What a poll may be asked for at most, before a test counts as stuck. */
 const POLLS_MAX = 20_000;
 const LOG_LINES = 40;
 
-export class KernelHarness {
+export class KernelHarness extends ApplicationSide {
   readonly dataplane: Dataplane;
   /** The NIC's side of each queue pair of the core, and of the first. */
   readonly nics: readonly TestNic[];
@@ -142,10 +103,9 @@ export class KernelHarness {
   readonly #log: string[] = [];
   readonly #queued: Call[] = [];
   readonly #results: CallResult[] = [];
-  #allocated = 0;
-  #cookies = 0;
 
   constructor(build: KernelBuild, options: HarnessOptions = {}) {
+    super();
     const { start = 5_000_000, sibling, ...rest } = options;
     this.now = sibling?.of.now ?? start;
     this.dataplane =
@@ -269,13 +229,7 @@ export class KernelHarness {
   // ---------------------------------------------------------------------------------------------
   // The application's side
 
-  /** Makes one call, runs the kernel, and returns what came of it. */
-  call(call: Call): CallResult {
-    return this.batch([call])[0];
-  }
-
-  /** Makes calls in one batch, runs the kernel until it is quiet, and returns their results. */
-  batch(calls: readonly Call[]): CallResult[] {
+  override batch(calls: readonly Call[]): CallResult[] {
     this.#submit(calls);
     this.pollOnce();
     const results = this.#results.splice(0);
@@ -289,144 +243,6 @@ export class KernelHarness {
     this.#core.dispatch(this.now);
     this.#collectResults();
     return this.#results.splice(0);
-  }
-
-  /** A cookie nobody has used. */
-  cookie(): number {
-    return ++this.#cookies + 0xc0000000;
-  }
-
-  listen(port: number, { backlog = 16, flags = 0, cookie = this.cookie() } = {}): CallResult {
-    return this.call({ op: SYS_LISTEN, cookie, flags, a: port, b: backlog });
-  }
-
-  unlisten(listener: number): number {
-    return this.call({ op: SYS_UNLISTEN, handle: listener }).result;
-  }
-
-  connect(
-    ip: string,
-    port: number,
-    { sourcePort = 0, flags = 0, cookie = this.cookie() } = {},
-  ): CallResult {
-    return this.call(connectCall(ip, port, { sourcePort, flags, cookie }));
-  }
-
-  accept(handle: number, { flags = 0, cookie = this.cookie() } = {}): number {
-    return this.call({ op: SYS_ACCEPT, handle, cookie, flags }).result;
-  }
-
-  reject(handle: number): number {
-    return this.call({ op: SYS_REJECT, handle }).result;
-  }
-
-  /** Puts bytes into the window and sends them. */
-  send(handle: number, data: Uint8Array, { flags = 0 } = {}): number {
-    const address = this.write(data);
-    return this.call({ op: SYS_SEND, handle, flags, a: address, b: data.length }).result;
-  }
-
-  /** Puts parts into the window, each on its own, and sends them as one vector. */
-  sendv(handle: number, parts: readonly Uint8Array[], { flags = 0 } = {}): number {
-    const vector = this.writeVector(parts);
-    return this.call({ op: SYS_SENDV, handle, flags, a: vector, b: parts.length }).result;
-  }
-
-  recvDone(handle: number, bytes: number): number {
-    return this.call({ op: SYS_RECV_DONE, handle, a: bytes }).result;
-  }
-
-  shutdown(handle: number): number {
-    return this.call({ op: SYS_SHUTDOWN, handle }).result;
-  }
-
-  close(handle: number): number {
-    return this.call({ op: SYS_CLOSE, handle }).result;
-  }
-
-  abort(handle: number): number {
-    return this.call({ op: SYS_ABORT, handle }).result;
-  }
-
-  udpBind(port: number, { cookie = this.cookie() } = {}): CallResult {
-    return this.call({ op: SYS_UDP_BIND, cookie, a: port });
-  }
-
-  udpUnbind(handle: number): number {
-    return this.call({ op: SYS_UDP_UNBIND, handle }).result;
-  }
-
-  udpSend(
-    handle: number,
-    data: Uint8Array,
-    to: { ip: string; port: number },
-    { cookie = 0 } = {},
-  ): number {
-    const a = this.write(data);
-    const c = this.writeEndpoint(to.ip, to.port);
-    return this.call({ op: SYS_UDP_SEND, handle, cookie, a, b: data.length, c }).result;
-  }
-
-  udpSendv(
-    handle: number,
-    parts: readonly Uint8Array[],
-    to: { ip: string; port: number },
-    { cookie = 0 } = {},
-  ): number {
-    const a = this.writeVector(parts);
-    const c = this.writeEndpoint(to.ip, to.port);
-    return this.call({ op: SYS_UDP_SENDV, handle, cookie, a, b: parts.length, c }).result;
-  }
-
-  udpRecvDone(handle: number, token: number): number {
-    return this.call({ op: SYS_UDP_RECV_DONE, handle, a: token }).result;
-  }
-
-  timerSet(delay: number, { cookie = this.cookie() } = {}): CallResult {
-    return this.call({ op: SYS_TIMER_SET, cookie, a: delay });
-  }
-
-  timerCancel(handle: number): number {
-    return this.call({ op: SYS_TIMER_CANCEL, handle }).result;
-  }
-
-  /** Memory of the application, eight-byte aligned; handed out in turn, round the window. */
-  alloc(length: number): number {
-    const { address, size } = this.dataplane.window;
-    if (length > size) throw new RangeError(`window holds ${size} bytes, not ${length}`);
-    if (this.#allocated + length > size) this.#allocated = 0;
-    const at = address + this.#allocated;
-    this.#allocated += (length + 7) & ~7;
-    return at;
-  }
-
-  /** Copies bytes into the window and returns their address. */
-  write(data: Uint8Array): number {
-    const address = this.alloc(data.length);
-    this.bytes.set(data, address);
-    return address;
-  }
-
-  writeVector(parts: readonly Uint8Array[]): number {
-    const entries = parts.map((part) => [this.write(part), part.length] as const);
-    return this.writeEntries(entries);
-  }
-
-  /** A scatter-gather array of {address, length} as given, however wrong. */
-  writeEntries(entries: readonly (readonly [address: number, length: number])[]): number {
-    const vector = this.alloc(Math.max(entries.length, 1) * SG_SIZE);
-    entries.forEach(([address, length], index) => {
-      this.view.setUint32(vector + index * SG_SIZE, address, true);
-      this.view.setUint32(vector + index * SG_SIZE + 4, length, true);
-    });
-    return vector;
-  }
-
-  writeEndpoint(ip: string, port: number): number {
-    const endpoint = this.alloc(ENDPOINT_SIZE);
-    this.bytes.set(mappedBytes(ip), endpoint);
-    this.view.setUint32(endpoint + ENDPOINT_PORT, port, true);
-    return endpoint;
   }
 
   // ---------------------------------------------------------------------------------------------
@@ -487,6 +303,10 @@ export class KernelHarness {
     }
     if (this.dataplane.cores.length === 1) this.dataplane.assertNoLeaks();
     this.dataplane.close();
+  }
+
+  protected override get window(): { readonly address: number; readonly size: number } {
+    return this.dataplane.window;
   }
 
   #inUse(): string[] {
@@ -601,23 +421,6 @@ export function startKernel(build: KernelBuild, options: HarnessOptions = {}): K
     if (task.result?.state !== "fail") kernel.finish();
   });
   return kernel;
-}
-
-/** The descriptor of a connect. */
-export function connectCall(
-  ip: string,
-  port: number,
-  { sourcePort = 0, flags = 0, cookie = 0 } = {},
-): Call {
-  const [a, b, c, d] = addressWords(ip);
-  const handle = (port | (sourcePort << 16)) >>> 0;
-  return { op: SYS_CONNECT, flags, cookie, handle, a, b, c, d };
-}
-
-/** An address as the four words that lie in memory. */
-export function addressWords(ip: string): [number, number, number, number] {
-  const view = new DataView(mappedBytes(ip).buffer);
-  return [0, 4, 8, 12].map((at) => view.getUint32(at, true)) as [number, number, number, number];
 }
 
 function describeFrame(frame: Uint8Array): string {

@@ -10,11 +10,9 @@
  * The constructors lead the kernel into a state of RFC 9293 section 3.3.2, named from its side.
  */
 import { RC_OK } from "../../assembly/abi.ts";
-import { toHex } from "./bytes.ts";
 import { KERNEL, PEER, type KernelHarness, type SentPacket } from "./kernel.ts";
 import {
   findOption,
-  formatOption,
   formatPacket,
   isTcp,
   mss as mssOption,
@@ -26,6 +24,9 @@ import {
   type TcpHeader,
   type TcpOption,
 } from "./packet.ts";
+import { describeExpected, mismatch, type Expected, type Received } from "./segment.ts";
+
+export type { Expected, Received } from "./segment.ts";
 
 export interface PeerOptions {
   /** The peer's address and port, and the kernel's port. */
@@ -63,34 +64,6 @@ export interface Segment {
   readonly options?: readonly TcpOption[];
   /** Fields that force something else, absolute. */
   readonly raw?: Partial<TcpFields>;
-}
-
-/** What a segment is held against; what is absent may be anything. */
-export interface Expected {
-  /** Compared without PSH, which is compared by `psh`. */
-  readonly flags?: string;
-  readonly psh?: boolean;
-  readonly seq?: number;
-  readonly ack?: number;
-  readonly length?: number;
-  readonly payload?: Uint8Array;
-  /** Bytes, after scaling. */
-  readonly window?: number | ((window: number) => boolean);
-  /** Exactly these options in this order. */
-  readonly options?: readonly TcpOption[];
-  /** Virtual time, µs: exactly, or within [from, to]. */
-  readonly at?: number | readonly [from: number, to: number];
-}
-
-/** A segment of the kernel's with its numbers relative and its window scaled. */
-export interface Received {
-  readonly seq: number;
-  readonly ack: number;
-  readonly flags: string;
-  readonly window: number;
-  readonly payload: Uint8Array;
-  readonly header: TcpHeader;
-  readonly at: number;
 }
 
 let nextPort = 40_000;
@@ -184,11 +157,11 @@ export class TcpPeer {
   expect(expected: Expected = {}): Received {
     const received = this.take();
     if (!received) {
-      throw new Error(`expected ${describe(expected)}, nothing was sent\n${this.k.log()}`);
+      throw new Error(`expected ${describeExpected(expected)}, nothing was sent\n${this.k.log()}`);
     }
     const fault = mismatch(received, expected);
     if (fault) {
-      throw new Error(`expected ${describe(expected)}: ${fault}\n${this.k.log()}`);
+      throw new Error(`expected ${describeExpected(expected)}: ${fault}\n${this.k.log()}`);
     }
     return received;
   }
@@ -424,49 +397,4 @@ function listenerOf(k: KernelHarness, port: number, options: PeerOptions): numbe
   if (result !== RC_OK) throw new Error(`listen said ${result}\n${k.log()}`);
   known.set(port, handle);
   return handle;
-}
-
-/** What is wrong with a segment, or undefined. */
-function mismatch(received: Received, expected: Expected): string | undefined {
-  const flags = received.flags.replace("P", "");
-  if (expected.flags !== undefined && flags !== expected.flags.replace("P", "")) {
-    return `flags are ${received.flags}`;
-  }
-  if (expected.psh !== undefined && received.flags.includes("P") !== expected.psh) {
-    return `PSH is ${expected.psh ? "off" : "on"}`;
-  }
-  if (expected.seq !== undefined && received.seq !== expected.seq) return `seq is ${received.seq}`;
-  if (expected.ack !== undefined && received.ack !== expected.ack) return `ack is ${received.ack}`;
-  const { length } = received.payload;
-  if (expected.length !== undefined && length !== expected.length) return `length is ${length}`;
-  if (expected.payload && toHex(expected.payload) !== toHex(received.payload)) {
-    return `payload is ${toHex(received.payload.subarray(0, 32))} (${length} bytes)`;
-  }
-  const { window } = expected;
-  const windowFits =
-    typeof window === "function" ? window(received.window) : window === received.window;
-  if (window !== undefined && !windowFits) return `window is ${received.window}`;
-  if (expected.options) {
-    const actual = formatOptions(received.header.options);
-    if (actual !== formatOptions(expected.options)) return `options are ${actual}`;
-  }
-  const [from, to] =
-    typeof expected.at === "number"
-      ? [expected.at, expected.at]
-      : (expected.at ?? [-Infinity, Infinity]);
-  if (received.at < from || received.at > to) return `it was sent at ${received.at}`;
-  return undefined;
-}
-
-function formatOptions(options: readonly TcpOption[]): string {
-  return `<${options.map(formatOption).join(",")}>`;
-}
-
-function describe(expected: Expected): string {
-  const fields = Object.entries(expected).map(([name, value]) => {
-    if (value instanceof Uint8Array) return `${name} ${toHex(value.subarray(0, 32))}`;
-    if (name === "options") return formatOptions(value as readonly TcpOption[]);
-    return `${name} ${String(value)}`;
-  });
-  return `[${fields.join(", ")}]`;
 }

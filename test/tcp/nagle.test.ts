@@ -2,7 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { FLAG_MORE, FLAG_NAGLE, SYS_SEND } from "../../assembly/abi.ts";
 import { pattern } from "../support/bytes.ts";
-import { startKernel, type Call } from "../support/kernel.ts";
+import type { Call } from "../support/application.ts";
+import { startKernel } from "../support/kernel.ts";
 import { kernels } from "../support/kernels.ts";
 import { TcpPeer } from "../support/peer.ts";
 
