@@ -50,16 +50,16 @@ export const CFG_BUCKETS_PER_GROUP: u32 = 32;
 export const CFG_TCB_HOT: u32 = 36;
 export const CFG_TCB_COLD: u32 = 40;
 export const CFG_CONNECTIONS: u32 = 44;
-/** Neighbour table: CFG_NEIGHBOURS entries of NEIGHBOUR_SIZE bytes; a power of two. */
+/** Neighbour tables: for each core CFG_NEIGHBOURS entries of NEIGHBOUR_SIZE bytes, a power of two. */
 export const CFG_NEIGHBOUR_TABLE: u32 = 48;
 export const CFG_NEIGHBOURS: u32 = 52;
 /** Route table: CFG_ROUTES entries of ROUTE_SIZE bytes, filled by the `addRoute` export. */
 export const CFG_ROUTE_TABLE: u32 = 56;
 export const CFG_ROUTES: u32 = 60;
-/** Listeners: CFG_LISTENERS entries of LISTENER_SIZE bytes. */
+/** Listeners: for each core CFG_LISTENERS entries of LISTENER_SIZE bytes. */
 export const CFG_LISTENER_TABLE: u32 = 64;
 export const CFG_LISTENERS: u32 = 68;
-/** Bound UDP ports: CFG_UDP_PORTS entries of UDP_PORT_SIZE bytes. */
+/** Bound UDP ports: for each core CFG_UDP_PORTS entries of UDP_PORT_SIZE bytes. */
 export const CFG_UDP_TABLE: u32 = 72;
 export const CFG_UDP_PORTS: u32 = 76;
 /** Packet frames (the UMEM), FRAME_SIZE each, page-aligned. */
@@ -288,6 +288,16 @@ export const CNT_DROP_FOREIGN_GROUP: u32 = 1104;
 /** Data for a connection whose application lags behind while frames are short. */
 export const CNT_DROP_TCP_PRESSURE: u32 = 1112;
 export const CNT_END: u32 = 1120;
+
+// Behind the counters: what this core learned from ARP, for the other cores; by the kernel.
+/** Notes written since the start. */
+export const CORE_LEARNED_COUNT: u32 = 2048;
+/** A ring of LEARNED_SLOTS notes: IPv4 address, MAC head, MAC tail, flags. */
+export const CORE_LEARNED: u32 = 2112;
+export const LEARNED_SLOTS: u32 = 64;
+export const LEARNED_SIZE: u32 = 16;
+/** How far this core has read the notes of each core: MAX_CORES words. */
+export const CORE_LEARNED_SEEN: u32 = 3200;
 
 // ---------------------------------------------------------------------------------------------
 // NIC queue pair: four single-producer single-consumer rings in the shape of AF_XDP's

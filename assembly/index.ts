@@ -27,12 +27,12 @@ import { Buffer, initBuffers } from "./mem/buffers";
 import { initIcmp } from "./net/icmp";
 import { initInput } from "./net/input";
 import { initNeighbours, Neighbour, prepareNeighbours } from "./net/neighbours";
-import { initPending } from "./net/pending";
+import { initLearned } from "./net/learned";
 import { initRoutes, prepareRoutes } from "./net/routes";
 import { initToeplitz } from "./net/toeplitz";
 import { initUdp } from "./net/udp";
 import { initUdpOutput } from "./net/udp-output";
-import { initUdpPorts, prepareUdpPorts, UdpPort } from "./net/udp-ports";
+import { initUdpPorts, UdpPort } from "./net/udp-ports";
 import { initRings, Queue } from "./nic/rings";
 import { initAgenda } from "./tcp/agenda";
 import { initEnds } from "./tcp/end";
@@ -62,9 +62,6 @@ export function initialize(now: f64): i32 {
   prepareGroups(config(CFG_CORES));
   prepareRoutes();
   prepareNeighbours();
-  prepareUdpPorts();
-  initRoutes();
-  initNeighbours();
   return RC_OK;
 }
 
@@ -85,7 +82,7 @@ export function attach(core: u32, now: f64): i32 {
   initEnds();
   initRoutes();
   initNeighbours();
-  initPending();
+  initLearned();
   initInput();
   initIcmp();
   initUdpPorts();

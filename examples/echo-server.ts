@@ -9,7 +9,6 @@ import {
   EV_RECV,
   EV_SENT,
   FLAG_QUIET,
-  RC_INUSE,
   RC_OK,
   SYS_LISTEN,
   SYS_SEND,
@@ -103,7 +102,7 @@ export class EchoServer implements App {
         if (taken < ix.callB(i) || this.#stalled.size > 0) {
           this.#stall(handle, ix.callA(i), ix.callB(i), taken);
         }
-      } else if (operation === SYS_LISTEN && ix.result(i) !== RC_OK && ix.result(i) !== RC_INUSE) {
+      } else if (operation === SYS_LISTEN && ix.result(i) !== RC_OK) {
         // In use: another core of this dataplane has opened the port for all of them.
         throw new Error(`cannot listen on port ${ix.callA(i)}: code ${ix.result(i)}`);
       }

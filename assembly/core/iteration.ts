@@ -10,14 +10,15 @@
  * Each part is bounded: the calls by their array, the packets by B, the timers by what is due.
  */
 import { CNT_ITERATIONS, CORE_DEADLINE, CORE_HAS_DEADLINE, CORE_WORK } from "../abi";
-import { udpCompletions } from "../net/udp-output";
+import { readLearned } from "../net/learned";
 import { neighbourTimer } from "../net/neighbours";
+import { udpCompletions } from "../net/udp-output";
 import { txDoorbell, txReclaim } from "../nic/rings";
-import { flushAgenda } from "../tcp/flush";
 import { hasNewAgenda } from "../tcp/agenda";
-import { runNotices } from "../tcp/notices";
 import { clearGraveyard } from "../tcp/end";
+import { flushAgenda } from "../tcp/flush";
 import { tcpInput } from "../tcp/input";
+import { runNotices } from "../tcp/notices";
 import { asTcb } from "../tcp/tcb";
 import { tcpTimer } from "../tcp/timers";
 import { setNow } from "../time/clock";
@@ -59,6 +60,7 @@ export function transmit(): void {
 
 /** Takes packets through the gate; what waited for room in the event array goes first. */
 export function take(): void {
+  readLearned();
   udpCompletions();
   runNotices();
   work += receive();

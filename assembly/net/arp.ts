@@ -8,14 +8,14 @@ import { count } from "../core/counters";
 import { allocControlFrame, Buffer, packetOf, release } from "../mem/buffers";
 import { txPut, txRoom } from "../nic/rings";
 import {
+  ARP_REPLY,
+  ARP_REQUEST,
+  ARP_SIZE,
   arpOperation,
   arpSenderHead,
   arpSenderIp,
   arpSenderTail,
   arpTargetIp,
-  ARP_REPLY,
-  ARP_REQUEST,
-  ARP_SIZE,
   emitArp,
   isArp,
 } from "../wire/arp";
@@ -28,7 +28,7 @@ import {
   isGroupMac,
 } from "../wire/ethernet";
 import { isIpv4Unicast } from "../wire/ipv4";
-import { learnNeighbour } from "./neighbours";
+import { learnForAll } from "./learned";
 import { isAttached, isBroadcast } from "./routes";
 
 /** An ARP packet as the payload of a received frame; takes the buffer over. */
@@ -76,7 +76,7 @@ function handle(buffer: Buffer, frame: u32, packet: u32): bool {
     const answer = toUs && operation == ARP_REPLY;
     // Whoever asks for us is about to send to us, and will want to be answered.
     const create = toUs && operation == ARP_REQUEST && isAttached(senderIp);
-    learnNeighbour(senderIp, senderHead, senderTail, answer, create);
+    learnForAll(senderIp, senderHead, senderTail, answer, create);
   }
   if (toUs && operation == ARP_REQUEST && senderIp != localIp) {
     emitArp(packet, ARP_REPLY, macHead, macTail, localIp, senderHead, senderTail, senderIp);

@@ -1,13 +1,13 @@
 /**
- * The neighbour table: where the entries live. It is shared by all cores and written by one. An entry
- * lies at or near the place that its address hashes to; lookup is by chains whose heads are words of
- * the entries themselves:
+ * The neighbour table: where the entries live. Each core has one of its own. An entry lies at or near
+ * the place that its address hashes to; lookup is by chains whose heads are words of the entries
+ * themselves:
  *
  *   place of an address ─ bucket ─→ entry ─ chain ─→ entry ─ chain ─→ 0
  *
  * Whoever keeps a pointer to an entry holds it: one with `users` is never given to another address.
  */
-import { CFG_NEIGHBOURS, CFG_NEIGHBOUR_TABLE, NEIGHBOUR_SIZE } from "../abi";
+import { CFG_NEIGHBOUR_TABLE, CFG_NEIGHBOURS, NEIGHBOUR_SIZE } from "../abi";
 import { config } from "../core/config";
 import { now } from "../time/clock";
 import { cancelTimer, Timer, TIMER_NEIGHBOUR } from "../time/wheel";
@@ -62,10 +62,10 @@ let mask: u32 = 0;
 /** Right shift that makes a table index of a 32-bit hash. */
 let shift: u32 = 0;
 
-/** Binds this instance to the table. */
-export function bindNeighbourTable(): void {
-  table = config(CFG_NEIGHBOUR_TABLE);
+/** Binds this instance to the table of a core. */
+export function bindNeighbourTable(core: u32): void {
   mask = config(CFG_NEIGHBOURS) - 1;
+  table = config(CFG_NEIGHBOUR_TABLE) + core * (mask + 1) * NEIGHBOUR_SIZE;
   shift = clz<u32>(mask);
 }
 

@@ -12,14 +12,16 @@
  * that is silent comes to rest.
  */
 import {
+  CFG_CORES,
   CFG_NEIGHBOUR_REFRESH,
   CNT_DROP_NEIGHBOUR_TABLE,
+  CORE_ID,
   RC_INVAL,
   RC_NOMEM,
   RC_NOTSUP,
   RC_OK,
 } from "../abi";
-import { config, macHead, macTail } from "../core/config";
+import { config, coreBlock, macHead, macTail } from "../core/config";
 import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
 import { txPut, txRoom } from "../nic/rings";
@@ -34,7 +36,6 @@ import {
 } from "../wire/ethernet";
 import { IPV4_BROADCAST, isIpv4Unicast, MAPPED_PREFIX } from "../wire/ipv4";
 import { sendArpRequest } from "./arp";
-import { appendPending, discardPending, flushPending, initPending } from "./pending";
 import {
   bindNeighbourTable,
   clearNeighbourTable,
@@ -51,6 +52,7 @@ import {
   timerOf,
   UNRESOLVED,
 } from "./neighbour-table";
+import { appendPending, discardPending, flushPending, initPending } from "./pending";
 import { isBroadcast, networkBroadcast } from "./routes";
 
 export { findNeighbour, holdNeighbour, Neighbour, releaseNeighbour } from "./neighbour-table";
@@ -62,27 +64,25 @@ const REQUEST_INTERVAL: u32 = 1_000_000;
 const MAX_REFRESH: u32 = 1 << 30;
 let refresh: u32 = 0;
 
-/** Empties the table. Once per dataplane, after `prepareRoutes`. */
+/** Empties the tables of all cores. Once per dataplane, after `prepareRoutes`. */
 export function prepareNeighbours(): void {
-  bind();
-  clearNeighbourTable();
-  addStatic(IPV4_BROADCAST, BROADCAST_HEAD, BROADCAST_TAIL);
-  addStatic(networkBroadcast(), BROADCAST_HEAD, BROADCAST_TAIL);
+  for (let core: u32 = 0; core < config(CFG_CORES); core++) {
+    bindNeighbourTable(core);
+    clearNeighbourTable();
+    addStatic(IPV4_BROADCAST, BROADCAST_HEAD, BROADCAST_TAIL);
+    addStatic(networkBroadcast(), BROADCAST_HEAD, BROADCAST_TAIL);
+  }
 }
 
-/** Binds this core's instance to the table. */
+/** Binds this core's instance to its table. */
 export function initNeighbours(): void {
-  bind();
+  bindNeighbourTable(load<u32>(coreBlock + CORE_ID));
+  refresh = min<u32>(config(CFG_NEIGHBOUR_REFRESH), MAX_REFRESH);
   initPending();
 }
 
-function bind(): void {
-  bindNeighbourTable();
-  refresh = min<u32>(config(CFG_NEIGHBOUR_REFRESH), MAX_REFRESH);
-}
-
 /**
- * Makes a static entry, or one out of a learned one.
+ * Makes a static entry on every core. To be called between `initialize` and `attach`.
  *
  * @param a0, a1, a2, a3 the 16-byte address as four words in memory order
  * @param head, tail first four and last two bytes of the MAC as they lie in memory
@@ -92,8 +92,11 @@ export function addNeighbour(a0: u32, a1: u32, a2: u32, a3: u32, head: u32, tail
   if ((a0 | a1) != 0 || a2 != MAPPED_PREFIX) return RC_NOTSUP;
   if (!isIpv4Unicast(a3) || isBroadcast(a3)) return RC_INVAL;
   if (isGroupMac(head) || tail > 0xffff || (head | tail) == 0) return RC_INVAL;
-  bind();
-  return addStatic(a3, head, tail) ? RC_OK : RC_NOMEM;
+  for (let core: u32 = 0; core < config(CFG_CORES); core++) {
+    bindNeighbourTable(core);
+    if (!addStatic(a3, head, tail)) return RC_NOMEM;
+  }
+  return RC_OK;
 }
 
 function addStatic(ip: u32, head: u32, tail: u32): bool {

@@ -9,11 +9,12 @@ import {
   CFG_UDP_PORTS,
   CFG_UDP_TABLE,
   CONFIG_BASE,
+  CORE_ID,
   HANDLE_INDEX_MASK,
   UDP_PORT_SIZE,
 } from "../abi";
+import { config, coreBlock } from "../core/config";
 import { firstHandle, KIND_UDP_PORT, nextHandle } from "../mem/handles";
-import { config } from "../core/config";
 import { now } from "../time/clock";
 
 /** UDP_PORT_SIZE bytes, of which these are used. */
@@ -40,15 +41,11 @@ let capacity: u32 = 0;
 /** State of the generator that ephemeral ports are drawn with (RFC 6056 section 3.3.1). */
 let draw: u32 = 0;
 
-/** Empties the table. Once per dataplane. */
-export function prepareUdpPorts(): void {
-  memory.fill(config(CFG_UDP_TABLE), 0, config(CFG_UDP_PORTS) * UDP_PORT_SIZE);
-}
-
-/** Binds this core's instance to the table. */
+/** Binds this core's instance to its table, which is empty. */
 export function initUdpPorts(): void {
-  table = config(CFG_UDP_TABLE);
   capacity = config(CFG_UDP_PORTS);
+  table = config(CFG_UDP_TABLE) + load<u32>(coreBlock + CORE_ID) * capacity * UDP_PORT_SIZE;
+  memory.fill(table, 0, capacity * UDP_PORT_SIZE);
   draw = load<u32>(CONFIG_BASE + CFG_SECRET) ^ now;
 }
 

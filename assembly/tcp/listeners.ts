@@ -1,11 +1,13 @@
 /**
- * Listening ports. A table of entries chained by port; each counts the connections that it brought
+ * Listening ports of this core, as every core listens for itself. A table of entries chained by port;
+ * each counts the connections that it brought
  * forth and that nobody has accepted yet.
  */
 import {
-  CFG_LISTENERS,
   CFG_LISTENER_TABLE,
+  CFG_LISTENERS,
   CNT_DROP_TCP_BACKLOG,
+  CORE_ID,
   HANDLE_INDEX_MASK,
   LISTENER_SIZE,
   RC_BADH,
@@ -13,7 +15,7 @@ import {
   RC_NOMEM,
   RC_OK,
 } from "../abi";
-import { config } from "../core/config";
+import { config, coreBlock } from "../core/config";
 import { count } from "../core/counters";
 import { firstHandle, KIND_LISTENER, nextHandle } from "../mem/handles";
 import { coldOf, F_IN_BACKLOG, Tcb } from "./tcb";
@@ -39,8 +41,8 @@ let table: u32 = 0;
 let entries: u32 = 0;
 
 export function initListeners(): void {
-  table = config(CFG_LISTENER_TABLE);
   entries = config(CFG_LISTENERS);
+  table = config(CFG_LISTENER_TABLE) + load<u32>(coreBlock + CORE_ID) * entries * LISTENER_SIZE;
 }
 
 /** Opens a port. Returns RC_OK and leaves the handle in `listenHandle`. */

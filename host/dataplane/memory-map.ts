@@ -153,10 +153,10 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   const groups = cursor.take("flow groups", FLOW_GROUPS * GROUP_SIZE);
   const bucketsPerGroup = bucketsFor(maxConnections);
   const buckets = cursor.take("hash buckets", FLOW_GROUPS * bucketsPerGroup * 4);
-  const neighbours = cursor.take("neighbours", tables.neighbours * NEIGHBOUR_SIZE);
+  const neighbours = cursor.take("neighbours", cores * tables.neighbours * NEIGHBOUR_SIZE);
   const routes = cursor.take("routes", tables.routes * ROUTE_SIZE);
-  const listeners = cursor.take("listeners", tables.listeners * LISTENER_SIZE);
-  const udpPorts = cursor.take("UDP ports", tables.udpPorts * UDP_PORT_SIZE);
+  const listeners = cursor.take("listeners", cores * tables.listeners * LISTENER_SIZE);
+  const udpPorts = cursor.take("UDP ports", cores * tables.udpPorts * UDP_PORT_SIZE);
   const toeplitz = cursor.take("Toeplitz tables", TOEPLITZ_SIZE);
   // A hot part is two whole cache lines.
   const tcbHot = cursor.take("TCBs, hot", maxConnections * TCB_HOT_SIZE, TCB_HOT_SIZE);

@@ -59,7 +59,7 @@ export interface DataplaneOptions {
   calls?: number;
   /** User timers of a core that can be pending at once. Default 1024. */
   timers?: number;
-  /** Sizes of the tables that all cores share. */
+  /** Sizes of the tables. */
   tables?: TableOptions;
   /** What the NIC does for the kernel; all true by default. */
   offloads?: OffloadOptions;
@@ -85,13 +85,13 @@ export interface NeighbourOptions {
 }
 
 export interface TableOptions {
-  /** Entries of the neighbour table, a power of two. Default 256. */
+  /** Neighbours that each core may know, a power of two. Default 256. */
   neighbours?: number;
   /** Entries of the route table. Default 64. */
   routes?: number;
-  /** TCP ports that can be listened on. Default 64. */
+  /** TCP ports that each core can listen on. Default 64. */
   listeners?: number;
-  /** UDP ports that can be bound. Default 256. */
+  /** UDP ports that each core can bind. Default 256. */
   udpPorts?: number;
 }
 

@@ -162,9 +162,8 @@ export class Ixev implements App, IxevLoop {
   }
 
   /**
-   * Listens on a TCP port; `accept` of the operations is asked about who knocks. A port belongs to all
-   * cores of the dataplane: each has its applications listen on the same ports in the same order, and
-   * all but the first see RC_INUSE.
+   * Listens on a TCP port; `accept` of the operations is asked about who knocks. Each core listens for
+   * itself: connections of its own flow groups knock there.
    */
   listen(port: number, backlog = 1024, flags = 0): IxevListener {
     const listener = new IxevListener(port);
