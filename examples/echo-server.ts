@@ -103,7 +103,6 @@ export class EchoServer implements App {
           this.#stall(handle, ix.callA(i), ix.callB(i), taken);
         }
       } else if (operation === SYS_LISTEN && ix.result(i) !== RC_OK) {
-        // In use: another core of this dataplane has opened the port for all of them.
         throw new Error(`cannot listen on port ${ix.callA(i)}: code ${ix.result(i)}`);
       }
     }
