@@ -161,6 +161,12 @@ export function rxAvailable(queue: Queue): u32 {
   return queue.rxSeen - queue.rxTail;
 }
 
+/** Address of the packet `ahead` places behind the oldest one; at most as many as are available. */
+export function rxPeek(queue: Queue, ahead: u32): u32 {
+  const slot = (queue.rxTail + ahead) & queue.rxMask;
+  return load<u32>(queue.rxDescriptors + slot * PACKET_DESC_SIZE, DESC_ADDRESS);
+}
+
 /** Address of the oldest received descriptor, which is thereby taken. */
 export function rxTake(queue: Queue): u32 {
   const slot = queue.rxDescriptors + (queue.rxTail & queue.rxMask) * PACKET_DESC_SIZE;

@@ -7,8 +7,12 @@ import { copyBytes } from "./copy.ts";
 import type { FrameStore } from "./frame-store.ts";
 import type { MemoryView } from "./memory-view.ts";
 
-/** Frames handled at a time. */
-export const BATCH = 128;
+/**
+ * Frames that are delivered, and published to the receiver, at a time. Small enough that a receiver on
+ * another core begins while the sender still pumps the rest: with as many as B of them, two cores that
+ * answer each other would take turns instead of working side by side.
+ */
+export const BATCH = 32;
 
 /** Most descriptors of one frame. */
 export const MAX_FRAGMENTS = 80;
