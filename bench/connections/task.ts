@@ -41,7 +41,7 @@ const FEW = 1024;
 
 serveTask((task: ConnectionsTask): ConnectionsResult => {
   const { conns, size, messages, inFlight } = task;
-  const params = { conns, size, pipeline: 1, rounds: 1, cores: 1, seconds: 0 };
+  const params = { conns, size, pipeline: 1, rounds: 1, cores: 1, batch: 64, seconds: 0 };
   const load = new EchoLoad(params, false);
   const before = memory();
   const maxConnections = conns + FEW;

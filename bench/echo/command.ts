@@ -51,6 +51,7 @@ export function echoCommand(): Command {
     .option("--rounds <n>", "messages until a connection is reopened, 0: never", integer(0, 1e9), 0)
     .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 1)
     .option("--cores <n>", "cores of the server, and of the client", integer(1, 32), 1)
+    .option("--batch <n>", "B, packets per iteration of a dataplane", integer(1, 256), 32)
     .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 5)
     .option("--systems <names>", `which ones, of ${NAMES.join(",")}`, someOf(NAMES))
     .option("--json <file>", "write the figures to a file")
@@ -60,6 +61,9 @@ export function echoCommand(): Command {
         "",
         "Systems:",
         ...systems,
+        "",
+        "Let B be less than the messages in flight: if one batch holds them all, the threads of server",
+        "and client take turns instead of working at the same time.",
         "",
         "Examples:",
         "  npm run bench -- echo --conns 1000 --size 1024",
@@ -120,17 +124,17 @@ async function measureAll(
 }
 
 function paramsOf(options: EchoOptions): EchoParams {
-  const { conns, size, pipeline, rounds, cores, seconds } = options;
-  return { conns, size, pipeline, rounds, cores, seconds };
+  const { conns, size, pipeline, rounds, cores, batch, seconds } = options;
+  return { conns, size, pipeline, rounds, cores, batch, seconds };
 }
 
 function describeLoad(params: EchoParams, repeats: number): string {
-  const { conns, size, pipeline, rounds, cores, seconds } = params;
+  const { conns, size, pipeline, rounds, cores, batch, seconds } = params;
   const flight = pipeline === 1 ? "one message in flight" : `${pipeline} messages in flight`;
   const end = rounds === 0 ? "" : `, reset after ${rounds}`;
   return (
     `echo: ${grouped(conns)} connections, ${grouped(size)} B, ${flight} each${end}, ` +
-    `${cores} + ${cores} core${cores === 1 ? "" : "s"}; ` +
+    `${cores} + ${cores} core${cores === 1 ? "" : "s"}, B = ${batch}; ` +
     `median (least–most) of ${repeats} × ${seconds} s`
   );
 }

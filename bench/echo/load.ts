@@ -55,11 +55,12 @@ export class EchoLoad {
  * are made to hold them: what does not fit a ring is lost, and comes again after a timeout. Frames are
  * enough for a full ring, for as many messages received and held, and for as many being sent.
  */
-export function dataplaneOptions({ conns, pipeline, cores }: EchoParams): DataplaneOptions {
+export function dataplaneOptions({ conns, pipeline, cores, batch }: EchoParams): DataplaneOptions {
   const inFlight = Math.min(Math.ceil((conns * pipeline) / cores), LARGEST_RING);
   const ringSize = Math.max(2 ** Math.ceil(Math.log2(inFlight)), 1024);
   return {
     cores,
+    batch,
     ringSize,
     frames: cores * (3 * ringSize + 4096),
     receiveReserve: 512,

@@ -9,6 +9,8 @@ export interface EchoParams {
   readonly rounds: number;
   /** Cores of the server, and as many of the client. */
   readonly cores: number;
+  /** The dataplanes' bound B: packets that enter protocol processing in one iteration. */
+  readonly batch: number;
   /** Length of a measurement, s. */
   readonly seconds: number;
 }
