@@ -192,6 +192,19 @@ describe.each(kernels)("$name kernel", (build) => {
       assertSameBytes(again.payload.slice(0, 100), pattern(100, 100));
     });
 
+    test.each([
+      [1023, "copied", 0],
+      [1024, "referenced", 1],
+      [1025, "referenced", 1],
+    ])("%i bytes are %s: a quiet connection hears of %i", (length, _how, events) => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k, { flags: FLAG_QUIET });
+      expect(k.send(peer.handle, pattern(length))).toBe(length);
+      peer.takeAll();
+      peer.ack();
+      expect(k.events()).toHaveLength(events);
+    });
+
     test("a quiet connection hears only what it can act on", () => {
       const k = startKernel(build);
       const peer = TcpPeer.established(k, { flags: FLAG_QUIET });
