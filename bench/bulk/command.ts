@@ -123,7 +123,23 @@ async function measureLink(options: BulkCommandOptions): Promise<BenchRecord[]> 
     ["system", "Mbit/s of payload", "of the link", "retransmits", "timeouts"],
     [["ixwasm, virtual time", goodput.toFixed(2), share, ...counts]],
   );
+  const bound = renoBound(loss, delay, options.mtu);
+  if (rate !== undefined && bound < rate) {
+    console.log(
+      `Reno's response to random loss allows ${bound.toFixed(2)} Mbit/s (Mathis et al.).`,
+    );
+    metrics.reno_bound_mbit_per_s = bound;
+  }
   return [{ experiment: "bulk", system: "ixwasm virtual", params: { ...options }, metrics }];
+}
+
+/**
+ * What additive increase and multiplicative decrease come to at a loss probability, however fast the
+ * link (Mathis, Semke, Mahdavi, Ott, 1997): MSS / RTT × √(3/2p), here in Mbit/s.
+ */
+function renoBound(loss: number, delay: number, mtu: number): number {
+  const mss = mtu - 40;
+  return (((mss * 8) / (2 * delay * 1000)) * Math.sqrt(1.5)) / Math.sqrt(loss);
 }
 
 function taskOf(system: BulkTask["system"], options: BulkCommandOptions): BulkTask {
