@@ -9,7 +9,7 @@ import process from "node:process";
 type Answer = { readonly result: unknown } | { readonly error: string };
 
 /** Most that starting a process, warming up and cleaning up may take, s. */
-const OVERHEAD = 120;
+const OVERHEAD = 30;
 
 /**
  * Has the module at `script` serve a task that takes about `seconds`. Rejects with what it threw, or
