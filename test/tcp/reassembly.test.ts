@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   CNT_DROP_TCP_DUPLICATE,
   CNT_DROP_TCP_REASSEMBLY,
+  CNT_TCP_FAST_PATH,
   CNT_TCP_OUT_OF_ORDER,
   GAUGE_BUFFERS,
   RC_OK,
@@ -324,6 +325,20 @@ describe.each(kernels)("$name kernel", (build) => {
       if (held > 0) expect(k.recvDone(peer.handle, held)).toBe(RC_OK);
     }
     expect(ack).toBe(40_101);
+  });
+
+  test("once the gap is filled, segments take the short path again", () => {
+    const k = startKernel(build);
+    const peer = TcpPeer.established(k);
+    peer.send({ seq: 1001, payload: pattern(1000, 1000) });
+    peer.send({ seq: 1, payload: pattern(1000) });
+    const [fast] = k.counts([CNT_TCP_FAST_PATH], () => {
+      for (let i = 2; i < 6; i++) {
+        peer.send({ seq: 1 + i * 1000, payload: pattern(1000, i * 1000) });
+      }
+    });
+    expect(fast).toBe(4);
+    assertSameBytes(received(k), pattern(6000));
   });
 
   test("many segments, shuffled by a fixed seed", () => {

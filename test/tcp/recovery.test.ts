@@ -1,6 +1,7 @@
 /** Loss recovery by duplicate ACKs (RFC 5681 section 3.2, RFC 6582, RFC 3042). */
 import { describe, expect, test } from "vitest";
 import {
+  CNT_TCP_FAST_PATH,
   CNT_TCP_FAST_RETRANSMITS,
   CNT_TCP_RETRANSMITS,
   CNT_TCP_TIMEOUTS,
@@ -113,6 +114,20 @@ describe.each(kernels)("$name kernel", (build) => {
     peer.rcvNxt = at(10);
     expect(k.shutdown(peer.handle)).toBe(RC_OK);
     peer.expect({ flags: "FA", seq: at(10) });
+  });
+
+  test("after recovery segments and ACKs take the short path again", () => {
+    const { k, peer } = tenInFlight(build, 0);
+    for (let i = 0; i < 9; i++) duplicate(peer, 0);
+    peer.send({ ack: at(10) });
+    peer.takeAll();
+    const [fast] = k.counts([CNT_TCP_FAST_PATH], () => {
+      peer.send({ payload: text("data") });
+      k.send(peer.handle, text("answer"));
+      peer.take();
+      peer.ack();
+    });
+    expect(fast).toBe(2);
   });
 
   test("a lost retransmission is left to the timeout", () => {

@@ -1,6 +1,6 @@
 /** The peer's window: obeyed, probed, not filled by crumbs (RFC 9293 section 3.8.6). */
 import { describe, expect, test } from "vitest";
-import { CNT_TCP_PROBES, RC_TIMEOUT } from "../../assembly/abi.ts";
+import { CNT_TCP_FAST_PATH, CNT_TCP_PROBES, RC_TIMEOUT } from "../../assembly/abi.ts";
 import { assertSameBytes, pattern } from "../support/bytes.ts";
 import { startKernel } from "../support/kernel.ts";
 import { kernels } from "../support/kernels.ts";
@@ -93,6 +93,18 @@ describe.each(kernels)("$name kernel", (build) => {
       }
       peer.send({ window: 65_535 });
       assertSameBytes(peer.expect({ seq: 1 }).payload, pattern(1000));
+    });
+
+    test("once it is open again, ACKs take the short path", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      peer.send({ window: 0 });
+      k.send(peer.handle, pattern(1000));
+      k.advance(SECOND);
+      peer.takeAll();
+      peer.send({ window: 65_535 });
+      peer.expect({ seq: 1, length: 1000 });
+      expect(k.counts([CNT_TCP_FAST_PATH], () => peer.ack())).toEqual([1]);
     });
 
     test("the intervals between probes double", () => {
