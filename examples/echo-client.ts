@@ -121,7 +121,8 @@ export class EchoClient implements App {
       ix.bytes[this.#pattern + i] = messageByte(i % this.#size);
     }
     ix.onFlush = (results) => this.#takeResults(ix, results);
-    this.#dialMore(ix);
+    // One first: only few of many SYNs could wait until the server's MAC address is known.
+    this.#dial(ix, this.#nextSlot++);
   }
 
   handle(ix: Ix): void {
