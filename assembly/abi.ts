@@ -130,7 +130,7 @@ export const OFFLOAD_RX_HASH: u32 = 4;
 // ---------------------------------------------------------------------------------------------
 // Core control block, one per core; each cache line has one writer
 
-export const CORE_SIZE: u32 = 4096;
+export const CORE_SIZE: u32 = 8192;
 
 // Line 0 and 1: the host, before `attach`
 export const CORE_ID: u32 = 0;
@@ -168,6 +168,12 @@ export const CORE_WORK: u32 = 196;
 /** 1 when a timer is pending; then CORE_DEADLINE holds when, µs modulo 2^32. */
 export const CORE_HAS_DEADLINE: u32 = 200;
 export const CORE_DEADLINE: u32 = 204;
+/** What the elastic thread is to do for the kernel before the next poll, `REQUEST_*`. */
+export const CORE_REQUEST: u32 = 208;
+/** Where this core's thread is, `PHASE_*`; what a take-over may trust follows from it. */
+export const CORE_PHASE: u32 = 212;
+/** Address of the TCB that is being changed; 0 between connections. */
+export const CORE_IN_PROGRESS: u32 = 216;
 
 // Line 4: the doorbell, written by whoever wakes the core
 export const CORE_DOORBELL: u32 = 256;
@@ -289,6 +295,77 @@ export const CNT_DROP_FOREIGN_GROUP: u32 = 1104;
 export const CNT_DROP_TCP_PRESSURE: u32 = 1112;
 export const CNT_END: u32 = 1120;
 
+// Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
+/** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */
+export const CORE_COMMAND: u32 = 4096;
+/** Migration: the core that the groups go to, and the groups, a set of FLOW_GROUPS bits. */
+export const CORE_COMMAND_TARGET: u32 = 4100;
+export const CORE_COMMAND_GROUPS: u32 = 4112;
+
+export const COMMAND_NONE: u32 = 0;
+/** Hand the flow groups of the set that this core owns to the target. */
+export const COMMAND_MIGRATE: u32 = 1;
+
+// How a migration goes, by the kernel of the core that gives groups away.
+/** `MIGRATION_*`. */
+export const CORE_MIGRATION: u32 = 4160;
+export const CORE_MIGRATION_TARGET: u32 = 4164;
+/** Migrations begun and ended since the start; equal when none is under way. */
+export const CORE_MIGRATIONS_BEGUN: u32 = 4168;
+export const CORE_MIGRATIONS_ENDED: u32 = 4172;
+/** The groups under way. */
+export const CORE_MIGRATION_GROUPS: u32 = 4176;
+/** Of the last migration: connections, buffered packets moved, and when it began and ended, µs. */
+export const CORE_MIGRATION_CONNECTIONS: u32 = 4192;
+export const CORE_MIGRATION_PACKETS: u32 = 4196;
+export const CORE_MIGRATION_BEGAN: u32 = 4200;
+export const CORE_MIGRATION_STEERED: u32 = 4204;
+export const CORE_MIGRATION_OVER: u32 = 4208;
+/** Why the last one ended: RC_OK, or RC_NOBUFS or another code with the groups left where they were. */
+export const CORE_MIGRATION_RESULT: u32 = 4212;
+
+export const MIGRATION_IDLE: u32 = 0;
+/** Connections are being taken leave of; the groups' packets wait. */
+export const MIGRATION_LEAVING: u32 = 1;
+/** The RETA is to be rewritten (REQUEST_STEER). */
+export const MIGRATION_STEERING: u32 = 2;
+/** What came to the old queue before the RETA changed is taken out of it. */
+export const MIGRATION_DRAINING: u32 = 3;
+/** The target has been given everything and has not yet said that it owns the groups. */
+export const MIGRATION_HANDED: u32 = 4;
+
+export const REQUEST_NONE: u32 = 0;
+/** Point the RETA entries of CORE_MIGRATION_GROUPS to the target's queues, then call `steered`. */
+export const REQUEST_STEER: u32 = 1;
+
+/** Values of CORE_PHASE. Outside of the kernel everything in memory is whole. */
+export const PHASE_OUTSIDE: u32 = 0;
+export const PHASE_KERNEL: u32 = 1;
+
+// Metrics, by the kernel. Each is three f64, moving averages with alpha 1/2, 1/4 and 1/8, renewed
+// every METRIC_PERIOD µs (IX: ixcp's metrics).
+export const METRIC_PERIOD: u32 = 10_000;
+/** How long the oldest packet of a batch had waited in its ring, µs. */
+export const METRIC_QUEUE_DELAY: u32 = 4224;
+/** Packets taken per non-empty iteration. */
+export const METRIC_BATCH: u32 = 4248;
+/** Packets that waited when a batch was taken, the batch included. */
+export const METRIC_QUEUE_SIZE: u32 = 4272;
+/** Time of a busy iteration until the next one, µs. */
+export const METRIC_LOOP: u32 = 4296;
+/** Share of the time that was idle, 0 to 1. */
+export const METRIC_IDLE: u32 = 4320;
+/** When the averages were renewed last, µs, f64. */
+export const METRIC_UPDATED: u32 = 4344;
+/** Of the last iteration, u32: queuing delay (µs) and packets waiting, 0 when there were none. */
+export const METRIC_DELAY_NOW: u32 = 4352;
+export const METRIC_QUEUE_NOW: u32 = 4356;
+/** Time of the last iteration, µs modulo 2^32: the core's sign of life. */
+export const METRIC_LAST_POLL: u32 = 4360;
+/** Busy and idle time since the start, µs, f64. */
+export const METRIC_BUSY_TIME: u32 = 4368;
+export const METRIC_IDLE_TIME: u32 = 4376;
+
 // Behind the counters: what this core learned from ARP, for the other cores; by the kernel.
 /** Notes written since the start. */
 export const CORE_LEARNED_COUNT: u32 = 2048;
@@ -350,8 +427,11 @@ export const METADATA_SIZE: u32 = 16;
 /** Received: u32 flags, u32 RSS hash; both seen from the packet's start. */
 export const RX_META_FLAGS: u32 = 0;
 export const RX_META_HASH: u32 = 4;
+/** When the NIC put the packet into the ring, µs modulo 2^32; only with RX_META_HAS_TIME. */
+export const RX_META_TIME: u32 = 8;
 export const RX_META_HAS_HASH: u32 = 1;
 export const RX_META_CHECKSUM_OK: u32 = 2;
+export const RX_META_HAS_TIME: u32 = 4;
 /** Sent, as struct xsk_tx_metadata begins: u64 flags, u16 checksum start, u16 checksum offset. */
 export const TX_META_FLAGS: u32 = 0;
 export const TX_META_CSUM_START: u32 = 8;
@@ -367,6 +447,10 @@ export const TCB_COLD_SIZE: u32 = 256;
 export const BUFFER_SIZE: u32 = 32;
 export const PACKET_SIZE: u32 = 64;
 export const GROUP_SIZE: u32 = 64;
+/** Within a flow group's record: its core, connections, and packets received since the start (u64). */
+export const GROUP_OWNER: u32 = 0;
+export const GROUP_CONNECTIONS: u32 = 4;
+export const GROUP_PACKETS: u32 = 8;
 export const NEIGHBOUR_SIZE: u32 = 64;
 export const ROUTE_SIZE: u32 = 64;
 export const LISTENER_SIZE: u32 = 64;
@@ -414,6 +498,7 @@ export const CALL_D: u32 = 28;
  * | udp_unbind    | UDP port        | passed |           |           |          |        | code   |
  * | timer_set     | -               | own    | delay, µs |           |          |        | code; handle := timer |
  * | timer_cancel  | timer           | passed |           |           |          |        | code   |
+ * | tag           | connection      | passed | tag       |           |          |        | code   |
  *
  * Ports of connect: destination | source << 16, source 0 lets the kernel choose.
  * "own" cookies come back in every event of the object made; "passed" ones are left as they are.
@@ -426,6 +511,12 @@ export const CALL_D: u32 = 28;
  * when that is over, `dead` when it failed. `close` before `connected` ends in `dead` alone.
  * Memory that its sends referenced is the application's again with that; segments of it that still lie
  * in the TX ring go out as the memory then is, so after `abort` it is better left alone for a poll.
+ * A connection whose flow group moves to another core ends here with `left`, which comes once for every
+ * handle the application knows: memory that its sends referenced is free again, calls on it fail with
+ * RC_MOVED, no other event comes of it here. On the new core `arrived` announces it as `knock` does, under
+ * the same handle: accept (with a cookie of that core's own) or reject it. After accept, all received
+ * data that was not given back is announced again, and the FIN if it has come; `sent` there counts only
+ * what was sent there. `tag` stores a number that travels along.
  * After `close` the handle takes no more calls but `abort`; received data not yet announced is
  * discarded; `sent` goes on, and `dead` comes when all data and the FIN are acknowledged.
  */
@@ -448,7 +539,8 @@ export const SYS_UDP_BIND: u32 = 15;
 export const SYS_UDP_UNBIND: u32 = 16;
 export const SYS_TIMER_SET: u32 = 17;
 export const SYS_TIMER_CANCEL: u32 = 18;
-export const SYS_END: u32 = 19;
+export const SYS_TAG: u32 = 19;
+export const SYS_END: u32 = 20;
 
 /** Flag of connect and accept: small segments wait for outstanding ones (RFC 896). */
 export const FLAG_NAGLE: u32 = 1;
@@ -475,6 +567,8 @@ export const FLAG_MORE: u32 = 8;
  * | udp_recv  | UDP port   | own    |         | address      | length       | endpoint | token for udp_recv_done |
  * | udp_sent  | UDP port   | call's |         | bytes        |              |          |   |
  * | timer     | timer      | own    |         |              |              |          |   |
+ * | left      | connection | own    |         | target core  |              |          |   |
+ * | arrived   | connection | own, of the other core | ports | tag | endpoint of the peer | source core | `ARRIVED_*` |
  *
  * Ports of knock: remote | local << 16. A recv of length 0 is the peer's FIN: the stream ended.
  * Window of sent: bytes that a send would accept now. Reason of dead: RC_OK after an orderly end on
@@ -490,6 +584,11 @@ export const EV_DEAD: u32 = 5;
 export const EV_UDP_RECV: u32 = 6;
 export const EV_UDP_SENT: u32 = 7;
 export const EV_TIMER: u32 = 8;
+export const EV_LEFT: u32 = 9;
+export const EV_ARRIVED: u32 = 10;
+
+/** The core that the connection was on is gone, and with it what its application knew of it. */
+export const ARRIVED_RESCUED: u32 = 1;
 
 /** Scatter-gather entry: u32 address, u32 length. */
 export const SG_SIZE: u32 = 8;
@@ -523,6 +622,8 @@ export const RC_RESET: i32 = -13;
 export const RC_INUSE: i32 = -14;
 /** Datagram larger than the path takes. */
 export const RC_MSGSIZE: i32 = -15;
+/** The connection belongs to another core now, or is on its way there. */
+export const RC_MOVED: i32 = -16;
 
 /** Handles are never 0; the low HANDLE_INDEX_BITS are an index below the size of the kind's table. */
 export const HANDLE_INDEX_BITS: u32 = 20;

@@ -9,6 +9,7 @@ import {
   RC_FAULT,
   RC_INUSE,
   RC_INVAL,
+  RC_MOVED,
   RC_MSGSIZE,
   RC_NOBUFS,
   RC_NOMEM,
@@ -38,6 +39,7 @@ const SYSTEM_CODES = new Map<number, readonly [code: string, text: string]>([
   [RC_RESET, ["ECONNRESET", "connection reset by peer"]],
   [RC_INUSE, ["EADDRINUSE", "port or address in use"]],
   [RC_MSGSIZE, ["EMSGSIZE", "datagram too long"]],
+  [RC_MOVED, ["ESTALE", "the connection moved to another core"]],
 ]);
 
 /** Node's code for a return code, outcome or reason of the kernel (`RC_*`): "ECONNREFUSED". */
