@@ -16,7 +16,7 @@ import { crc32 } from "node:zlib";
 import type { App, AppContext } from "../host/libix/app.ts";
 import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../host/libix/ixev-context.ts";
 import { Ixev } from "../host/libix/ixev.ts";
-import type { Ix } from "../host/libix/ix.ts";
+import type { IxevTimer } from "../host/libix/ixev-timers.ts";
 
 export interface HttpResponderOptions {
   /** TCP port. Default 80. */
@@ -31,6 +31,9 @@ const IN_FLIGHT = 4 << 20;
 const PIECE = 256 << 10;
 /** Longest request head, bytes. */
 const MAX_HEAD = 16 << 10;
+/** How much a client may go on sending after its last response, bytes, and for how long, µs. */
+const LINGER_BYTES = 1 << 20;
+const LINGER_TIME = 2_000_000;
 
 /** Makes the application of one core: for `InlineRunner.add`, or as a module for worker threads. */
 export default function httpResponder({ ix, options }: AppContext): App {
@@ -39,7 +42,7 @@ export default function httpResponder({ ix, options }: AppContext): App {
   if (pattern === 0) throw new RangeError("http-responder needs an application window of 4 MiB");
   ix.write(pattern, patternBytes(PATTERN_PERIOD));
   const ixev = new Ixev(ix, {
-    accept: () => new HttpConnection(ix, pattern).context,
+    accept: () => new HttpConnection(ixev, pattern).context,
   });
   ixev.listen(port);
   return ixev;
@@ -73,11 +76,11 @@ interface Request {
 }
 
 /** What the connection is in the middle of. */
-type Phase = "head" | "sink" | "echo" | "bytes" | "closed";
+type Phase = "head" | "sink" | "echo" | "bytes" | "last" | "linger";
 
 class HttpConnection {
   readonly context = new IxevContext();
-  readonly #ix: Ix;
+  readonly #ixev: Ixev;
   readonly #pattern: number;
   #phase: Phase = "head";
   /** What has come of the request's head. */
@@ -92,9 +95,10 @@ class HttpConnection {
   #inFlight = 0;
   /** What the context would not take yet. */
   #unwritten: Uint8Array | undefined;
+  #lingering: IxevTimer | undefined;
 
-  constructor(ix: Ix, pattern: number) {
-    this.#ix = ix;
+  constructor(ixev: Ixev, pattern: number) {
+    this.#ixev = ixev;
     this.#pattern = pattern;
     this.context.setHandler(IXEVIN | IXEVOUT | IXEVHUP, () => this.#work());
   }
@@ -102,8 +106,10 @@ class HttpConnection {
   /** Does all that can be done now. */
   #work(): void {
     if (this.#unwritten !== undefined) this.#write(this.#unwritten);
-    while (this.#unwritten === undefined && this.#phase !== "closed" && this.#advance());
-    if (this.context.ended && (this.#phase === "head" || this.#left > 0)) this.#peerEnded();
+    while (this.#unwritten === undefined && this.#advance());
+    // The client sends no more: nothing is left to do but to finish a response that is under way.
+    if (this.context.ended && this.#unwritten === undefined && this.#phase !== "bytes")
+      this.#close();
   }
 
   /** One step of the current phase; false when it has to wait. */
@@ -117,16 +123,11 @@ class HttpConnection {
         return this.#echo();
       case "bytes":
         return this.#sendBytes();
-      case "closed":
-        return false;
+      case "last":
+        return this.#startLingering();
+      case "linger":
+        return this.#discard();
     }
-  }
-
-  /** The peer sends no more: the end of a connection, but for a response that is under way. */
-  #peerEnded(): void {
-    if (this.#phase === "bytes") return;
-    this.#phase = "closed";
-    this.context.close();
   }
 
   // -------------------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ class HttpConnection {
     if (length === 0) return false;
     const address = context.frontAddress;
     const before = this.#head.length;
-    this.#head += latin1(this.#ix.bytes.slice(address, address + length));
+    this.#head += latin1(this.#ixev.ix.bytes.slice(address, address + length));
     // The blank line may have begun in the part that came before.
     const end = this.#head.indexOf("\r\n\r\n", Math.max(0, before - 3));
     if (end < 0) {
@@ -211,7 +212,7 @@ class HttpConnection {
     const length = Math.min(context.frontLength, this.#left);
     if (length > 0) {
       const address = context.frontAddress;
-      this.#crc = crc32(this.#ix.bytes.subarray(address, address + length), this.#crc);
+      this.#crc = crc32(this.#ixev.ix.bytes.subarray(address, address + length), this.#crc);
       context.consume(length);
       this.#left -= length;
       this.#received += length;
@@ -298,13 +299,38 @@ class HttpConnection {
     }
     const sent = Math.max(0, this.context.send(bytes));
     this.#unwritten = sent < bytes.length ? bytes.subarray(sent) : undefined;
-    if (this.#unwritten === undefined && this.#phase === "closed") this.context.close();
   }
 
   /** The response is complete, as far as it depends on this side. */
   #finish(): void {
-    this.#phase = this.#keepAlive ? "head" : "closed";
-    if (this.#phase === "closed" && this.#unwritten === undefined) this.context.close();
+    this.#phase = this.#keepAlive ? "head" : "last";
+  }
+
+  /**
+   * Everything is written: the end is said, and what the client still sends is read and thrown away
+   * for a while. A close with data unread would reset the connection, and the reset can overtake the
+   * response (RFC 9112 section 9.6).
+   */
+  #startLingering(): boolean {
+    this.context.shutdown();
+    this.#phase = "linger";
+    this.#left = LINGER_BYTES;
+    this.#lingering = this.#ixev.setTimer(LINGER_TIME, () => this.context.close());
+    return true;
+  }
+
+  #discard(): boolean {
+    const length = this.context.frontLength;
+    if (length === 0) return false;
+    this.context.consume(length);
+    this.#left -= length;
+    if (this.#left <= 0) this.#close();
+    return this.#left > 0;
+  }
+
+  #close(): void {
+    this.#lingering?.cancel();
+    this.context.close();
   }
 }
 

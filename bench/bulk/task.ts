@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { InlineRunner, startThreaded } from "../../host/node/index.ts";
 import type { LinkOptions } from "../../host/node/index.ts";
-import { createPair, SERVER_IP, SPIN } from "../lib/pair.ts";
+import { createPair, SERVER_IP } from "../lib/pair.ts";
 import type { Pair } from "../lib/pair.ts";
 import { serveTask } from "../lib/task.ts";
 import { BulkReceiver, BulkSender } from "./apps.ts";
@@ -78,13 +78,10 @@ async function runThreaded(
   kib: () => number,
 ): Promise<Measured> {
   const { server, client, serverWire, clientWire } = pair;
-  const running = await startThreaded(
-    [
-      { dataplane: server, wire: serverWire, app: { module: RECEIVER, options } },
-      { dataplane: client, wire: clientWire, app: { module: SENDER, options } },
-    ],
-    SPIN,
-  );
+  const running = await startThreaded([
+    { dataplane: server, wire: serverWire, app: { module: RECEIVER, options } },
+    { dataplane: client, wire: clientWire, app: { module: SENDER, options } },
+  ]);
   const failed = running.done.then((): never => {
     throw new Error("the dataplanes stopped");
   });

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { STAT_MESSAGES, STAT_OPENED, STAT_SAMPLES } from "../../examples/echo-client.ts";
 import { startThreaded } from "../../host/node/index.ts";
-import { createPair, SPIN } from "../lib/pair.ts";
+import { createPair } from "../lib/pair.ts";
 import { percentiles } from "../lib/percentiles.ts";
 import { serveTask } from "../lib/task.ts";
 import { dataplaneOptions, EchoLoad, since } from "./load.ts";
@@ -29,13 +29,10 @@ async function measure(
 ): Promise<EchoSample> {
   const { server, client, serverWire, clientWire } = createPair(dataplaneOptions(params));
   const load = new EchoLoad(params, sampling);
-  const running = await startThreaded(
-    [
-      { dataplane: server, wire: serverWire, app: { module: SERVER, options: load.server } },
-      { dataplane: client, wire: clientWire, app: { module: CLIENT, options: load.client } },
-    ],
-    SPIN,
-  );
+  const running = await startThreaded([
+    { dataplane: server, wire: serverWire, app: { module: SERVER, options: load.server } },
+    { dataplane: client, wire: clientWire, app: { module: CLIENT, options: load.client } },
+  ]);
   // An application that throws ends the measurement at once.
   const failed = running.done.then((): never => {
     throw new Error("the dataplanes stopped");

@@ -5,12 +5,6 @@ import type { Dataplane, DataplaneOptions, LinkOptions, Wire } from "../../host/
 export const SERVER_IP = "10.0.0.1";
 export const CLIENT_IP = "10.0.0.2";
 
-/**
- * For threaded runs: a core spins for about as long, 40 µs, as going to sleep and being woken takes.
- * Should the system have put both cores on one processor, each is soon out of the other's way.
- */
-export const SPIN = { spinIterations: 200 };
-
 export interface Pair {
   readonly server: Dataplane;
   readonly client: Dataplane;

@@ -298,6 +298,13 @@ export class Ixev implements App, IxevLoop {
 
   #armTimer(): void {
     const earliest = this.#timers.earliest();
+    if (earliest === Infinity && this.#armed !== 0) {
+      // All were cancelled: the kernel's would only wake an idle core for nothing.
+      this.ix.timerCancel(this.#armed);
+      this.#armed = 0;
+      this.#armedFor = Infinity;
+      return;
+    }
     if (earliest >= this.#armedFor) return;
     if (this.#armed !== 0) this.ix.timerCancel(this.#armed);
     const delay = Math.min(Math.max(Math.ceil(earliest - this.#now), 0), LONGEST_TIMER);

@@ -44,7 +44,11 @@ export interface ThreadedOptions {
    * comes, "spin" goes on polling. Default "park".
    */
   readonly idle?: "spin" | "park";
-  /** Empty iterations, some 100 ns each, before a core parks. Default 2000. */
+  /**
+   * Empty iterations, some 200 ns each, before a core parks. Default 200: about as long as going to
+   * sleep and being woken takes, so that a core on a processor of its own seldom sleeps too early,
+   * and one that shares it is soon out of the way.
+   */
   readonly spinIterations?: number;
   /** How long a core may take to notice `stop` before its worker is ended, ms. Default 2000. */
   readonly stopTimeout?: number;
@@ -77,7 +81,7 @@ export async function startThreaded(
   ]);
   const policy: IdlePolicy = {
     idle: check.oneOf("idle", given.idle, "park", ["park", "spin"]),
-    spinIterations: check.integer("spinIterations", given.spinIterations, 2000, 1, 1e9),
+    spinIterations: check.integer("spinIterations", given.spinIterations, 200, 1, 1e9),
   };
   const stopTimeout = check.integer("stopTimeout", given.stopTimeout, 2000, 0, 1e6, "ms");
   const run = new ThreadedRun(dataplanes, policy, stopTimeout);

@@ -766,6 +766,21 @@ describe("timers", () => {
     expect(operations(world.round())).toEqual([SYS_TIMER_CANCEL, SYS_TIMER_SET]);
   });
 
+  it("that are all cancelled give the kernel's timer back", () => {
+    const timers = [50, 100].map((delay) => world.ixev.setTimer(delay, () => {}));
+    world.round();
+    expect(operations(world.round())).toEqual([SYS_TIMER_SET]);
+    timers[0].cancel();
+    world.round();
+    expect(operations(world.round())).toEqual([]);
+    timers[1].cancel();
+    world.round();
+    expect(operations(world.round())).toEqual([SYS_TIMER_CANCEL]);
+    world.ixev.setTimer(10, () => {});
+    world.round();
+    expect(operations(world.round())).toEqual([SYS_TIMER_SET]);
+  });
+
   it("are tried again when the kernel has none free", () => {
     let refusals = 3;
     world.kernel.respond = ({ op }) =>
