@@ -21,28 +21,31 @@ import {
 import { bindConfig, config } from "./core/config";
 import { calls, iterate, protocols, take, timers, transmit } from "./core/iteration";
 import { Packet } from "./core/packet";
-import { initReceive } from "./core/receive";
-import { initGroups, prepareGroups } from "./flow/groups";
-import { Buffer, initBuffers } from "./mem/buffers";
-import { initIcmp } from "./net/icmp";
-import { initInput } from "./net/input";
-import { initNeighbours, Neighbour, prepareNeighbours } from "./net/neighbours";
-import { initLearned } from "./net/learned";
-import { initRoutes, prepareRoutes } from "./net/routes";
-import { initToeplitz } from "./net/toeplitz";
-import { initUdp } from "./net/udp";
-import { initUdpOutput } from "./net/udp-output";
-import { initUdpPorts, UdpPort } from "./net/udp-ports";
-import { initRings, Queue } from "./nic/rings";
-import { initAgenda } from "./tcp/agenda";
-import { initEnds } from "./tcp/end";
-import { initListeners, Listener } from "./tcp/listeners";
-import { initTcbs, Tcb, TcbCold } from "./tcp/tcb";
+import { bindReceive } from "./core/receive";
+import { clearState } from "./core/state";
+import { bindGroups, prepareGroups } from "./flow/groups";
+import { bindBuffers, Buffer, prepareBuffers } from "./mem/buffers";
+import { bindIcmp, prepareIcmp } from "./net/icmp";
+import { bindInput } from "./net/input";
+import { bindNeighbours, Neighbour, prepareNeighbours } from "./net/neighbours";
+import { bindLearned } from "./net/learned";
+import { bindRoutes, prepareRoutes } from "./net/routes";
+import { bindToeplitz } from "./net/toeplitz";
+import { bindUdp } from "./net/udp";
+import { bindUdpOutput } from "./net/udp-output";
+import { bindUdpPorts, prepareUdpPorts, UdpPort } from "./net/udp-ports";
+import { bindRings, prepareRings, Queue } from "./nic/rings";
+import { bindAgenda } from "./tcp/agenda";
+import { bindEmit } from "./tcp/emit";
+import { bindEnds } from "./tcp/end";
+import { bindListeners, Listener } from "./tcp/listeners";
+import { bindOpen } from "./tcp/open";
+import { bindTcbs, prepareTcbs, Tcb, TcbCold } from "./tcp/tcb";
 import { setNow } from "./time/clock";
-import { initWheel } from "./time/wheel";
-import { initEvents } from "./user/events";
+import { bindWheel, prepareWheel } from "./time/wheel";
+import { bindEvents } from "./user/events";
 import { runSyscalls } from "./user/syscalls";
-import { initUserTimers } from "./user/timers";
+import { bindUserTimers } from "./user/timers";
 // The release build's abort (asconfig.json), which must be part of the program to be used.
 import "./trap";
 
@@ -65,32 +68,39 @@ export function initialize(now: f64): i32 {
   return RC_OK;
 }
 
-/** Binds this instance to a core's control block and gives the NIC empty frames. */
+/**
+ * Binds this instance to a core's control block for the first time in its life: prepares the core's
+ * state and gives the NIC empty frames.
+ */
 export function attach(core: u32, now: f64): i32 {
   if (core >= config(CFG_CORES)) return RC_INVAL;
-  bindConfig(core);
   setNow(now);
-  initEvents();
-  initWheel();
-  initBuffers();
-  initUserTimers();
-  initToeplitz();
-  initGroups();
-  initTcbs();
-  initListeners();
-  initAgenda();
-  initEnds();
-  initRoutes();
-  initNeighbours();
-  initLearned();
-  initInput();
-  initIcmp();
-  initUdpPorts();
-  initUdpOutput();
-  initUdp();
-  initReceive();
-  initRings();
+  bind(core);
+  clearState();
+  prepareWheel();
+  prepareBuffers();
+  prepareTcbs();
+  prepareIcmp();
+  prepareUdpPorts();
+  prepareRings();
   return RC_OK;
+}
+
+/**
+ * Binds this instance to a core that another one was attached to and has left between two polls: all
+ * state stays as it is. RC_NOTSUP when that one was of another ABI.
+ */
+export function adopt(core: u32, now: f64): i32 {
+  if (config(CFG_ABI) != ABI_VERSION) return RC_NOTSUP;
+  if (core >= config(CFG_CORES)) return RC_INVAL;
+  setNow(now);
+  bind(core);
+  return RC_OK;
+}
+
+/** The ABI that this module was built for, to be compared before anything is touched. */
+export function abiVersion(): u32 {
+  return ABI_VERSION;
 }
 
 /** One iteration; returns the number of events in the array. */
@@ -126,6 +136,33 @@ export function stage(part: u32, now: f64): u32 {
     default:
       return timers();
   }
+}
+
+/** Points everything to a core's part of the memory. */
+function bind(core: u32): void {
+  bindConfig(core);
+  bindEvents();
+  bindWheel();
+  bindBuffers();
+  bindUserTimers();
+  bindToeplitz();
+  bindGroups();
+  bindTcbs();
+  bindListeners();
+  bindAgenda();
+  bindEnds();
+  bindEmit();
+  bindOpen();
+  bindRoutes();
+  bindNeighbours();
+  bindLearned();
+  bindInput();
+  bindIcmp();
+  bindUdpPorts();
+  bindUdpOutput();
+  bindUdp();
+  bindReceive();
+  bindRings();
 }
 
 function recordsFit(): bool {

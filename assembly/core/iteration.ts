@@ -29,6 +29,7 @@ import { userTimer } from "../user/timers";
 import { coreBlock } from "./config";
 import { count } from "./counters";
 import { parsedPacket, parsedPackets, receive } from "./receive";
+import { markInProgress } from "./state";
 
 let work: u32 = 0;
 
@@ -71,6 +72,7 @@ export function protocols(): void {
   const packets = parsedPackets();
   reserveEvents(packets);
   for (let i: u32 = 0; i < packets; i++) tcpInput(parsedPacket(i));
+  markInProgress(0);
   reserveEvents(0);
 }
 
@@ -81,7 +83,7 @@ export function timers(): u32 {
     if (timer == null) break;
     work++;
     const kind = timer.kind;
-    if (kind == TIMER_TCP) tcpTimer(asTcb(changetype<u32>(timer)));
+    if (kind == TIMER_TCP) connectionTimer(changetype<u32>(timer));
     else if (kind == TIMER_NEIGHBOUR) neighbourTimer(timer);
     else userTimer(timer);
   }
@@ -95,4 +97,10 @@ export function timers(): u32 {
     store<u32>(coreBlock + CORE_HAS_DEADLINE, 0);
   }
   return events;
+}
+
+function connectionTimer(connection: u32): void {
+  markInProgress(connection);
+  tcpTimer(asTcb(connection));
+  markInProgress(0);
 }

@@ -33,18 +33,28 @@ import { eventRoom } from "../user/events";
 import { batchLimit, coreBlock, framesBase, framesEnd } from "./config";
 import { count, countBy, gauge } from "./counters";
 import { Packet } from "./packet";
+import { STATE_RECEIVE } from "./state";
 
 /** Room that one packet may need in the event array, with what its connection may add. */
 const EVENTS_PER_PACKET: u32 = 8;
 
 let packets: u32 = 0;
 let parsed: u32 = 0;
-let nextQueue: u32 = 0;
 
-export function initReceive(): void {
+/** Whose turn it is; in the core's control block. */
+@final
+@unmanaged
+class ReceiveCursor {
+  nextQueue: u32;
+}
+
+let cursor = changetype<ReceiveCursor>(0);
+
+/** Binds this instance to the core's packet records. */
+export function bindReceive(): void {
+  cursor = changetype<ReceiveCursor>(coreBlock + STATE_RECEIVE);
   packets = load<u32>(coreBlock + CORE_PACKETS);
   parsed = 0;
-  nextQueue = 0;
 }
 
 /** Segments that the last `receive` left for TCP. */
@@ -107,7 +117,7 @@ function drainFairly(budget: u32): u32 {
   let taken: u32 = 0;
   let empty: u32 = 0;
   while (empty < queueCount) {
-    const queue = queueAt(nextQueue);
+    const queue = queueAt(cursor.nextQueue);
     if (rxAvailable(queue) == 0) {
       empty++;
     } else {
@@ -116,7 +126,7 @@ function drainFairly(budget: u32): u32 {
       takeOne(queue);
       taken++;
     }
-    nextQueue = nextQueue + 1 == queueCount ? 0 : nextQueue + 1;
+    cursor.nextQueue = cursor.nextQueue + 1 == queueCount ? 0 : cursor.nextQueue + 1;
   }
   if (budget == 0 && empty < queueCount) count(CNT_EVENT_BACKPRESSURE);
   if (taken == 0) return 0;

@@ -48,7 +48,7 @@ export function prepareGroups(cores: u32): void {
   }
 }
 
-export function initGroups(): void {
+export function bindGroups(): void {
   groups = config(CFG_GROUPS);
   buckets = config(CFG_BUCKETS);
   bucketMask = config(CFG_BUCKETS_PER_GROUP) - 1;

@@ -24,6 +24,7 @@ import {
 } from "../abi";
 import { config, coreBlock, framesBase } from "../core/config";
 import { gauge } from "../core/counters";
+import { STATE_BUFFERS } from "../core/state";
 
 @final
 @unmanaged
@@ -45,41 +46,54 @@ export class Buffer {
   extra: u32;
 }
 
+/** What this core may hand out; in its control block. */
+@final
+@unmanaged
+class Pools {
+  /** Free records with a frame: a list, and behind it those that were never used. */
+  frameFree: u32;
+  frameFresh: u32;
+  frameEnd: u32;
+  framesAvailable: u32;
+  /** The same without frames. */
+  recordFree: u32;
+  recordFresh: u32;
+  recordEnd: u32;
+}
+
+let pools = changetype<Pools>(0);
 let records: u32 = 0;
 let frameRecordsEnd: u32 = 0;
-let frameFree: u32 = 0;
-let frameFresh: u32 = 0;
-let frameEnd: u32 = 0;
-let framesAvailable: u32 = 0;
-let recordFree: u32 = 0;
-let recordFresh: u32 = 0;
-let recordEnd: u32 = 0;
 let reserve: u32 = 0;
 
-export function initBuffers(): void {
+/** Binds this instance to the core's pools. */
+export function bindBuffers(): void {
+  pools = changetype<Pools>(coreBlock + STATE_BUFFERS);
   records = config(CFG_BUFFER_RECORDS);
   frameRecordsEnd = records + (config(CFG_FRAME_COUNT) << 5);
-  frameFree = 0;
-  frameFresh = records + (load<u32>(coreBlock + CORE_FRAME_FIRST) << 5);
-  frameEnd = records + (load<u32>(coreBlock + CORE_FRAME_END) << 5);
-  framesAvailable = (frameEnd - frameFresh) >> 5;
-  recordFree = 0;
-  recordFresh = records + (load<u32>(coreBlock + CORE_RECORD_FIRST) << 5);
-  recordEnd = records + (load<u32>(coreBlock + CORE_RECORD_END) << 5);
   reserve = config(CFG_RECEIVE_RESERVE);
+}
+
+/** Fills the pools with the core's share. */
+export function prepareBuffers(): void {
+  pools.frameFresh = records + (load<u32>(coreBlock + CORE_FRAME_FIRST) << 5);
+  pools.frameEnd = records + (load<u32>(coreBlock + CORE_FRAME_END) << 5);
+  pools.framesAvailable = (pools.frameEnd - pools.frameFresh) >> 5;
+  pools.recordFresh = records + (load<u32>(coreBlock + CORE_RECORD_FIRST) << 5);
+  pools.recordEnd = records + (load<u32>(coreBlock + CORE_RECORD_END) << 5);
 }
 
 /** A buffer with a frame and one hold, for receiving; null when none is left. */
 export function allocReceiveFrame(): Buffer | null {
-  let at = frameFree;
+  let at = pools.frameFree;
   if (at != 0) {
-    frameFree = changetype<Buffer>(at).next;
+    pools.frameFree = changetype<Buffer>(at).next;
   } else {
-    if (frameFresh == frameEnd) return null;
-    at = frameFresh;
-    frameFresh += 32;
+    if (pools.frameFresh == pools.frameEnd) return null;
+    at = pools.frameFresh;
+    pools.frameFresh += 32;
   }
-  framesAvailable--;
+  pools.framesAvailable--;
   const buffer = changetype<Buffer>(at);
   buffer.next = 0;
   buffer.flags = 0;
@@ -92,27 +106,27 @@ export function allocReceiveFrame(): Buffer | null {
  * take half of the receive reserve; null when no more than the other half is left.
  */
 export function allocControlFrame(): Buffer | null {
-  if (framesAvailable <= reserve >> 1) return null;
+  if (pools.framesAvailable <= reserve >> 1) return null;
   gauge(GAUGE_BUFFERS, 1);
   return allocReceiveFrame();
 }
 
 /** A buffer with a frame and one hold, for data; null when only the receive reserve is left. */
 export function allocFrame(): Buffer | null {
-  if (framesAvailable <= reserve) return null;
+  if (pools.framesAvailable <= reserve) return null;
   gauge(GAUGE_BUFFERS, 1);
   return allocReceiveFrame();
 }
 
 /** A record without a frame, with one hold; null when none is left. */
 export function allocRecord(): Buffer | null {
-  let at = recordFree;
+  let at = pools.recordFree;
   if (at != 0) {
-    recordFree = changetype<Buffer>(at).next;
+    pools.recordFree = changetype<Buffer>(at).next;
   } else {
-    if (recordFresh == recordEnd) return null;
-    at = recordFresh;
-    recordFresh += 32;
+    if (pools.recordFresh == pools.recordEnd) return null;
+    at = pools.recordFresh;
+    pools.recordFresh += 32;
   }
   gauge(GAUGE_BUFFERS, 1);
   const buffer = changetype<Buffer>(at);
@@ -133,12 +147,12 @@ export function release(buffer: Buffer): void {
   if (holds != 0) return;
   gauge(GAUGE_BUFFERS, -1);
   if (hasFrame(buffer)) {
-    buffer.next = frameFree;
-    frameFree = changetype<u32>(buffer);
-    framesAvailable++;
+    buffer.next = pools.frameFree;
+    pools.frameFree = changetype<u32>(buffer);
+    pools.framesAvailable++;
   } else {
-    buffer.next = recordFree;
-    recordFree = changetype<u32>(buffer);
+    buffer.next = pools.recordFree;
+    pools.recordFree = changetype<u32>(buffer);
   }
 }
 
@@ -153,17 +167,17 @@ export function releaseList(first: u32): void {
 
 /** Frames this core could still hand out, the receive reserve included. */
 export function freeFrames(): u32 {
-  return framesAvailable;
+  return pools.framesAvailable;
 }
 
 /** True when receiving itself may soon run out: only half of its reserve is left. */
 export function framesShort(): bool {
-  return framesAvailable < reserve >> 1;
+  return pools.framesAvailable < reserve >> 1;
 }
 
 /** Segments of data that could be sent now, for all the frames they take: records can be done without. */
 export function sendableSegments(): u32 {
-  return framesAvailable > reserve ? framesAvailable - reserve : 0;
+  return pools.framesAvailable > reserve ? pools.framesAvailable - reserve : 0;
 }
 
 export function hasFrame(buffer: Buffer): bool {

@@ -12,8 +12,9 @@ import {
   CNT_TX_NO_FRAME,
   RC_OK,
 } from "../abi";
-import { localIp } from "../core/config";
+import { coreBlock, localIp } from "../core/config";
 import { count } from "../core/counters";
+import { STATE_ICMP } from "../core/state";
 import { allocFrame, Buffer, packetOf, release } from "../mem/buffers";
 import { tcpIcmpError } from "../tcp/errors";
 import { now } from "../time/clock";
@@ -51,13 +52,26 @@ const QUOTED_L4: u32 = 8;
 const ERROR_BURST: u32 = 50;
 const ERROR_INTERVAL: u32 = 1000;
 
-let errorTokens: u32 = 0;
-let errorTokensAt: u32 = 0;
+/** The rate limit's bucket; in the core's control block. */
+@final
+@unmanaged
+class ErrorLimit {
+  tokens: u32;
+  /** When the bucket was filled up last, µs. */
+  tokensAt: u32;
+}
 
-/** Binds this core's instance. */
-export function initIcmp(): void {
-  errorTokens = ERROR_BURST;
-  errorTokensAt = now;
+let limit = changetype<ErrorLimit>(0);
+
+/** Binds this instance to the core's rate limit. */
+export function bindIcmp(): void {
+  limit = changetype<ErrorLimit>(coreBlock + STATE_ICMP);
+}
+
+/** Fills the rate limit's bucket. */
+export function prepareIcmp(): void {
+  limit.tokens = ERROR_BURST;
+  limit.tokensAt = now;
 }
 
 /**
@@ -166,12 +180,12 @@ function isQuotation(ip: u32, length: u32): bool {
 
 /** One message per ERROR_INTERVAL in the long run, ERROR_BURST at once (RFC 1812 section 4.3.2.8). */
 function takeErrorToken(): bool {
-  const earned = (now - errorTokensAt) / ERROR_INTERVAL;
+  const earned = (now - limit.tokensAt) / ERROR_INTERVAL;
   if (earned != 0) {
-    errorTokens = min<u32>(errorTokens + min<u32>(earned, ERROR_BURST), ERROR_BURST);
-    errorTokensAt += earned * ERROR_INTERVAL;
+    limit.tokens = min<u32>(limit.tokens + min<u32>(earned, ERROR_BURST), ERROR_BURST);
+    limit.tokensAt += earned * ERROR_INTERVAL;
   }
-  if (errorTokens == 0) return false;
-  errorTokens--;
+  if (limit.tokens == 0) return false;
+  limit.tokens--;
   return true;
 }

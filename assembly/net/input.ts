@@ -79,7 +79,7 @@ const IPV4_PLAIN: u32 = 0x450008;
 const IPV4_PLAIN_MASK: u32 = 0xffffff;
 
 /** Binds this core's instance. */
-export function initInput(): void {
+export function bindInput(): void {
   trustedFlags = 0;
   if (offloads & OFFLOAD_RX_CHECKSUM) trustedFlags |= RX_META_CHECKSUM_OK;
   if (offloads & OFFLOAD_RX_HASH) trustedFlags |= RX_META_HAS_HASH;

@@ -32,11 +32,11 @@ let blocks: u32 = 0;
 let cores: u32 = 1;
 let ownCore: u32 = 0;
 
-export function initLearned(): void {
+/** Binds this instance to the core's notes; how far it has read those of others is in the block. */
+export function bindLearned(): void {
   blocks = config(CFG_CORE_BLOCKS);
   cores = config(CFG_CORES);
   ownCore = load<u32>(coreBlock + CORE_ID);
-  for (let core: u32 = 0; core < cores; core++) store<u32>(seenCell(core), 0);
 }
 
 /** Learns from an ARP packet (see `learnNeighbour`) and lets the other cores know. */

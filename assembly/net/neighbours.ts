@@ -52,7 +52,7 @@ import {
   timerOf,
   UNRESOLVED,
 } from "./neighbour-table";
-import { appendPending, discardPending, flushPending, initPending } from "./pending";
+import { appendPending, discardPending, flushPending, bindPending } from "./pending";
 import { isBroadcast, networkBroadcast } from "./routes";
 
 export { findNeighbour, holdNeighbour, Neighbour, releaseNeighbour } from "./neighbour-table";
@@ -75,10 +75,10 @@ export function prepareNeighbours(): void {
 }
 
 /** Binds this core's instance to its table. */
-export function initNeighbours(): void {
+export function bindNeighbours(): void {
   bindNeighbourTable(load<u32>(coreBlock + CORE_ID));
   refresh = min<u32>(config(CFG_NEIGHBOUR_REFRESH), MAX_REFRESH);
-  initPending();
+  bindPending();
 }
 
 /**

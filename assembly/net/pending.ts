@@ -18,6 +18,7 @@ import {
 } from "../abi";
 import { coreBlock } from "../core/config";
 import { count, gauge } from "../core/counters";
+import { STATE_PENDING } from "../core/state";
 import { allocRecord, Buffer, hold, release } from "../mem/buffers";
 import { txPut, txRoom } from "../nic/rings";
 import { tcpHostUnreachable } from "../tcp/errors";
@@ -30,15 +31,22 @@ import { emitEthernet } from "./neighbours";
 /** Frames that wait for one neighbour at most. */
 const PENDING_MAX: u32 = 16;
 
-/** Frames that wait on this core, and how many may: an eighth of its frames. */
-let waiting: u32 = 0;
+/** Frames that wait on this core; in its control block. */
+@final
+@unmanaged
+class WaitingFrames {
+  waiting: u32;
+}
+
+let frames = changetype<WaitingFrames>(0);
+/** How many may: an eighth of its frames. */
 let waitingMax: u32 = 0;
 
-/** Binds this core's instance. */
-export function initPending(): void {
-  waiting = 0;
-  const frames = load<u32>(coreBlock + CORE_FRAME_END) - load<u32>(coreBlock + CORE_FRAME_FIRST);
-  waitingMax = max<u32>(frames >> 3, 1);
+/** Binds this instance to the core. */
+export function bindPending(): void {
+  const share = load<u32>(coreBlock + CORE_FRAME_END) - load<u32>(coreBlock + CORE_FRAME_FIRST);
+  waitingMax = max<u32>(share >> 3, 1);
+  frames = changetype<WaitingFrames>(coreBlock + STATE_PENDING);
 }
 
 /**
@@ -66,11 +74,11 @@ export function appendPending(
       queued++;
     } while (changetype<u32>(node) != n.pending);
   }
-  if (queued != 0 && (queued >= PENDING_MAX || waiting >= waitingMax)) {
+  if (queued != 0 && (queued >= PENDING_MAX || frames.waiting >= waitingMax)) {
     dropNode(takeFirst(n));
     count(CNT_DROP_NEIGHBOUR_PENDING);
   }
-  const node = waiting < waitingMax ? allocRecord() : null;
+  const node = frames.waiting < waitingMax ? allocRecord() : null;
   if (node == null) {
     count(CNT_DROP_NEIGHBOUR_PENDING);
     return false;
@@ -121,7 +129,7 @@ export function discardPending(n: Neighbour): void {
 }
 
 function append(n: Neighbour, node: Buffer): void {
-  waiting++;
+  frames.waiting++;
   gauge(GAUGE_NEIGHBOUR_PENDING, 1);
   if (n.pending == 0) {
     node.next = changetype<u32>(node);
@@ -143,7 +151,7 @@ function takeFirst(n: Neighbour): Buffer {
 
 /** Gives back a record that is out of its queue, and the queue's hold of its frame. */
 function dropNode(node: Buffer): void {
-  waiting--;
+  frames.waiting--;
   gauge(GAUGE_NEIGHBOUR_PENDING, -1);
   release(changetype<Buffer>(node.info));
   release(node);

@@ -47,11 +47,11 @@ let attachedBroadcast: u32 = 0;
 /** Empties the table. Once per dataplane. */
 export function prepareRoutes(): void {
   memory.fill(config(CFG_ROUTE_TABLE), 0, config(CFG_ROUTES) * ROUTE_SIZE);
-  initRoutes();
+  bindRoutes();
 }
 
 /** Binds this instance to the table. */
-export function initRoutes(): void {
+export function bindRoutes(): void {
   table = config(CFG_ROUTE_TABLE);
   tableEnd = table + config(CFG_ROUTES) * ROUTE_SIZE;
   localIp = load<u32>(CONFIG_BASE + CFG_IP, 12);
@@ -95,7 +95,7 @@ export function addRoute(
   g2: u32,
   g3: u32,
 ): i32 {
-  initRoutes();
+  bindRoutes();
   if ((d0 | d1 | g0 | g1) != 0 || d2 != MAPPED_PREFIX) return RC_NOTSUP;
   if (g2 != MAPPED_PREFIX && (g2 | g3) != 0) return RC_NOTSUP;
   if (prefix > 32 || g3 == localIp) return RC_INVAL;

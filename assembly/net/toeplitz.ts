@@ -12,7 +12,7 @@ import { config } from "../core/config";
 
 let tables: u32 = 0;
 
-export function initToeplitz(): void {
+export function bindToeplitz(): void {
   tables = config(CFG_TOEPLITZ);
 }
 

@@ -25,8 +25,9 @@ import {
   RC_UNREACHABLE,
   SG_SIZE,
 } from "../abi";
-import { copyBreak, localIp, mtu, offloads } from "../core/config";
+import { copyBreak, coreBlock, localIp, mtu, offloads } from "../core/config";
 import { count } from "../core/counters";
+import { STATE_UDP_SENT } from "../core/state";
 import { allocFrame, allocRecord, Buffer, hold, packetOf, release } from "../mem/buffers";
 import { txPut, txPutForeign, txRoom } from "../nic/rings";
 import { eventRoom, pushEvent } from "../user/events";
@@ -49,14 +50,19 @@ import { UdpPort } from "./udp-ports";
 const MAX_PARTS: u32 = 16;
 const HEADERS: u32 = L4_OFFSET + UDP_HEADER_SIZE;
 
-/** Datagrams to be reported by `udp_sent`, oldest first. */
-let firstSent: u32 = 0;
-let lastSent: u32 = 0;
+/** Datagrams to be reported by `udp_sent`, oldest first; in the core's control block. */
+@final
+@unmanaged
+class SentReports {
+  first: u32;
+  last: u32;
+}
 
-/** Binds this core's instance. */
-export function initUdpOutput(): void {
-  firstSent = 0;
-  lastSent = 0;
+let reports = changetype<SentReports>(0);
+
+/** Binds this instance to the core's list. */
+export function bindUdpOutput(): void {
+  reports = changetype<SentReports>(coreBlock + STATE_UDP_SENT);
 }
 
 /** Longest payload of a datagram, bytes: what the MTU and a frame leave. */
@@ -129,12 +135,12 @@ export function sendUdp(
  * is room for events. Once per poll, after the NIC's completions were read.
  */
 export function udpCompletions(): void {
-  while (firstSent != 0) {
-    const sent = changetype<Buffer>(firstSent);
+  while (reports.first != 0) {
+    const sent = changetype<Buffer>(reports.first);
     if (sent.holds != 1 || eventRoom() == 0) return;
     pushEvent(EV_UDP_SENT, sent.info, sent.extra, 0, sent.length, 0);
-    firstSent = sent.next;
-    if (firstSent == 0) lastSent = 0;
+    reports.first = sent.next;
+    if (reports.first == 0) reports.last = 0;
     release(sent);
   }
 }
@@ -146,9 +152,9 @@ function report(sent: Buffer, handle: u32, cookie: u32, bytes: u32): void {
   sent.info = handle;
   sent.extra = cookie;
   sent.length = bytes;
-  if (lastSent == 0) firstSent = changetype<u32>(sent);
-  else changetype<Buffer>(lastSent).next = changetype<u32>(sent);
-  lastSent = changetype<u32>(sent);
+  if (reports.last == 0) reports.first = changetype<u32>(sent);
+  else changetype<Buffer>(reports.last).next = changetype<u32>(sent);
+  reports.last = changetype<u32>(sent);
 }
 
 /** Copies the parts behind the headers and sends the frame, or lets it wait for its neighbour. */

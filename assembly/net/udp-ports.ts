@@ -14,6 +14,7 @@ import {
   UDP_PORT_SIZE,
 } from "../abi";
 import { config, coreBlock } from "../core/config";
+import { STATE_UDP_PORTS } from "../core/state";
 import { firstHandle, KIND_UDP_PORT, nextHandle } from "../mem/handles";
 import { now } from "../time/clock";
 
@@ -39,14 +40,25 @@ export class UdpPort {
 let table: u32 = 0;
 let capacity: u32 = 0;
 /** State of the generator that ephemeral ports are drawn with (RFC 6056 section 3.3.1). */
-let draw: u32 = 0;
+@final
+@unmanaged
+class Generator {
+  draw: u32;
+}
 
-/** Binds this core's instance to its table, which is empty. */
-export function initUdpPorts(): void {
+let generator = changetype<Generator>(0);
+
+/** Binds this instance to the core's table. */
+export function bindUdpPorts(): void {
   capacity = config(CFG_UDP_PORTS);
   table = config(CFG_UDP_TABLE) + load<u32>(coreBlock + CORE_ID) * capacity * UDP_PORT_SIZE;
+  generator = changetype<Generator>(coreBlock + STATE_UDP_PORTS);
+}
+
+/** Empties the core's table. */
+export function prepareUdpPorts(): void {
   memory.fill(table, 0, capacity * UDP_PORT_SIZE);
-  draw = load<u32>(CONFIG_BASE + CFG_SECRET) ^ now;
+  generator.draw = load<u32>(CONFIG_BASE + CFG_SECRET) ^ now;
 }
 
 /** The record that a port is bound to, or null. */
@@ -104,8 +116,8 @@ export function unbindUdpPort(record: UdpPort): void {
 export function drawUdpPort(): u32 {
   const low = config(CFG_EPHEMERAL_LOW);
   const range = config(CFG_EPHEMERAL_HIGH) - low + 1;
-  draw = (draw ^ now) * 1664525 + 1013904223;
-  let offset = (draw >> 8) % range;
+  generator.draw = (generator.draw ^ now) * 1664525 + 1013904223;
+  let offset = (generator.draw >> 8) % range;
   for (let tried: u32 = 0; tried < range; tried++) {
     if (findUdpPort(low + offset) == null) return low + offset;
     if (++offset == range) offset = 0;

@@ -22,6 +22,7 @@ import {
 } from "../abi";
 import { coreBlock, framesBase, framesEnd } from "../core/config";
 import { count } from "../core/counters";
+import { STATE_UDP } from "../core/state";
 import { Buffer, bufferAt, frameOf, release } from "../mem/buffers";
 import { extendEvent, pushEvent } from "../user/events";
 import { foldChecksum, pseudoHeaderSum, sumBytes } from "../wire/checksum";
@@ -44,14 +45,21 @@ export const UDP_HELD: u16 = 0x8000;
 /** Frames that the application may hold by datagrams: through one port, and in all. */
 let heldPerPort: u32 = 0;
 let heldMax: u32 = 0;
-let held: u32 = 0;
+/** Datagrams that the application holds in all; in the core's control block. */
+@final
+@unmanaged
+class Datagrams {
+  held: u32;
+}
 
-/** Binds this core's instance. */
-export function initUdp(): void {
+let datagrams = changetype<Datagrams>(0);
+
+/** Binds this instance to the core. */
+export function bindUdp(): void {
   const frames = load<u32>(coreBlock + CORE_FRAME_END) - load<u32>(coreBlock + CORE_FRAME_FIRST);
   heldPerPort = max<u32>(frames >> 2, 1);
   heldMax = max<u32>(frames >> 1, 1);
-  held = 0;
+  datagrams = changetype<Datagrams>(coreBlock + STATE_UDP);
 }
 
 /**
@@ -89,7 +97,7 @@ export function udpInput(
     release(buffer);
     return;
   }
-  if (port.heldCount >= heldPerPort || held >= heldMax) {
+  if (port.heldCount >= heldPerPort || datagrams.held >= heldMax) {
     count(CNT_DROP_UDP_BACKLOG);
     release(buffer);
     return;
@@ -151,7 +159,7 @@ function giveToApp(port: UdpPort, buffer: Buffer): void {
   if (first != 0) changetype<Buffer>(first).seq = changetype<u32>(buffer);
   port.held = changetype<u32>(buffer);
   port.heldCount++;
-  held++;
+  datagrams.held++;
 }
 
 function takeFromApp(port: UdpPort, buffer: Buffer): void {
@@ -161,7 +169,7 @@ function takeFromApp(port: UdpPort, buffer: Buffer): void {
   if (previous != 0) changetype<Buffer>(previous).next = next;
   else port.held = next;
   port.heldCount--;
-  held--;
+  datagrams.held--;
   buffer.flags = 0;
   buffer.info = 0;
   release(buffer);

@@ -28,6 +28,7 @@ import {
 } from "../abi";
 import { coreBlock, framesBase, framesEnd } from "../core/config";
 import { count, countBy, gauge } from "../core/counters";
+import { STATE_RINGS } from "../core/state";
 import {
   allocReceiveFrame,
   Buffer,
@@ -92,16 +93,29 @@ const REFILL_BATCH: u32 = 32;
 
 export let queueCount: u32 = 0;
 let queueTable: u32 = 0;
-/** True when a fill ring lacks frames because none were free. */
-let fillStarved: bool = false;
+
+/** What concerns all queues of the core; in its control block. */
+@final
+@unmanaged
+class Rings {
+  /** True when a fill ring lacks frames because none were free. */
+  fillStarved: bool;
+}
+
+let rings = changetype<Rings>(0);
 /** The queue this core sends on. */
 let txQueue: Queue = changetype<Queue>(0);
 
-export function initRings(): void {
+/** Binds this instance to the core's queues. */
+export function bindRings(): void {
+  rings = changetype<Rings>(coreBlock + STATE_RINGS);
   queueCount = load<u32>(coreBlock + CORE_QUEUES);
   queueTable = load<u32>(coreBlock + CORE_QUEUE_TABLE);
-  fillStarved = false;
   txQueue = queueAt(0);
+}
+
+/** Takes up the rings where they stand and gives the NIC empty frames. */
+export function prepareRings(): void {
   for (let i: u32 = 0; i < queueCount; i++) {
     const queue = queueAt(i);
     queue.fillHead = atomic.load<u32>(queue.fillProducer);
@@ -130,7 +144,7 @@ export function refill(queue: Queue): void {
     const buffer = allocReceiveFrame();
     if (buffer == null) {
       count(CNT_FILL_STARVED);
-      fillStarved = true;
+      rings.fillStarved = true;
       break;
     }
     const slot = queue.fillDescriptors + (head & queue.fillMask) * ADDRESS_DESC_SIZE;
@@ -148,8 +162,8 @@ export function refill(queue: Queue): void {
  * receives nothing, so this must not wait for a packet.
  */
 export function refillStarved(): void {
-  if (!fillStarved || freeFrames() == 0) return;
-  fillStarved = false;
+  if (!rings.fillStarved || freeFrames() == 0) return;
+  rings.fillStarved = false;
   for (let i: u32 = 0; i < queueCount; i++) refill(queueAt(i));
 }
 

@@ -8,51 +8,59 @@
  * The *notices* hold connections that owe the application something which could not be told at once:
  * data received before `accept` or without room in the event array, an end, new room after a famine.
  */
+import { coreBlock } from "../core/config";
+import { STATE_LISTS } from "../core/state";
 import { asTcb, F_ON_AGENDA, F_ON_NOTICES, Tcb, coldOf } from "./tcb";
 
-let agenda: u32 = 0;
-/** Head of the agenda after the last walk. */
-let settled: u32 = 0;
-let notices: u32 = 0;
+/** The heads of the lists; in the core's control block. */
+@final
+@unmanaged
+class Lists {
+  agenda: u32;
+  /** Head of the agenda after the last walk. */
+  settled: u32;
+  notices: u32;
+}
 
-export function initAgenda(): void {
-  agenda = 0;
-  settled = 0;
-  notices = 0;
+let lists = changetype<Lists>(0);
+
+/** Binds this instance to the core's lists. */
+export function bindAgenda(): void {
+  lists = changetype<Lists>(coreBlock + STATE_LISTS);
 }
 
 /** True when a connection came onto the agenda since it was last walked. */
 export function hasNewAgenda(): bool {
-  return agenda != settled;
+  return lists.agenda != lists.settled;
 }
 
 /** To be called when the agenda has been walked: what is on it now could not be done yet. */
 export function agendaWalked(): void {
-  settled = agenda;
+  lists.settled = lists.agenda;
 }
 
 /** Puts a connection on the agenda, once. */
 export function scheduleOutput(tcb: Tcb): void {
   if (tcb.flags & F_ON_AGENDA) return;
   tcb.flags |= F_ON_AGENDA;
-  tcb.agenda = agenda;
-  agenda = changetype<u32>(tcb);
+  tcb.agenda = lists.agenda;
+  lists.agenda = changetype<u32>(tcb);
 }
 
 /** Takes the whole agenda; the caller walks it with `nextOnAgenda`. */
 export function takeAgenda(): u32 {
-  const first = agenda;
-  agenda = 0;
+  const first = lists.agenda;
+  lists.agenda = 0;
   return first;
 }
 
 /** Puts back what a walk did not come to, behind what it put on again itself. */
 export function returnAgenda(rest: u32): void {
-  if (agenda == 0) {
-    agenda = rest;
+  if (lists.agenda == 0) {
+    lists.agenda = rest;
     return;
   }
-  let last = asTcb(agenda);
+  let last = asTcb(lists.agenda);
   while (last.agenda != 0) last = asTcb(last.agenda);
   last.agenda = rest;
 }
@@ -67,13 +75,13 @@ export function nextOnAgenda(tcb: Tcb): u32 {
 export function scheduleNotice(tcb: Tcb): void {
   if (tcb.flags & F_ON_NOTICES) return;
   tcb.flags |= F_ON_NOTICES;
-  coldOf(tcb).noticeNext = notices;
-  notices = changetype<u32>(tcb);
+  coldOf(tcb).noticeNext = lists.notices;
+  lists.notices = changetype<u32>(tcb);
 }
 
 /** Takes all notices in the order they came; the caller walks them with `nextNotice`. */
 export function takeNotices(): u32 {
-  let at = notices;
+  let at = lists.notices;
   let reversed: u32 = 0;
   while (at != 0) {
     const cold = coldOf(asTcb(at));
@@ -82,7 +90,7 @@ export function takeNotices(): u32 {
     reversed = at;
     at = next;
   }
-  notices = 0;
+  lists.notices = 0;
   return reversed;
 }
 

@@ -16,8 +16,9 @@ import {
   FRAME_HEADROOM,
   OFFLOAD_TX_CHECKSUM,
 } from "../abi";
-import { offloads } from "../core/config";
+import { coreBlock, offloads } from "../core/config";
 import { count } from "../core/counters";
+import { STATE_EMIT } from "../core/state";
 import { allocControlFrame, allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
 import { emitIpv4Header, requestChecksum } from "../net/ipv4-output";
 import { emitEthernet, isResolved, neighbourFor, sendIpv4 } from "../net/neighbours";
@@ -56,8 +57,20 @@ const HEADERS: u32 = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE;
  */
 export const PAYLOAD_OFFSET: u32 = FRAME_HEADROOM + HEADERS;
 
-/** Identification of the next IPv4 packet; unimportant with DF set (RFC 6864). */
-let identification: u32 = 0;
+/** What emitting segments remembers; in the core's control block. */
+@final
+@unmanaged
+class Emission {
+  /** Identification of the last IPv4 packet; unimportant with DF set (RFC 6864). */
+  identification: u32;
+}
+
+let emission = changetype<Emission>(0);
+
+/** Binds this instance to the core. */
+export function bindEmit(): void {
+  emission = changetype<Emission>(coreBlock + STATE_EMIT);
+}
 
 /**
  * Sequence number of a segment without payload. While bytes are sent again sndNxt lies behind what the
@@ -216,7 +229,8 @@ function finish(
     if (length != 0) sum = sumBytes(payload, length, sum);
     store<u16>(header, foldChecksum(sum), TCP_CHECKSUM);
   }
-  identification = (identification + 1) & 0xffff;
+  const identification = (emission.identification + 1) & 0xffff;
+  emission.identification = identification;
   emitIpv4Header(ip, source, destination, TCP_PROTOCOL, l4Length, identification);
   count(CNT_TCP_OUT);
 }

@@ -12,8 +12,9 @@ import {
   RC_RESET,
   RC_TIMEOUT,
 } from "../abi";
-import { finWait2, timeWait } from "../core/config";
+import { coreBlock, finWait2, timeWait } from "../core/config";
 import { count, gauge } from "../core/counters";
+import { STATE_ENDS } from "../core/state";
 import { removeConnection } from "../flow/groups";
 import { Buffer, releaseList } from "../mem/buffers";
 import { releaseNeighbour } from "../net/neighbours";
@@ -44,23 +45,29 @@ import {
   TIME_WAIT,
 } from "./tcb";
 
-/** Received buffers of dead connections; the application may read them until it returns. */
-let graveyard: u32 = 0;
-/** TIME-WAIT connections, oldest first. */
-let timeWaitHead: u32 = 0;
-let timeWaitTail: u32 = 0;
+/** What outlives its connection; in the core's control block. */
+@final
+@unmanaged
+class Ends {
+  /** Received buffers of dead connections; the application may read them until it returns. */
+  graveyard: u32;
+  /** TIME-WAIT connections, oldest first. */
+  timeWaitHead: u32;
+  timeWaitTail: u32;
+}
 
-export function initEnds(): void {
-  graveyard = 0;
-  timeWaitHead = 0;
-  timeWaitTail = 0;
+let ends = changetype<Ends>(0);
+
+/** Binds this instance to the core's lists. */
+export function bindEnds(): void {
+  ends = changetype<Ends>(coreBlock + STATE_ENDS);
 }
 
 /** Frees what dead connections had left with the application, once that has returned. */
 export function clearGraveyard(): void {
-  if (graveyard == 0) return;
-  releaseList(graveyard);
-  graveyard = 0;
+  if (ends.graveyard == 0) return;
+  releaseList(ends.graveyard);
+  ends.graveyard = 0;
 }
 
 /** Moves the received buffers of a connection to the graveyard; none will be announced any more. */
@@ -68,8 +75,8 @@ export function bury(tcb: Tcb): void {
   tcb.flags &= ~F_UNANNOUNCED;
   coldOf(tcb).rxUnannounced = 0;
   if (tcb.rxHead == 0) return;
-  changetype<Buffer>(tcb.rxTail).next = graveyard;
-  graveyard = tcb.rxHead;
+  changetype<Buffer>(tcb.rxTail).next = ends.graveyard;
+  ends.graveyard = tcb.rxHead;
   tcb.rxHead = 0;
   tcb.rxTail = 0;
   tcb.rxQueued = 0;
@@ -151,8 +158,8 @@ export function limitFinWait2(tcb: Tcb): void {
 
 /** Makes room for a new connection by ending the oldest TIME-WAIT early. False when there is none. */
 export function recycleTimeWait(): bool {
-  if (timeWaitHead == 0) return false;
-  const tcb = asTcb(timeWaitHead);
+  if (ends.timeWaitHead == 0) return false;
+  const tcb = asTcb(ends.timeWaitHead);
   count(CNT_TCP_TIME_WAIT_RECYCLED);
   finishOrderly(tcb);
   return true;
@@ -208,16 +215,16 @@ function linkTimeWait(tcb: Tcb): void {
   const at = changetype<u32>(tcb);
   const cold = coldOf(tcb);
   cold.timeWaitNext = 0;
-  cold.timeWaitPrev = timeWaitTail;
-  if (timeWaitTail == 0) timeWaitHead = at;
-  else coldOf(asTcb(timeWaitTail)).timeWaitNext = at;
-  timeWaitTail = at;
+  cold.timeWaitPrev = ends.timeWaitTail;
+  if (ends.timeWaitTail == 0) ends.timeWaitHead = at;
+  else coldOf(asTcb(ends.timeWaitTail)).timeWaitNext = at;
+  ends.timeWaitTail = at;
 }
 
 function unlinkTimeWait(tcb: Tcb): void {
   const cold = coldOf(tcb);
-  if (cold.timeWaitPrev == 0) timeWaitHead = cold.timeWaitNext;
+  if (cold.timeWaitPrev == 0) ends.timeWaitHead = cold.timeWaitNext;
   else coldOf(asTcb(cold.timeWaitPrev)).timeWaitNext = cold.timeWaitNext;
-  if (cold.timeWaitNext == 0) timeWaitTail = cold.timeWaitPrev;
+  if (cold.timeWaitNext == 0) ends.timeWaitTail = cold.timeWaitPrev;
   else coldOf(asTcb(cold.timeWaitNext)).timeWaitPrev = cold.timeWaitPrev;
 }

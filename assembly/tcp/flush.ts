@@ -3,6 +3,7 @@
  * that no data has carried meanwhile (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2).
  */
 import { delayedAck } from "../core/config";
+import { markInProgress } from "../core/state";
 import { txIsFull } from "../nic/rings";
 import { now } from "../time/clock";
 import { agendaWalked, nextOnAgenda, returnAgenda, takeAgenda } from "./agenda";
@@ -32,11 +33,13 @@ export function flushAgenda(): void {
       break;
     }
     const tcb = asTcb(at);
+    markInProgress(at);
     at = nextOnAgenda(tcb);
     if (tcb.state == CLOSED) releaseTcb(tcb);
     else if (tcb.state != DONE) settle(tcb);
   }
   agendaWalked();
+  markInProgress(0);
 }
 
 function settle(tcb: Tcb): void {

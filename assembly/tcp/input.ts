@@ -12,6 +12,7 @@ import {
 } from "../abi";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
+import { markInProgress } from "../core/state";
 import { findConnection, isForeign } from "../flow/groups";
 import { framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN, URG } from "../wire/tcp";
@@ -40,6 +41,7 @@ export function tcpInput(packet: Packet): void {
     release(packet.buffer);
     return;
   }
+  markInProgress(changetype<u32>(tcb));
   if (isExpected(tcb, packet)) {
     count(CNT_TCP_FAST_PATH);
     takeExpected(tcb, packet);

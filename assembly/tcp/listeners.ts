@@ -40,7 +40,7 @@ export class Listener {
 let table: u32 = 0;
 let entries: u32 = 0;
 
-export function initListeners(): void {
+export function bindListeners(): void {
   entries = config(CFG_LISTENERS);
   table = config(CFG_LISTENER_TABLE) + load<u32>(coreBlock + CORE_ID) * entries * LISTENER_SIZE;
 }

@@ -13,6 +13,7 @@ import {
   EV_RECV,
   EV_SENT,
 } from "../abi";
+import { markInProgress } from "../core/state";
 import { Buffer, sendableSegments } from "../mem/buffers";
 import { eventRoom, hasSpareRoom, lastEvent, pushEvent } from "../user/events";
 import { nextNotice, scheduleNotice, takeNotices } from "./agenda";
@@ -52,10 +53,12 @@ export function runNotices(): void {
   relief = sendableSegments();
   while (at != 0) {
     const tcb = asTcb(at);
+    markInProgress(at);
     at = nextNotice(tcb);
     if (eventRoom() < 4) scheduleNotice(tcb);
     else notify(tcb);
   }
+  markInProgress(0);
 }
 
 function notify(tcb: Tcb): void {

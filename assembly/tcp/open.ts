@@ -19,9 +19,10 @@ import {
   RC_OK,
   RC_UNREACHABLE,
 } from "../abi";
-import { config, localIp, rtoInitial } from "../core/config";
+import { config, coreBlock, localIp, rtoInitial } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
+import { STATE_PORTS } from "../core/state";
 import { findConnection, insertConnection, isOurs } from "../flow/groups";
 import { holdNeighbour, Neighbour } from "../net/neighbour-table";
 import { neighbourFor } from "../net/neighbours";
@@ -64,8 +65,21 @@ const LEAST_MSS: u32 = 48;
 
 /** What `connect` made. */
 export let connectHandle: u32 = 0;
-/** Ports tried since the start, so that successive searches begin apart (RFC 6056 section 3.3.3). */
-let portCounter: u32 = 0;
+
+/** What choosing ports remembers; in the core's control block. */
+@final
+@unmanaged
+class PortSearch {
+  /** Ports tried since the start, so that successive searches begin apart (RFC 6056 section 3.3.3). */
+  tried: u32;
+}
+
+let search = changetype<PortSearch>(0);
+
+/** Binds this instance to the core. */
+export function bindOpen(): void {
+  search = changetype<PortSearch>(coreBlock + STATE_PORTS);
+}
 
 /**
  * Opens a connection actively.
@@ -271,7 +285,7 @@ function freePorts(remote: u32, remotePort: u32): u32 {
   const range = config(CFG_EPHEMERAL_HIGH) - low + 1;
   const offset = portOffset(localIp, remote, remotePort);
   for (let tried: u32 = 0; tried < range; tried++) {
-    const port = low + ((offset + portCounter++) % range);
+    const port = low + ((offset + search.tried++) % range);
     const ports = chosenPorts(remote, remotePort, bswap<u16>(<u16>port));
     if (ports != 0) return ports;
   }

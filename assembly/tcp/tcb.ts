@@ -16,6 +16,7 @@ import {
 } from "../abi";
 import { config, coreBlock } from "../core/config";
 import { gauge } from "../core/counters";
+import { STATE_TCBS } from "../core/state";
 import { firstHandle, KIND_CONNECTION, nextHandle } from "../mem/handles";
 import { Neighbour } from "../net/neighbours";
 import { TIMER_TCP } from "../time/wheel";
@@ -222,17 +223,30 @@ export class TcbCold {
 let hotBase: u32 = 0;
 let coldBase: u32 = 0;
 let connectionCount: u32 = 0;
-let freeList: u32 = 0;
-let fresh: u32 = 0;
-let freshEnd: u32 = 0;
+/** Free TCBs of this core; in its control block. */
+@final
+@unmanaged
+class TcbPool {
+  /** A list, and behind it those that were never used. */
+  freeList: u32;
+  fresh: u32;
+  freshEnd: u32;
+}
 
-export function initTcbs(): void {
+let pool = changetype<TcbPool>(0);
+
+/** Binds this instance to the core's pool. */
+export function bindTcbs(): void {
+  pool = changetype<TcbPool>(coreBlock + STATE_TCBS);
   hotBase = config(CFG_TCB_HOT);
   coldBase = config(CFG_TCB_COLD);
   connectionCount = config(CFG_CONNECTIONS);
-  freeList = 0;
-  fresh = hotBase + load<u32>(coreBlock + CORE_TCB_FIRST) * TCB_HOT_SIZE;
-  freshEnd = hotBase + load<u32>(coreBlock + CORE_TCB_END) * TCB_HOT_SIZE;
+}
+
+/** Fills the pool with the core's share. */
+export function prepareTcbs(): void {
+  pool.fresh = hotBase + load<u32>(coreBlock + CORE_TCB_FIRST) * TCB_HOT_SIZE;
+  pool.freshEnd = hotBase + load<u32>(coreBlock + CORE_TCB_END) * TCB_HOT_SIZE;
 }
 
 /** The other part of a connection's state. */
@@ -248,13 +262,13 @@ export function asTcb(address: u32): Tcb {
 
 /** A zeroed TCB with a new handle, or null. */
 export function allocTcb(): Tcb | null {
-  let at = freeList;
+  let at = pool.freeList;
   if (at != 0) {
-    freeList = asTcb(at).chain;
+    pool.freeList = asTcb(at).chain;
   } else {
-    if (fresh == freshEnd) return null;
-    at = fresh;
-    fresh += TCB_HOT_SIZE;
+    if (pool.fresh == pool.freshEnd) return null;
+    at = pool.fresh;
+    pool.fresh += TCB_HOT_SIZE;
   }
   const tcb = asTcb(at);
   let handle = tcb.handle;
@@ -270,8 +284,8 @@ export function allocTcb(): Tcb | null {
 /** Returns a TCB that is in no list and holds nothing. */
 export function freeTcb(tcb: Tcb): void {
   retireHandle(tcb);
-  tcb.chain = freeList;
-  freeList = changetype<u32>(tcb);
+  tcb.chain = pool.freeList;
+  pool.freeList = changetype<u32>(tcb);
   gauge(GAUGE_CONNECTIONS, -1);
 }
 

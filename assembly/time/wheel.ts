@@ -10,6 +10,7 @@
 import { CORE_WHEEL, GAUGE_TIMERS } from "../abi";
 import { coreBlock } from "../core/config";
 import { gauge } from "../core/counters";
+import { STATE_WHEEL } from "../core/state";
 import { now } from "./clock";
 
 /** A timer; all zero while not pending, but for `kind`. */
@@ -38,21 +39,34 @@ const WHEEL_BITMAP_SIZE: u32 = 32;
 
 /** Address of the slots; the bitmaps of the three wheels lie behind them. */
 let base: u32 = 0;
-/** The tick whose slot was emptied last. */
-let current: u32 = 0;
-let pending: u32 = 0;
+/** Where the wheel stands; in the core's control block. */
+@final
+@unmanaged
+class Position {
+  /** The tick whose slot was emptied last. */
+  current: u32;
+  /** Timers on the wheel. */
+  pending: u32;
+}
+
+let position = changetype<Position>(0);
+
+/** Binds this instance to the core's wheel. */
+export function bindWheel(): void {
+  base = load<u32>(coreBlock + CORE_WHEEL);
+  position = changetype<Position>(coreBlock + STATE_WHEEL);
+}
 
 /** Makes an empty wheel that stands at the current time. */
-export function initWheel(): void {
-  base = load<u32>(coreBlock + CORE_WHEEL);
+export function prepareWheel(): void {
   for (let slot: u32 = 0; slot < 768; slot++) {
     const head = base + slot * SLOT_SIZE;
     store<u32>(head, head);
     store<u32>(head + 4, head);
   }
   memory.fill(base + BITMAP, 0, 3 * WHEEL_BITMAP_SIZE);
-  current = now >> TICK_BITS;
-  pending = 0;
+  position.current = now >> TICK_BITS;
+  position.pending = 0;
 }
 
 export function isPending(timer: Timer): bool {
@@ -62,15 +76,15 @@ export function isPending(timer: Timer): bool {
 /** Arms an idle timer for instant `at` (µs). */
 export function addTimer(timer: Timer, at: u32): void {
   // An empty wheel was not turned while nobody polled; instants far behind it would compare wrongly.
-  if (pending == 0) current = now >> TICK_BITS;
-  pending++;
+  if (position.pending == 0) position.current = now >> TICK_BITS;
+  position.pending++;
   gauge(GAUGE_TIMERS, timer.kind == TIMER_NEIGHBOUR ? 0 : 1);
   // Relative to the wheel's own position, which may lag behind the clock while it is being run.
-  const delay = i32(at - (current << TICK_BITS));
+  const delay = i32(at - (position.current << TICK_BITS));
   let ticks: u32 = delay <= 0 ? 1 : (u32(delay) + 15) >> TICK_BITS;
   if (ticks == 0) ticks = 1;
   if (ticks > MAX_TICKS) ticks = MAX_TICKS;
-  timer.tick = (current + ticks) & TICK_MASK;
+  timer.tick = (position.current + ticks) & TICK_MASK;
   insert(timer, ticks);
 }
 
@@ -78,7 +92,7 @@ export function addTimer(timer: Timer, at: u32): void {
 export function cancelTimer(timer: Timer): void {
   if (timer.next == 0) return;
   unlink(timer);
-  pending--;
+  position.pending--;
   gauge(GAUGE_TIMERS, timer.kind == TIMER_NEIGHBOUR ? 0 : -1);
 }
 
@@ -89,20 +103,20 @@ export function cancelTimer(timer: Timer): void {
 export function takeExpired(): Timer | null {
   const target = (now >> TICK_BITS) & TICK_MASK;
   while (true) {
-    const head = slotAddress(0, current & 255);
+    const head = slotAddress(0, position.current & 255);
     const first = load<u32>(head);
     if (first != head) {
       const timer = changetype<Timer>(first);
       unlink(timer);
-      pending--;
+      position.pending--;
       gauge(GAUGE_TIMERS, timer.kind == TIMER_NEIGHBOUR ? 0 : -1);
       return timer;
     }
-    const distance = (target - current) & TICK_MASK;
+    const distance = (target - position.current) & TICK_MASK;
     // A target behind the wheel (time stood still or went back) shows as a huge distance.
     if (distance == 0 || distance > TICK_MASK >> 1) return null;
-    if (pending == 0) {
-      current = target;
+    if (position.pending == 0) {
+      position.current = target;
       return null;
     }
     advance(distance);
@@ -111,20 +125,20 @@ export function takeExpired(): Timer | null {
 
 /** True when a timer is pending; `nextDeadline` then says when. */
 export function hasDeadline(): bool {
-  return pending != 0;
+  return position.pending != 0;
 }
 
 /** An instant (µs) at or before which nothing expires; to be asked only with a timer pending. */
 export function nextDeadline(): u32 {
-  let ticks = nextOccupied(0, current & 255);
-  const inBlock = 256 - (current & 255);
-  const middle = nextOccupied(1, (current >> 8) & 255);
+  let ticks = nextOccupied(0, position.current & 255);
+  const inBlock = 256 - (position.current & 255);
+  const middle = nextOccupied(1, (position.current >> 8) & 255);
   if (middle != u32.MAX_VALUE) ticks = min<u32>(ticks, ((middle - 1) << 8) + inBlock);
-  const outer = nextOccupied(2, (current >> 16) & 255);
+  const outer = nextOccupied(2, (position.current >> 16) & 255);
   if (outer != u32.MAX_VALUE) {
-    ticks = min<u32>(ticks, ((outer - 1) << 16) + (0x10000 - (current & 0xffff)));
+    ticks = min<u32>(ticks, ((outer - 1) << 16) + (0x10000 - (position.current & 0xffff)));
   }
-  return (current + ticks) << TICK_BITS;
+  return (position.current + ticks) << TICK_BITS;
 }
 
 function slotAddress(wheel: u32, slot: u32): u32 {
@@ -167,12 +181,12 @@ function bitmapWord(wheel: u32, slot: u32): u32 {
 
 /** Steps towards `distance` ticks ahead: to the next occupied slot or the end of the block. */
 function advance(distance: u32): void {
-  const inBlock = 256 - (current & 255);
-  const step = min<u32>(min<u32>(nextOccupied(0, current & 255), inBlock), distance);
-  current = (current + step) & TICK_MASK;
+  const inBlock = 256 - (position.current & 255);
+  const step = min<u32>(min<u32>(nextOccupied(0, position.current & 255), inBlock), distance);
+  position.current = (position.current + step) & TICK_MASK;
   if (step == inBlock) {
-    if ((current & 0xffff) == 0) cascade(2, (current >> 16) & 255);
-    cascade(1, (current >> 8) & 255);
+    if ((position.current & 0xffff) == 0) cascade(2, (position.current >> 16) & 255);
+    cascade(1, (position.current >> 8) & 255);
   }
 }
 
@@ -187,7 +201,7 @@ function cascade(wheel: u32, slot: u32): void {
   while (at != head) {
     const timer = changetype<Timer>(at);
     at = timer.next;
-    insert(timer, (timer.tick - current) & TICK_MASK);
+    insert(timer, (timer.tick - position.current) & TICK_MASK);
   }
 }
 

@@ -25,7 +25,7 @@ let end: u32 = 0;
 let next: u32 = 0;
 let reserved: u32 = 0;
 
-export function initEvents(): void {
+export function bindEvents(): void {
   base = load<u32>(coreBlock + CORE_EVENTS);
   end = base + load<u32>(coreBlock + CORE_EVENT_CAPACITY) * CALL_SIZE;
   next = base;

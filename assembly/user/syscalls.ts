@@ -44,6 +44,7 @@ import {
 } from "../abi";
 import { coreBlock } from "../core/config";
 import { count, countBy } from "../core/counters";
+import { markInProgress } from "../core/state";
 import { unlisten } from "../tcp/listeners";
 import {
   sysAbort,
@@ -74,6 +75,7 @@ export function runSyscalls(): u32 {
     if (result < 0) countRefusal(result);
     call += CALL_SIZE;
   }
+  markInProgress(0);
   store<u32>(waiting, 0);
   countBy(CNT_SYSCALLS, calls);
   return calls;

@@ -24,6 +24,7 @@ import {
   SG_MAX,
   SG_SIZE,
 } from "../abi";
+import { markInProgress } from "../core/state";
 import { isOurs } from "../flow/groups";
 import { isBroadcast } from "../net/routes";
 import { scheduleNotice, scheduleOutput } from "../tcp/agenda";
@@ -199,6 +200,7 @@ export function sysListen(call: u32): i32 {
 function knownTcb(call: u32): Tcb | null {
   const tcb = tcbOfHandle(load<u32>(call, CALL_HANDLE));
   if (tcb == null || !(tcb.flags & F_KNOWN) || !isOurs(tcb.hash)) return null;
+  markInProgress(changetype<u32>(tcb));
   return tcb;
 }
 

@@ -13,6 +13,7 @@ import {
   USER_TIMER_SIZE,
 } from "../abi";
 import { coreBlock } from "../core/config";
+import { STATE_USER_TIMERS } from "../core/state";
 import { isDue, now } from "../time/clock";
 import { firstHandle, KIND_TIMER, nextHandle } from "../mem/handles";
 import { addTimer, cancelTimer, isPending, Timer, TIMER_USER } from "../time/wheel";
@@ -38,31 +39,39 @@ const DELAY_MAX: u32 = 256_000_000;
 
 let table: u32 = 0;
 let entries: u32 = 0;
-let freeList: u32 = 0;
-let fresh: u32 = 0;
+/** Free timers of this core; in its control block. */
+@final
+@unmanaged
+class TimerPool {
+  /** A list, and the index of the first that was never used. */
+  freeList: u32;
+  fresh: u32;
+}
+
+let pool = changetype<TimerPool>(0);
 
 /** Handle that `setTimer` gave out last. */
 export let timerHandle: u32 = 0;
 
-export function initUserTimers(): void {
+/** Binds this instance to the core's timers. */
+export function bindUserTimers(): void {
+  pool = changetype<TimerPool>(coreBlock + STATE_USER_TIMERS);
   table = load<u32>(coreBlock + CORE_USER_TIMERS);
   entries = load<u32>(coreBlock + CORE_USER_TIMER_COUNT);
-  freeList = 0;
-  fresh = 0;
 }
 
 /** Arms a timer to fire after `delay` µs. The handle is left in `timerHandle`. */
 export function setTimer(delay: u32, cookie: u32): i32 {
   if (delay > DELAY_MAX) return RC_INVAL;
-  let timer = changetype<UserTimer>(freeList);
-  if (freeList != 0) {
-    freeList = timer.nextFree;
+  let timer = changetype<UserTimer>(pool.freeList);
+  if (pool.freeList != 0) {
+    pool.freeList = timer.nextFree;
   } else {
-    if (fresh == entries) return RC_NOMEM;
-    timer = entry(fresh);
-    timer.handle = firstHandle(KIND_TIMER, fresh);
+    if (pool.fresh == entries) return RC_NOMEM;
+    timer = entry(pool.fresh);
+    timer.handle = firstHandle(KIND_TIMER, pool.fresh);
     timer.timerKind = TIMER_USER;
-    fresh++;
+    pool.fresh++;
   }
   timer.handle = nextHandle(timer.handle);
   timer.cookie = cookie;
@@ -75,7 +84,7 @@ export function setTimer(delay: u32, cookie: u32): i32 {
 /** Disarms a timer that has not fired. */
 export function cancelUserTimer(handle: u32): i32 {
   const index = handle & HANDLE_INDEX_MASK;
-  if (index >= fresh) return RC_BADH;
+  if (index >= pool.fresh) return RC_BADH;
   const timer = entry(index);
   if (timer.handle != handle || !isPending(changetype<Timer>(timer))) return RC_BADH;
   cancelTimer(changetype<Timer>(timer));
@@ -95,8 +104,8 @@ export function userTimer(expired: Timer): void {
 }
 
 function free(timer: UserTimer): void {
-  timer.nextFree = freeList;
-  freeList = changetype<u32>(timer);
+  timer.nextFree = pool.freeList;
+  pool.freeList = changetype<u32>(timer);
 }
 
 function entry(index: u32): UserTimer {

@@ -11,6 +11,13 @@ export interface KernelExports {
   initialize(now: number): number;
   /** Once per core and instance: binds the instance to its control block, fills the fill rings. */
   attach(core: number, now: number): number;
+  /**
+   * Binds the instance to a core that another instance was attached to and has left between two polls;
+   * everything goes on where it was.
+   */
+  adopt(core: number, now: number): number;
+  /** The ABI that the module was built for. */
+  abiVersion(): number;
   /** One iteration of the dataplane. Returns how many events wait in the event array. */
   poll(now: number): number;
   /** Runs the system calls that wait, and nothing else. */
@@ -45,6 +52,8 @@ export interface KernelExports {
 const EXPORTS = [
   "initialize",
   "attach",
+  "adopt",
+  "abiVersion",
   "poll",
   "dispatch",
   "stage",

@@ -31,7 +31,8 @@ describe.each(kernels)("$name kernel", ({ bytes, module }) => {
 
   test("exports the entry points that the host calls", () => {
     const names = WebAssembly.Module.exports(module).map(({ name }) => name);
-    const wanted = "initialize attach poll dispatch stage addRoute addNeighbour announce";
+    const wanted =
+      "initialize attach adopt abiVersion poll dispatch stage addRoute addNeighbour announce";
     expect(names).toEqual(expect.arrayContaining(wanted.split(" ")));
   });
 

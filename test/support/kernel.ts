@@ -37,6 +37,7 @@ import {
   RC_OK,
 } from "../../assembly/abi.ts";
 import { createDataplane, type Dataplane } from "../../host/dataplane/dataplane.ts";
+import { instantiateKernel, type KernelExports } from "../../host/dataplane/kernel.ts";
 import type { DataplaneOptions } from "../../host/dataplane/options.ts";
 import { ApplicationSide, type Call, type CallResult } from "./application.ts";
 import { toHex } from "./bytes.ts";
@@ -99,7 +100,9 @@ export class KernelHarness extends ApplicationSide {
   /** Packets sent and events reported that the test has not taken. */
   readonly outbox: SentPacket[] = [];
   readonly inbox: KernelEvent[] = [];
-  readonly #core: Dataplane["cores"][number];
+  readonly #core: number;
+  readonly #module: WebAssembly.Module;
+  #kernel: KernelExports;
   readonly #log: string[] = [];
   readonly #queued: Call[] = [];
   readonly #results: CallResult[] = [];
@@ -115,8 +118,9 @@ export class KernelHarness extends ApplicationSide {
     this.bytes = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
     this.block = this.dataplane.map.cores[core].block;
-    this.#core = this.dataplane.cores[core];
-    this.#core.attach(this.now);
+    this.#core = core;
+    this.#module = build.module;
+    this.#kernel = this.dataplane.cores[core].attach(this.now);
     const offloads = this.view.getUint32(CONFIG_BASE + CFG_OFFLOADS, true);
     const { port, cores } = this.dataplane;
     this.nics = port.queues
@@ -147,7 +151,7 @@ export class KernelHarness extends ApplicationSide {
 
   /** One iteration of the kernel. */
   pollOnce(): void {
-    this.#core.poll(this.now);
+    this.#kernel.poll(this.now);
     this.#collectResults();
     this.#collectEvents();
     this.#collectPackets();
@@ -190,6 +194,14 @@ export class KernelHarness extends ApplicationSide {
     const deadline = this.deadline();
     if (deadline === undefined) throw new Error(`kernel waits for nothing\n${this.log()}`);
     this.advance(Math.max(deadline - this.now, 0));
+  }
+
+  /** Puts a new instance of the kernel in the place of the present one, as an upgrade does. */
+  replaceKernel(module: WebAssembly.Module = this.#module): void {
+    const kernel = instantiateKernel(module, this.dataplane.memory);
+    const code = kernel.adopt(this.#core, this.now);
+    if (code !== RC_OK) throw new Error(`adopt said ${code}`);
+    this.#kernel = kernel;
   }
 
   /** Takes every packet sent so far. */
@@ -240,7 +252,7 @@ export class KernelHarness extends ApplicationSide {
   /** As `batch`, but by the kernel's `dispatch`: in mid-round, without protocols or events. */
   dispatch(calls: readonly Call[]): CallResult[] {
     this.#submit(calls);
-    this.#core.dispatch(this.now);
+    this.#kernel.dispatch(this.now);
     this.#collectResults();
     return this.#results.splice(0);
   }
