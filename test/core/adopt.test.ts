@@ -53,7 +53,10 @@ describe.each(kernels)("$name kernel", (build) => {
     k.send(peer.handle, text("lost"));
     peer.take();
     k.replaceKernel();
-    const [again] = k.counts([CNT_TCP_RETRANSMITS], () => k.advanceToDeadline());
+    const [again] = k.counts([CNT_TCP_RETRANSMITS], () => {
+      // The wheel may have been set for an earlier deadline that has moved since.
+      for (let i = 0; i < 3 && k.outbox.length === 0; i++) k.advanceToDeadline();
+    });
     expect(again).toBe(1);
     peer.expect({ flags: "PA", seq: 1, length: 4 });
     peer.ack();
