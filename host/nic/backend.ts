@@ -14,7 +14,7 @@
 import { OFFLOAD_TX_CHECKSUM } from "../../assembly/abi.ts";
 import { BATCH, FrameBatch, HASHED, REQUESTED, TRUSTED, UNUSUAL, VERIFIABLE } from "./batch.ts";
 import type { Frame } from "./batch.ts";
-import type { Capture } from "./capture.ts";
+import type { FrameObserver } from "./capture.ts";
 import { fulfil, requestFits } from "./checksum.ts";
 import { Classifier, headersFit } from "./classifier.ts";
 import { FrameStore } from "./frame-store.ts";
@@ -29,7 +29,7 @@ import type { PortHandle, QueueBackend, Wire } from "./types.ts";
 
 export interface BackendOptions {
   /** Sees what this queue sends, and what this backend delivers to ports it captures. */
-  readonly capture?: Capture;
+  readonly capture?: FrameObserver;
 }
 
 // Constants of this module's own, for the sake of speed: see rx-queue.ts.
@@ -78,7 +78,7 @@ class Backend implements QueueBackend {
   readonly #table: MacTable | null;
   readonly #self: number;
 
-  readonly #capture: Capture | null;
+  readonly #capture: FrameObserver | null;
   readonly #captured: number;
 
   /** Queues that have frames of this batch listed, and the ports they belong to; a stack. */
@@ -133,13 +133,20 @@ class Backend implements QueueBackend {
     this.#capture?.flush();
   }
 
+  /** Who looks at frames now, if anybody. */
+  #observer(): FrameObserver | null {
+    const capture = this.#capture;
+    return capture !== null && capture.active ? capture : null;
+  }
+
   /** Takes everything from the TX ring. Returns how many frames that were. */
   #transmit(now: number): number {
     const batch = this.#batch;
     let frames = 0;
+    const observer = this.#captured < 0 ? null : this.#observer();
     while (this.#tx.read(batch) !== 0) {
       frames += batch.count;
-      if (this.#capture !== null && this.#captured >= 0) this.#captureSent(this.#capture, now);
+      if (observer !== null) this.#captureSent(observer, now);
       if (this.#link !== null) this.#admit(this.#link, now);
       else this.#deliver(now);
       batch.clear();
@@ -177,7 +184,7 @@ class Backend implements QueueBackend {
   }
 
   /** Writes the batch down as sent, its checksums filled in. */
-  #captureSent(capture: Capture, now: number): void {
+  #captureSent(capture: FrameObserver, now: number): void {
     const { frames, count, store } = this.#batch;
     for (let i = 0; i < count; i++) {
       const frame = frames[i];
@@ -222,9 +229,10 @@ class Backend implements QueueBackend {
     const busy = this.#busy;
     // The arrays keep their length: emptied ones would give up their memory and get it anew each
     // batch.
+    const observer = this.#observer();
     for (let i = 0; i < this.#busyCount; i++) {
       const { captured } = this.#busyAt[i];
-      busy[i].deliver(batch, now, captured < 0 ? null : this.#capture, captured);
+      busy[i].deliver(batch, now, captured < 0 ? null : observer, captured);
     }
     this.#busyCount = 0;
   }

@@ -6,9 +6,8 @@
  *   frames that a port sends are seen by the backends of its own queues;
  *   frames delivered to a port are seen by the backends of the ports that send to it.
  *
- * On one thread a single Capture given to every backend sees everything, in order. In threaded mode
- * each thread has its own Capture and file; the timestamps share a clock, so `mergecap` puts them
- * together.
+ * On one thread a single Capture given to every backend sees everything, in order. Where threads send,
+ * each shows its frames to an observer of its own: see live-capture.ts.
  *
  * A frame that the receiver dropped was not delivered and is not seen there. Checksums that are
  * left to the NIC are filled in before a frame is written down.
@@ -18,7 +17,22 @@ import { INBOUND, OUTBOUND, PcapngWriter } from "./pcapng.ts";
 import type { PcapngOptions } from "./pcapng.ts";
 import type { PortHandle } from "./types.ts";
 
-export class Capture {
+/** What a backend shows frames to; it belongs to the backend's thread. */
+export interface FrameObserver {
+  /** False while nobody looks: then frames are not shown. A backend asks once a batch. */
+  readonly active: boolean;
+  /** The port's number with this observer, or -1 when its frames are of no interest. */
+  indexOf(port: PortHandle): number;
+  /** A frame left the port at `now`, µs; its checksums are filled in. */
+  sent(port: number, now: number, view: MemoryView, at: number, length: number): void;
+  /** A frame was put into a receive buffer of the port. */
+  delivered(port: number, now: number, view: MemoryView, at: number, length: number): void;
+  /** The backend is closed. */
+  flush(): void;
+}
+
+export class Capture implements FrameObserver {
+  readonly active = true;
   readonly #writer: PcapngWriter;
   readonly #ports: readonly PortHandle[];
 

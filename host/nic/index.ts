@@ -1,8 +1,10 @@
 /** The emulated NIC: ports, links, a switch, capture, and the engine that moves frames. */
 export { createBackend } from "./backend.ts";
 export type { BackendOptions } from "./backend.ts";
-export { Capture } from "./capture.ts";
+export { Capture, type FrameObserver } from "./capture.ts";
+export { CaptureRingWriter, type CaptureRingHandle } from "./capture-ring.ts";
 export type { FilterTuple } from "./filters.ts";
+export { LiveCapture } from "./live-capture.ts";
 export { PcapngWriter, INBOUND, OUTBOUND } from "./pcapng.ts";
 export type { PcapngOptions } from "./pcapng.ts";
 export { createPort, Port } from "./port.ts";

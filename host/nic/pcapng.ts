@@ -1,12 +1,13 @@
 /**
  * Writes packet captures in the pcapng format (draft-ietf-opsawg-pcapng): one section, an interface
- * description per port, an enhanced packet block per frame. Little-endian, timestamps in µs.
+ * description per port, an enhanced packet block per frame, statistics in the end. Little-endian, timestamps in µs.
  *
  *   block   type 4 · total length 4 · body, padded to 4 · total length 4
  *   option  code 2 · length 2 · value, padded to 4
  */
 const SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE_DESCRIPTION = 1;
+const INTERFACE_STATISTICS = 5;
 const ENHANCED_PACKET = 6;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 const LINKTYPE_ETHERNET = 1;
@@ -17,6 +18,8 @@ const INTERFACE_NAME = 2;
 const INTERFACE_MAC = 6;
 const INTERFACE_RESOLUTION = 9;
 const PACKET_FLAGS = 2;
+const STATISTICS_RECEIVED = 4;
+const STATISTICS_DROPPED = 5;
 
 /** The two low bits of epb_flags. */
 export const INBOUND = 1;
@@ -79,11 +82,9 @@ export class PcapngWriter {
     direction: number,
   ): void {
     const kept = Math.min(length, this.#snapLength, this.#bytes.length - 64);
-    const time = Math.max(0, Math.floor(now + this.#epoch));
     const start = this.#begin(ENHANCED_PACKET, 64 + kept);
     this.#u32(interfaceId);
-    this.#u32(Math.floor(time / 2 ** 32));
-    this.#u32(time % 2 ** 32);
+    this.#time(now);
     this.#u32(kept);
     this.#u32(length);
     for (let i = 0; i < kept; i++) this.#bytes[this.#length++] = bytes[at + i];
@@ -91,6 +92,17 @@ export class PcapngWriter {
     this.#u16(PACKET_FLAGS);
     this.#u16(4);
     this.#u32(direction);
+    this.#option(OPTION_END, []);
+    this.#end(start);
+  }
+
+  /** Says how many frames the interface has shown until `now` µs, and how many of them are missing. */
+  statistics(interfaceId: number, now: number, received: number, dropped: number): void {
+    const start = this.#begin(INTERFACE_STATISTICS, 64);
+    this.#u32(interfaceId);
+    this.#time(now);
+    this.#option64(STATISTICS_RECEIVED, received);
+    this.#option64(STATISTICS_DROPPED, dropped);
     this.#option(OPTION_END, []);
     this.#end(start);
   }
@@ -137,6 +149,20 @@ export class PcapngWriter {
     this.#bytes.set(value, this.#length);
     this.#length += value.length;
     this.#pad();
+  }
+
+  #option64(code: number, value: number): void {
+    this.#u16(code);
+    this.#u16(8);
+    this.#u32(value % 2 ** 32);
+    this.#u32(Math.floor(value / 2 ** 32));
+  }
+
+  /** A timestamp: µs of Unix time, high word first. */
+  #time(now: number): void {
+    const time = Math.max(0, Math.floor(now + this.#epoch));
+    this.#u32(Math.floor(time / 2 ** 32));
+    this.#u32(time % 2 ** 32);
   }
 
   #pad(): void {

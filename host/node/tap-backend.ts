@@ -29,6 +29,10 @@ import {
   TX_META_CSUM_START,
   TX_META_FLAGS,
 } from "../../assembly/abi.ts";
+import type { BackendOptions } from "../nic/backend.ts";
+import { fulfil, requestFits } from "../nic/checksum.ts";
+import type { FrameObserver } from "../nic/capture.ts";
+import { MemoryView, viewOf } from "../nic/memory-view.ts";
 import type { PortHandle, QueueBackend } from "../nic/types.ts";
 import { EAGAIN, EBADF, EBADFD, EINTR, ENOBUFS, IOVEC_SIZE, libc } from "./tap-libc.ts";
 import type { Libc } from "./tap-libc.ts";
@@ -104,6 +108,12 @@ export class TapBackend implements QueueBackend, Pollable {
   readonly #vector: Uint32Array;
   readonly #vectorBase: number;
   readonly #header: Uint8Array;
+  readonly #memory: MemoryView;
+  readonly #capture: FrameObserver | null;
+  /** The port's number in the capture. */
+  readonly #captured: number;
+  /** A packet put together for the capture. */
+  readonly #whole = new MemoryView(new ArrayBuffer(FRAME_SIZE));
   /** What #gather found out about a packet. */
   #packetBase = 0;
   #packetBytes = 0;
@@ -116,7 +126,7 @@ export class TapBackend implements QueueBackend, Pollable {
    * Puts queue `queue` of the TAP behind queue `queue` of the port. The backend belongs to the thread
    * that makes it, which must be the one that runs the queue's core.
    */
-  constructor(port: PortHandle, queue: number, wire: TapWire) {
+  constructor(port: PortHandle, queue: number, wire: TapWire, options: BackendOptions = {}) {
     if (!Number.isInteger(queue) || queue < 0 || queue >= wire.fds.length) {
       throw new RangeError(`${wire.name} has queues 0 to ${wire.fds.length - 1}, not ${queue}`);
     }
@@ -134,9 +144,13 @@ export class TapBackend implements QueueBackend, Pollable {
     this.#closed = closedFlag(wire.state);
     this.#counters = countersOf(wire.state, queue);
 
+    this.#captured = options.capture?.indexOf(port) ?? -1;
+    this.#capture = this.#captured < 0 ? null : options.capture!;
+
     const { memory } = port;
+    this.#memory = viewOf(memory);
     const block = port.queues[queue];
-    const words = new Int32Array(memory.buffer);
+    const { words } = this.#memory;
     this.#words = words;
     this.#memorySize = memory.buffer.byteLength;
     this.#memoryBase = this.#libc.address(new Uint8Array(memory.buffer));
@@ -169,10 +183,10 @@ export class TapBackend implements QueueBackend, Pollable {
     return this.#sendBlocked && !this.#gone;
   }
 
-  pump(_now: number): number {
+  pump(now: number): number {
     if (Atomics.load(this.#closed, 0) !== 0) this.#gone = true;
-    const sent = this.#transmit();
-    return this.#gone ? sent : sent + this.#receive();
+    const sent = this.#transmit(now);
+    return this.#gone ? sent : sent + this.#receive(now);
   }
 
   /** Nothing is held back in time: frames wait in rings or in Linux. */
@@ -191,10 +205,11 @@ export class TapBackend implements QueueBackend, Pollable {
   /** Stops waiting for the queue; the file descriptor remains the TAP's. */
   close(): void {
     unwatch(this);
+    this.#capture?.flush();
   }
 
   /** Sends up to BATCH packets. Returns how many left the tx ring. */
-  #transmit(): number {
+  #transmit(now: number): number {
     const words = this.#words;
     const tx = this.#tx;
     const completion = this.#completion;
@@ -207,6 +222,7 @@ export class TapBackend implements QueueBackend, Pollable {
     let sent = 0;
     let bytes = 0;
     this.#sendBlocked = false;
+    const observer = this.#observer();
     while (packets < BATCH && tail !== produced) {
       const segments = this.#gather(tail, produced);
       if (segments === 0 || segments > room) break;
@@ -215,6 +231,7 @@ export class TapBackend implements QueueBackend, Pollable {
       } else if (this.#send(segments)) {
         sent++;
         bytes += this.#packetBytes;
+        if (observer !== null) this.#showSent(observer, now, tail, segments);
       } else if (this.#sendBlocked) {
         break;
       }
@@ -316,7 +333,7 @@ export class TapBackend implements QueueBackend, Pollable {
   }
 
   /** Receives up to BATCH frames. Returns how many. */
-  #receive(): number {
+  #receive(now: number): number {
     const words = this.#words;
     const fill = this.#fill;
     const rx = this.#rx;
@@ -336,6 +353,7 @@ export class TapBackend implements QueueBackend, Pollable {
     const lastFrame = this.#memorySize - FRAME_SIZE;
     // A virtio_net_hdr lies just before the packet, where the metadata replaces it.
     const base = this.#memoryBase + FRAME_HEADROOM - headerSize;
+    const observer = this.#observer();
     let frames = 0;
     let bytes = 0;
     for (; left > 0; left--) {
@@ -359,6 +377,7 @@ export class TapBackend implements QueueBackend, Pollable {
       words[descriptor + 1] = 0;
       words[descriptor + 2] = length;
       words[descriptor + 3] = 0;
+      if (observer !== null) observer.delivered(this.#captured, now, this.#memory, packet, length);
       tail = (tail + 1) | 0;
       head = (head + 1) | 0;
       frames++;
@@ -375,6 +394,35 @@ export class TapBackend implements QueueBackend, Pollable {
       this.#counters[RX_BYTES] += bytes;
     }
     return frames;
+  }
+
+  /** Who looks at frames now, if anybody. */
+  #observer(): FrameObserver | null {
+    const capture = this.#capture;
+    return capture !== null && capture.active ? capture : null;
+  }
+
+  /** Shows the packet whose first descriptor is at `tail`, its checksum filled in. */
+  #showSent(observer: FrameObserver, now: number, tail: number, segments: number): void {
+    const words = this.#words;
+    const { descriptors, mask } = this.#tx;
+    const whole = this.#whole;
+    let length = 0;
+    for (let i = 0; i < segments; i++) {
+      const at = descriptors + (((tail + i) & mask) << 2);
+      const from = words[at] >>> 0;
+      const part = Math.min(words[at + 2] >>> 0, whole.size - length);
+      whole.bytes.set(this.#memory.bytes.subarray(from, from + part), length);
+      length += part;
+    }
+    const first = descriptors + ((tail & mask) << 2);
+    if ((words[first + 3] & DESC_METADATA) !== 0) {
+      const meta = ((words[first] >>> 0) - METADATA_SIZE) >>> 2;
+      const request = words[meta + (TX_META_CSUM_START >>> 2)];
+      const wanted = (words[meta + (TX_META_FLAGS >>> 2)] & TX_META_CHECKSUM) !== 0;
+      if (wanted && requestFits(request, length)) fulfil(whole, 0, length, request);
+    }
+    observer.sent(this.#captured, now, whole, 0, length);
   }
 
   /** Metadata flags for what the virtio_net_hdr before `packet` says of its checksum. */

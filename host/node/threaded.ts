@@ -15,6 +15,7 @@ import * as check from "../dataplane/checks.ts";
 import type { Dataplane } from "../dataplane/dataplane.ts";
 import type { IdlePolicy } from "../dataplane/elastic-loop.ts";
 import { CoreError, StateError } from "../dataplane/errors.ts";
+import type { LiveCapture } from "../nic/live-capture.ts";
 import type { Wire } from "../nic/types.ts";
 import { packageFile } from "./kernel.ts";
 import type { TapWire } from "./tap-wire.ts";
@@ -36,6 +37,8 @@ export interface ThreadedDataplane {
   };
   /** Takes what the application posts. */
   readonly onMessage?: (message: unknown, core: number) => void;
+  /** Is shown the frames that this dataplane's cores send. */
+  readonly capture?: LiveCapture;
 }
 
 export interface ThreadedOptions {
@@ -205,7 +208,7 @@ function coreTasks(
   policy: IdlePolicy,
   gate: Int32Array<SharedArrayBuffer>,
 ): PreparedTask[] {
-  const { dataplane, wire, app, onMessage } = item;
+  const { dataplane, wire, app, onMessage, capture } = item;
   const common = {
     dataplane: dataplane.handle,
     wires: wiresOf(wire, dataplane),
@@ -214,7 +217,10 @@ function coreTasks(
     policy,
     gate: gate.buffer,
   };
-  return dataplane.cores.map(({ id }) => ({ task: { ...common, core: id }, onMessage }));
+  return dataplane.cores.map(({ id }) => ({
+    task: { ...common, core: id, capture: capture?.addThread() },
+    onMessage,
+  }));
 }
 
 function wiresOf(

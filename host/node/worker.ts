@@ -4,7 +4,8 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { AppFactory } from "../libix/app.ts";
-import { createBackend } from "../nic/backend.ts";
+import { createBackend, type BackendOptions } from "../nic/backend.ts";
+import { CaptureRingWriter, type CaptureRingHandle } from "../nic/capture-ring.ts";
 import type { PortHandle, QueueBackend, Wire } from "../nic/types.ts";
 import { realClock } from "../dataplane/clock.ts";
 import { Core } from "../dataplane/core.ts";
@@ -24,6 +25,8 @@ export interface CoreTask {
   readonly module: string;
   readonly options: unknown;
   readonly policy: IdlePolicy;
+  /** Where this thread puts the frames of a live capture. */
+  readonly capture: CaptureRingHandle | undefined;
   /** One word, GATE_*: no core polls before all are attached. */
   readonly gate: SharedArrayBuffer;
   readonly port: MessagePort;
@@ -45,8 +48,9 @@ export default async function runCore(task: CoreTask): Promise<void> {
 
   const app = await importApp(task.module);
   const queues = queuesOf(port, dataplane.cores, id);
+  const capture = task.capture && new CaptureRingWriter(task.capture);
   const backends = await Promise.all(
-    queues.map((queue) => makeBackend(port, queue, task.wires[queue])),
+    queues.map((queue) => makeBackend(port, queue, task.wires[queue], { capture })),
   );
   const clock = realClock();
   const core = new Core(dataplane.kernel, memory, id);
@@ -82,9 +86,10 @@ async function makeBackend(
   port: PortHandle,
   queue: number,
   wire: Wire | TapWire,
+  options: BackendOptions,
 ): Promise<QueueBackend> {
-  if (wire.kind !== "tap") return createBackend(port, queue, wire);
+  if (wire.kind !== "tap") return createBackend(port, queue, wire, options);
   // Only who has a TAP needs what it needs.
   const { TapBackend } = await import("./tap-backend.ts");
-  return new TapBackend(port, queue, wire);
+  return new TapBackend(port, queue, wire, options);
 }
