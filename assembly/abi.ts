@@ -343,9 +343,9 @@ export const PHASE_OUTSIDE: u32 = 0;
 export const PHASE_KERNEL: u32 = 1;
 
 // Metrics, by the kernel. Each is three f64, moving averages with alpha 1/2, 1/4 and 1/8, renewed
-// every METRIC_PERIOD µs (IX: ixcp's metrics).
+// every METRIC_PERIOD µs (IX: ixcp's metrics) while the core polls.
 export const METRIC_PERIOD: u32 = 10_000;
-/** How long the oldest packet of a batch had waited in its ring, µs. */
+/** How long the oldest packet of a batch had waited in its ring, µs; 0 where the NIC stamps none. */
 export const METRIC_QUEUE_DELAY: u32 = 4224;
 /** Packets taken per non-empty iteration. */
 export const METRIC_BATCH: u32 = 4248;
@@ -357,7 +357,7 @@ export const METRIC_LOOP: u32 = 4296;
 export const METRIC_IDLE: u32 = 4320;
 /** When the averages were renewed last, µs, f64. */
 export const METRIC_UPDATED: u32 = 4344;
-/** Of the last iteration, u32: queuing delay (µs) and packets waiting, 0 when there were none. */
+/** Of the last instant polled at, u32: queuing delay (µs) and packets waiting, 0 when there were none. */
 export const METRIC_DELAY_NOW: u32 = 4352;
 export const METRIC_QUEUE_NOW: u32 = 4356;
 /** Time of the last iteration, µs modulo 2^32: the core's sign of life. */
@@ -365,6 +365,9 @@ export const METRIC_LAST_POLL: u32 = 4360;
 /** Busy and idle time since the start, µs, f64. */
 export const METRIC_BUSY_TIME: u32 = 4368;
 export const METRIC_IDLE_TIME: u32 = 4376;
+/** What the next averages are made of: the kernel's own, up to METRIC_END. */
+export const METRIC_PRIVATE: u32 = 4384;
+export const METRIC_END: u32 = 4480;
 
 // Behind the counters: what this core learned from ARP, for the other cores; by the kernel.
 /** Notes written since the start. */

@@ -20,6 +20,7 @@ import {
 } from "./abi";
 import { bindConfig, config } from "./core/config";
 import { calls, iterate, protocols, take, timers, transmit } from "./core/iteration";
+import { beginMetrics, bindMetrics, prepareMetrics } from "./core/metrics";
 import { Packet } from "./core/packet";
 import { bindReceive } from "./core/receive";
 import { clearState } from "./core/state";
@@ -82,6 +83,7 @@ export function attach(core: u32, now: f64): i32 {
   prepareTcbs();
   prepareIcmp();
   prepareUdpPorts();
+  prepareMetrics();
   prepareRings();
   return RC_OK;
 }
@@ -122,6 +124,7 @@ export function stage(part: u32, now: f64): u32 {
   setNow(now);
   switch (part) {
     case 0:
+      beginMetrics(now);
       calls();
       return 0;
     case 1:
@@ -162,6 +165,7 @@ function bind(core: u32): void {
   bindUdpOutput();
   bindUdp();
   bindReceive();
+  bindMetrics();
   bindRings();
 }
 

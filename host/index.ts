@@ -5,6 +5,7 @@
 /// <reference path="./abi-types.d.ts" preserve="true" />
 export { realClock, type Clock } from "./dataplane/clock.ts";
 export { Core } from "./dataplane/core.ts";
+export type { CoreManager, CoreState, MigrationResult } from "./dataplane/core-manager.ts";
 export type { CounterName, Counters, GaugeName, Gauges } from "./dataplane/counters.ts";
 export { createDataplane, Dataplane, type DataplaneHandle } from "./dataplane/dataplane.ts";
 export { ElasticThread, type ElasticThreadOptions } from "./dataplane/elastic-thread.ts";

@@ -28,6 +28,7 @@ import { runSyscalls } from "../user/syscalls";
 import { userTimer } from "../user/timers";
 import { coreBlock } from "./config";
 import { count } from "./counters";
+import { beginMetrics, endMetrics } from "./metrics";
 import { parsedPacket, parsedPackets, receive } from "./receive";
 import { markInProgress } from "./state";
 
@@ -36,6 +37,7 @@ let work: u32 = 0;
 /** Runs one iteration at time `micros`; returns the number of events. */
 export function iterate(micros: f64): u32 {
   setNow(micros);
+  beginMetrics(micros);
   calls();
   transmit();
   take();
@@ -89,7 +91,9 @@ export function timers(): u32 {
   }
   runNotices();
   const events = finishEvents();
-  store<u32>(coreBlock + CORE_WORK, work + events + u32(hasNewAgenda()));
+  const done = work + events + u32(hasNewAgenda());
+  store<u32>(coreBlock + CORE_WORK, done);
+  endMetrics(done);
   if (hasDeadline()) {
     store<u32>(coreBlock + CORE_HAS_DEADLINE, 1);
     store<u32>(coreBlock + CORE_DEADLINE, nextDeadline());

@@ -14,7 +14,11 @@ import {
   FRAME_SIZE,
   GAUGE_BUFFERS,
   GAUGE_FILL,
+  METADATA_SIZE,
   PACKET_SIZE,
+  RX_META_FLAGS,
+  RX_META_HAS_TIME,
+  RX_META_TIME,
 } from "../abi";
 import { bufferAt, release } from "../mem/buffers";
 import { receiveFrame } from "../net/input";
@@ -28,10 +32,13 @@ import {
   rxPeek,
   rxRelease,
   rxTake,
+  rxWaiting,
 } from "../nic/rings";
+import { now } from "../time/clock";
 import { eventRoom } from "../user/events";
 import { batchLimit, coreBlock, framesBase, framesEnd } from "./config";
 import { count, countBy, gauge } from "./counters";
+import { noteBatch } from "./metrics";
 import { Packet } from "./packet";
 import { STATE_RECEIVE } from "./state";
 
@@ -81,14 +88,15 @@ export function receive(): u32 {
 }
 
 function drainOne(queue: Queue, budget: u32): u32 {
-  const available = rxAvailable(queue);
-  if (available == 0) return 0;
+  const waiting = rxWaiting(queue);
+  if (waiting == 0) return 0;
   if (budget == 0) {
     count(CNT_EVENT_BACKPRESSURE);
     return 0;
   }
-  const taken = min<u32>(available, budget);
+  const taken = min<u32>(waiting, budget);
   warm(queue, taken);
+  noteBatch(taken, waiting, oldestDelay(queue));
   for (let i: u32 = 0; i < taken; i++) takeOne(queue);
   rxRelease(queue);
   refill(queue);
@@ -113,7 +121,27 @@ function warm(queue: Queue, packets: u32): void {
   warmth = sum;
 }
 
+/** How long the oldest packet of a queue that has one has waited, µs; 0 when the NIC does not say. */
+function oldestDelay(queue: Queue): u32 {
+  const address = rxPeek(queue, 0);
+  if (address < framesBase + METADATA_SIZE || address >= framesEnd) return 0;
+  const metadata = address - METADATA_SIZE;
+  if (!(load<u32>(metadata, RX_META_FLAGS) & RX_META_HAS_TIME)) return 0;
+  // The sender's clock may be ahead by a little.
+  return max<i32>(i32(now - load<u32>(metadata, RX_META_TIME)), 0);
+}
+
 function drainFairly(budget: u32): u32 {
+  let waiting: u32 = 0;
+  let delay: u32 = 0;
+  for (let i: u32 = 0; i < queueCount; i++) {
+    const queue = queueAt(i);
+    const packets = rxWaiting(queue);
+    if (packets == 0) continue;
+    waiting += packets;
+    delay = max(delay, oldestDelay(queue));
+  }
+  if (waiting == 0) return 0;
   let taken: u32 = 0;
   let empty: u32 = 0;
   while (empty < queueCount) {
@@ -130,6 +158,7 @@ function drainFairly(budget: u32): u32 {
   }
   if (budget == 0 && empty < queueCount) count(CNT_EVENT_BACKPRESSURE);
   if (taken == 0) return 0;
+  noteBatch(taken, waiting, delay);
   for (let i: u32 = 0; i < queueCount; i++) {
     rxRelease(queueAt(i));
     refill(queueAt(i));

@@ -167,11 +167,14 @@ export function refillStarved(): void {
   for (let i: u32 = 0; i < queueCount; i++) refill(queueAt(i));
 }
 
-/** Received packets that wait in the queue. */
-export function rxAvailable(queue: Queue): u32 {
-  const waiting = queue.rxSeen - queue.rxTail;
-  if (waiting != 0) return waiting;
+/** Looks at the NIC's word; returns how many received packets wait. */
+export function rxWaiting(queue: Queue): u32 {
   queue.rxSeen = atomic.load<u32>(queue.rxProducer);
+  return queue.rxSeen - queue.rxTail;
+}
+
+/** Received packets that waited when the NIC's word was looked at and were not taken yet. */
+export function rxAvailable(queue: Queue): u32 {
   return queue.rxSeen - queue.rxTail;
 }
 

@@ -30,6 +30,8 @@ import {
   RX_META_FLAGS,
   RX_META_HASH,
   RX_META_HAS_HASH,
+  RX_META_HAS_TIME,
+  RX_META_TIME,
   TX_META_CHECKSUM,
   TX_META_CSUM_OFFSET,
   TX_META_CSUM_START,
@@ -102,6 +104,8 @@ export interface ReceiveOptions {
   readonly checksumOk?: boolean;
   /** RSS hash, given only if that offload is on. */
   readonly hash?: number | undefined;
+  /** When the NIC says that the frame arrived, µs; by default it does not say. */
+  readonly time?: number;
   /** Forces the metadata's flags, whatever the offloads. */
   readonly metadataFlags?: number;
   /** Forces the descriptor: a NIC that writes nonsense. */
@@ -231,6 +235,10 @@ export class TestNic {
       flags |= RX_META_CHECKSUM_OK;
     }
     if (this.#offloads & OFFLOAD_RX_HASH && options.hash !== undefined) flags |= RX_META_HAS_HASH;
+    if (options.time !== undefined) {
+      flags |= RX_META_HAS_TIME;
+      this.#view.setUint32(at + RX_META_TIME, options.time, true);
+    }
     this.#view.setUint32(at + RX_META_FLAGS, options.metadataFlags ?? flags, true);
     this.#view.setUint32(at + RX_META_HASH, options.hash ?? 0, true);
   }
