@@ -119,6 +119,8 @@ export const CFG_EPHEMERAL_HIGH: u32 = 224;
 export const CFG_RECEIVE_RESERVE: u32 = 228;
 /** A neighbour confirmed longer ago than this is asked again, µs. */
 export const CFG_NEIGHBOUR_REFRESH: u32 = 232;
+/** Congestion control of connections that ask for none, `CONTROL_*`. */
+export const CFG_CONGESTION_CONTROL: u32 = 240;
 
 /** The NIC verifies IP, TCP and UDP checksums of received packets and says so in the metadata. */
 export const OFFLOAD_RX_CHECKSUM: u32 = 1;
@@ -556,6 +558,17 @@ export const FLAG_QUIET: u32 = 2;
 export const FLAG_DEFER: u32 = 4;
 /** Flag of send and sendv: more data follows soon, a partial segment may wait for it. */
 export const FLAG_MORE: u32 = 8;
+
+/**
+ * Congestion controls. Flags of connect, accept and listen (for the connections that it brings forth)
+ * name one in the bits CONTROL_MASK above CONTROL_SHIFT; 0 leaves the choice to the configuration, or to
+ * what `listen` said. What is none of them is refused with RC_INVAL.
+ */
+export const CONTROL_SHIFT: u32 = 4;
+export const CONTROL_MASK: u32 = 7;
+/** RFC 5681 and RFC 6582. */
+export const CONTROL_NEWRENO: u32 = 1;
+export const CONTROL_END: u32 = 2;
 
 /**
  * Event conditions.

@@ -41,7 +41,7 @@ import { bindEmit } from "./tcp/emit";
 import { bindEnds } from "./tcp/end";
 import { bindListeners, Listener } from "./tcp/listeners";
 import { bindOpen } from "./tcp/open";
-import { bindTcbs, prepareTcbs, Tcb, TcbCold } from "./tcp/tcb";
+import { bindTcbs, CONTROL_STATE_SIZE, prepareTcbs, Tcb, TcbCold } from "./tcp/tcb";
 import { setNow } from "./time/clock";
 import { bindWheel, prepareWheel } from "./time/wheel";
 import { bindEvents } from "./user/events";
@@ -172,7 +172,7 @@ function bind(core: u32): void {
 function recordsFit(): bool {
   return (
     offsetof<Tcb>() == TCB_HOT_SIZE &&
-    offsetof<TcbCold>() <= TCB_COLD_SIZE &&
+    offsetof<TcbCold>() <= TCB_COLD_SIZE - CONTROL_STATE_SIZE &&
     offsetof<Buffer>() == BUFFER_SIZE &&
     offsetof<Packet>() <= PACKET_SIZE &&
     offsetof<Queue>() <= QUEUE_SIZE &&

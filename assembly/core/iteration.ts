@@ -84,7 +84,7 @@ export function timers(): u32 {
     const timer = takeExpired();
     if (timer == null) break;
     work++;
-    const kind = timer.kind;
+    const kind: u32 = timer.kind;
     if (kind == TIMER_TCP) connectionTimer(changetype<u32>(timer));
     else if (kind == TIMER_NEIGHBOUR) neighbourTimer(timer);
     else userTimer(timer);

@@ -7,11 +7,12 @@ import { count } from "../core/counters";
 import { Buffer, release } from "../mem/buffers";
 import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
-import { deflate, enterRecovery, growWindow, leaveRecovery } from "./congestion";
+import { onAck } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
+import { deflate, enterRecovery, inflate, leaveRecovery } from "./fast-recovery";
 import { reportSent } from "./notices";
 import { output, retransmitHead, SENT_AGAIN } from "./output";
-import { backedOffRto, sampleRtt } from "./rtt";
+import { backedOffRto, clearSample, sampleRtt } from "./rtt";
 import { seqAfterEq, seqBefore } from "./seq";
 import { coldOf, F_PARTIAL, F_PERSIST, F_RECOVERY, F_RESENDING, Tcb } from "./tcb";
 
@@ -20,10 +21,12 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
   const cold = coldOf(tcb);
   const flight = tcb.sndNxt - tcb.sndUna;
   const acked = ack - tcb.sndUna;
+  clearSample();
   const bytes = releaseAcknowledged(tcb, ack);
   tcb.sndUna = ack;
   cold.retries = 0;
   if (tcb.flags & F_RESENDING) skipResent(tcb, ack);
+  onAck(tcb, acked, flight);
   let restart = true;
   if (tcb.flags & F_RECOVERY) {
     if (seqAfterEq(ack, cold.recover)) {
@@ -38,7 +41,6 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
     }
   } else {
     tcb.dupAcks = 0;
-    growWindow(tcb, acked, flight);
   }
   confirmNeighbour(tcb.neighbour);
   // RFC 6298 section 5.2 and 5.3.
@@ -56,8 +58,7 @@ export function duplicateAck(tcb: Tcb): void {
   count(CNT_TCP_DUPLICATE_ACKS);
   const flags = tcb.flags;
   if (flags & F_RECOVERY) {
-    // Each duplicate is a segment that left the network (RFC 6582 section 3.2 step 3).
-    tcb.cwnd += tcb.mss;
+    inflate(tcb);
     output(tcb);
     return;
   }

@@ -1,88 +1,125 @@
 /**
- * Congestion control of RFC 5681 and the recovery arithmetic of RFC 6582 (NewReno). Everything is in
- * bytes.
+ * Congestion control behind one interface: what recovery, output and ACK processing tell it, and one
+ * switch on the connection's control for each of them. A control answers by three numbers: `cwnd`,
+ * `ssthresh` and, where it paces, its rate. Everything is in bytes and µs.
+ *
+ * Who calls what: `onInit` once the handshake is over; `onAck` for every ACK that delivers something,
+ * in recovery too; `onLoss` once for each flight in which something was lost, on entering recovery, and
+ * `onRecoveryEnd` on leaving it; `onTimeout` for a retransmission timeout; `onUndo` when either proves to
+ * have been unnecessary; `onIdleRestart` before sending after a pause. During recovery the window is
+ * recovery's own business.
  */
-import { CFG_INITIAL_WINDOW } from "../abi";
+import {
+  CFG_CONGESTION_CONTROL,
+  CFG_INITIAL_WINDOW,
+  CONTROL_MASK,
+  CONTROL_NEWRENO,
+  CONTROL_SHIFT,
+} from "../abi";
 import { config } from "../core/config";
-import { coldOf, F_PARTIAL, F_RECOVERY, Tcb, TcbCold } from "./tcb";
+import { now } from "../time/clock";
+import { CWND_MAX, renoGrow, renoReduce, restorePrior } from "./newreno";
+import { coldOf, F_RECOVERY, SYN_RECEIVED, SYN_SENT, Tcb, TcbCold } from "./tcb";
 
 const UNLIMITED: u32 = 0x7fffffff;
-/** Above this the window never grows; keeps all sums within 32 bits. */
-const CWND_MAX: u32 = 1 << 30;
 
-export function initCongestion(tcb: Tcb): void {
-  // RFC 6928; a SYN that had to be repeated starts with one segment (RFC 5681 section 3.1).
+/** The control that the flags of a system call name, or 0. */
+export function controlOf(flags: u32): u32 {
+  return (flags >> CONTROL_SHIFT) & CONTROL_MASK;
+}
+
+/** Gives a connection that has sent no data yet its control; 0 stands for the configured one. */
+export function selectControl(tcb: Tcb, control: u32): void {
+  tcb.control = <u8>(control != 0 ? control : config(CFG_CONGESTION_CONTROL));
+  if (!(tcb.state & (SYN_SENT | SYN_RECEIVED))) onInit(tcb);
+}
+
+/** The connection is established. */
+export function onInit(tcb: Tcb): void {
   const cold = coldOf(tcb);
-  tcb.cwnd = cold.synCount > 1 ? tcb.mss : config(CFG_INITIAL_WINDOW) * tcb.mss;
+  // A SYN that had to be repeated starts with one segment (RFC 5681 section 3.1).
+  tcb.cwnd = cold.synCount > 1 ? tcb.mss : initialWindow(tcb);
   cold.ssthresh = UNLIMITED;
 }
 
 /**
- * Growth on a cumulative ACK outside recovery. All acknowledged bytes count in slow start, because a
- * receiver that works in batches sends one ACK for many segments. A window that the sender did not
- * use does not grow (RFC 7661 section 4.1).
+ * An ACK delivered `acked` bytes that were not known to have arrived. The round trip that it measured
+ * is `roundTrip` of rtt.ts.
  *
- * @param flight bytes in flight before the ACK
+ * @param flight bytes in flight before it
  */
-export function growWindow(tcb: Tcb, acked: u32, flight: u32): void {
+export function onAck(tcb: Tcb, acked: u32, flight: u32): void {
+  // A window that the sender did not use does not grow (RFC 7661 section 4.1).
   const cwnd = tcb.cwnd;
-  if (flight << 1 < cwnd || cwnd >= CWND_MAX) return;
+  if (tcb.flags & F_RECOVERY || flight << 1 < cwnd || cwnd >= CWND_MAX) return;
   const cold = coldOf(tcb);
-  if (cwnd < cold.ssthresh) {
-    tcb.cwnd = min<u32>(cwnd + min<u32>(acked, cwnd), cold.ssthresh);
-    return;
-  }
-  const credit = cold.cwndCredit + acked;
-  if (credit >= cwnd) {
-    cold.cwndCredit = credit - cwnd;
-    tcb.cwnd = cwnd + tcb.mss;
-  } else {
-    cold.cwndCredit = credit;
+  switch (u32(tcb.control)) {
+    case CONTROL_NEWRENO:
+      renoGrow(tcb, cold, acked);
+      break;
   }
 }
 
 /**
- * Half of what is in flight, at least two segments (RFC 5681 equation 4).
+ * Something of this flight was lost: lowers `ssthresh`, which recovery brings the window down to.
  *
- * @param extra bytes of it that limited transmit sent, which do not count (section 3.2 step 2)
+ * @param flight bytes in flight, without those that limited transmit sent (RFC 5681 section 3.2)
  */
-function halfFlight(tcb: Tcb, cold: TcbCold, extra: u32): u32 {
-  const flight = cold.sndMax - tcb.sndUna;
-  return max<u32>((flight > extra ? flight - extra : 0) >> 1, u32(tcb.mss) << 1);
+export function onLoss(tcb: Tcb, flight: u32): void {
+  reduce(tcb, coldOf(tcb), flight);
 }
 
-/** Third duplicate ACK: halve, remember how far was sent (RFC 6582 section 3.2 step 2). */
-export function enterRecovery(tcb: Tcb): void {
-  const cold = coldOf(tcb);
-  cold.ssthresh = halfFlight(tcb, cold, cold.limitedBytes);
-  cold.recover = cold.sndMax;
-  tcb.cwnd = cold.ssthresh + 3 * u32(tcb.mss);
-  tcb.flags = (tcb.flags | F_RECOVERY) & ~F_PARTIAL;
-}
-
-/** Partial ACK: deflate by what it acknowledged, add back a segment (step 3, partial). */
-export function deflate(tcb: Tcb, acked: u32): void {
-  const mss: u32 = tcb.mss;
-  let cwnd = tcb.cwnd > acked ? tcb.cwnd - acked : 0;
-  if (acked >= mss) cwnd += mss;
-  tcb.cwnd = max<u32>(cwnd, mss);
-}
-
-/** Full ACK: deflate to ssthresh (step 3, option 2; the bounded batch keeps the burst short). */
-export function leaveRecovery(tcb: Tcb): void {
+/** All that was in flight when recovery began is acknowledged. */
+export function onRecoveryEnd(tcb: Tcb): void {
   tcb.cwnd = coldOf(tcb).ssthresh;
-  tcb.flags &= ~F_RECOVERY;
-  tcb.dupAcks = 0;
 }
 
-/** Timeout: one segment, slow start (RFC 5681 section 3.1); repeated ones keep ssthresh. */
-export function collapseWindow(tcb: Tcb): void {
+/**
+ * The retransmission timer has run out: one segment, slow start (RFC 5681 section 3.1). To be called
+ * before `retries` counts it: repeated ones keep ssthresh.
+ */
+export function onTimeout(tcb: Tcb, flight: u32): void {
   const cold = coldOf(tcb);
-  if (cold.retries == 0) cold.ssthresh = halfFlight(tcb, cold, 0);
+  if (cold.retries == 0) reduce(tcb, cold, flight);
   tcb.cwnd = tcb.mss;
   cold.cwndCredit = 0;
-  // Duplicates of what was sent before the timeout start no fast retransmit (RFC 6582 section 4).
-  cold.recover = cold.sndMax;
-  tcb.flags &= ~F_RECOVERY;
-  tcb.dupAcks = 0;
+}
+
+/** The last `onLoss` or `onTimeout` was a mistake: the segments had arrived. */
+export function onUndo(tcb: Tcb): void {
+  const cold = coldOf(tcb);
+  switch (u32(tcb.control)) {
+    case CONTROL_NEWRENO:
+      restorePrior(tcb, cold);
+      break;
+  }
+}
+
+/**
+ * Nothing was sent for longer than a timeout, which ran out at `due` (µs): what the window stood for is
+ * forgotten by half for each further one (RFC 5681 section 4.1, RFC 2861 section 3.1). `ssthresh` keeps
+ * most of it.
+ */
+export function onIdleRestart(tcb: Tcb, due: u32): void {
+  const cold = coldOf(tcb);
+  const cwnd = tcb.cwnd;
+  const floor = initialWindow(tcb);
+  if (cwnd <= floor) return;
+  cold.ssthresh = max<u32>(cold.ssthresh, cwnd - (cwnd >> 2));
+  const halvings = min<u32>((now - due) / cold.rto + 1, 31);
+  tcb.cwnd = max<u32>(cwnd >> halvings, floor);
+  cold.cwndCredit = 0;
+}
+
+/** RFC 6928. */
+function initialWindow(tcb: Tcb): u32 {
+  return config(CFG_INITIAL_WINDOW) * tcb.mss;
+}
+
+function reduce(tcb: Tcb, cold: TcbCold, flight: u32): void {
+  switch (u32(tcb.control)) {
+    case CONTROL_NEWRENO:
+      renoReduce(tcb, cold, flight);
+      break;
+  }
 }

@@ -33,7 +33,7 @@ export class Listener {
   backlog: u32;
   /** Connections in SYN-RECEIVED, or established and not accepted. */
   pending: u32;
-  /** FLAG_DEFER. */
+  /** FLAG_DEFER, and a congestion control (CONTROL_SHIFT). */
   flags: u32;
 }
 

@@ -32,7 +32,7 @@ import { now } from "../time/clock";
 import { extendEvent, pushEvent } from "../user/events";
 import { ACK, optionMss, optionWindowScale, parseTcpOptions, SYN } from "../wire/tcp";
 import { scheduleNotice } from "./agenda";
-import { initCongestion } from "./congestion";
+import { controlOf, onInit, selectControl } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { sendSyn } from "./emit";
 import { abortByApp, recycleTimeWait } from "./end";
@@ -88,6 +88,7 @@ export function bindOpen(): void {
  * @param remotePort network order
  * @param localPort network order; 0 lets the kernel choose
  * @param flags F_NAGLE, F_QUIET
+ * @param control CONTROL_*, or 0 for the configured one
  */
 export function connect(
   remote: u32,
@@ -95,6 +96,7 @@ export function connect(
   localPort: u32,
   cookie: u32,
   flags: u32,
+  control: u32,
 ): i32 {
   const hop = nextHop(remote);
   if (hop == 0) return RC_UNREACHABLE;
@@ -110,6 +112,7 @@ export function connect(
   tcb.cookie = cookie;
   tcb.flags = flags | F_KNOWN | F_OWNED | F_CONNECTING;
   tcb.mss = <u16>min<u32>(DEFAULT_MSS, localMss());
+  selectControl(tcb, control);
   startHandshake(tcb, cold, initialSequence(localIp, remote, ports));
   sendSyn(tcb, cold.iss, SYN);
   count(CNT_TCP_CONNECTS);
@@ -144,6 +147,7 @@ export function openPassively(packet: Packet, listener: Listener, iss: u32): voi
   tcb.flags = F_PASSIVE;
   tcb.cookie = listener.cookie;
   enterBacklog(tcb, listener);
+  selectControl(tcb, controlOf(listener.flags));
   learnSyn(tcb, packet);
   startHandshake(tcb, cold, iss);
   if (listener.flags & FLAG_DEFER) {
@@ -155,11 +159,16 @@ export function openPassively(packet: Packet, listener: Listener, iss: u32): voi
   }
 }
 
-/** accept: the application takes the connection that knocked. */
-export function accept(tcb: Tcb, cookie: u32, flags: u32): i32 {
+/**
+ * accept: the application takes the connection that knocked.
+ *
+ * @param control CONTROL_*, or 0 to leave it as `listen` or the configuration has it
+ */
+export function accept(tcb: Tcb, cookie: u32, flags: u32, control: u32): i32 {
   if (tcb.flags & F_OWNED) return RC_BADH;
   tcb.cookie = cookie;
   tcb.flags |= flags | F_OWNED;
+  if (control != 0) selectControl(tcb, control);
   count(CNT_TCP_ACCEPTS);
   if (tcb.flags & F_DEFER) {
     tcb.flags &= ~F_DEFER;
@@ -217,7 +226,7 @@ export function establish(tcb: Tcb): void {
   if (cold.synCount == 1) sampleRtt(cold, now - cold.synSentAt);
   // RFC 6298 section 5.7: a SYN that timed out leaves 3 s without a sample.
   else if (cold.srtt8 == 0) cold.rto = max<u32>(cold.rto, rtoInitial * 3);
-  initCongestion(tcb);
+  onInit(tcb);
   cold.tuneStart = now;
   if (tcb.flags & F_CONNECTING) {
     tcb.flags &= ~F_CONNECTING;

@@ -3,11 +3,13 @@
  * and by silly-window avoidance (RFC 9293 sections 3.7.4 and 3.8.6.2.1).
  */
 import { CNT_TCP_RETRANSMITS } from "../abi";
+import { rtoMax } from "../core/config";
 import { count } from "../core/counters";
 import { allocFrame, allocRecord, Buffer, frameOf, hasFrame } from "../mem/buffers";
 import { now } from "../time/clock";
 import { ACK, FIN, PSH } from "../wire/tcp";
 import { scheduleOutput } from "./agenda";
+import { onIdleRestart } from "./congestion";
 import { setDeadline } from "./deadlines";
 import { bareSequence, PAYLOAD_OFFSET, sendBare, sendPayload } from "./emit";
 import { backedOffRto } from "./rtt";
@@ -174,6 +176,8 @@ function advance(tcb: Tcb, end: u32): void {
   }
   if (!(tcb.flags & F_DEADLINE) || tcb.flags & F_PERSIST) {
     tcb.flags &= ~F_PERSIST;
+    // Further ahead than any can be means behind: the last timeout has long run out.
+    if (tcb.deadline - now > rtoMax) onIdleRestart(tcb, tcb.deadline);
     setDeadline(tcb, now + backedOffRto(tcb, cold));
   }
 }

@@ -7,9 +7,18 @@ import { Tcb, TcbCold } from "./tcb";
 
 const GRANULARITY: u32 = 16;
 
+/** The round trip that the ACK in hand measured, µs; 0 when it measured none. */
+export let roundTrip: u32 = 0;
+
+/** To be called before an ACK is worked on. */
+export function clearSample(): void {
+  roundTrip = 0;
+}
+
 /** Takes one sample of the round-trip time, µs, and sets the timeout (sections 2.2 and 2.3). */
 export function sampleRtt(cold: TcbCold, sample: u32): void {
   const rtt = max<u32>(min<u32>(sample, 100_000_000), 1);
+  roundTrip = rtt;
   if (cold.srtt8 == 0) {
     cold.srtt8 = rtt << 3;
     cold.rttvar4 = rtt << 1;

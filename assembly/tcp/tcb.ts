@@ -109,6 +109,9 @@ export const F_UNREPORTED: u32 = 1 << 31;
 export const F_SLOW: u32 =
   F_OUT_OF_ORDER | F_RECOVERY | F_PERSIST | F_UNANNOUNCED | F_APP_CLOSED | F_RESENDING;
 
+/** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
+export const CONTROL_STATE_SIZE: u32 = 64;
+
 /** The part that every segment touches: TCB_HOT_SIZE bytes. */
 @final
 @unmanaged
@@ -117,7 +120,11 @@ export class Tcb {
   timerNext: u32;
   timerPrev: u32;
   timerTick: u32;
-  timerKind: u32;
+  timerKind: u8;
+  /** The congestion control of this connection, `CONTROL_*`. */
+  control: u8;
+  /** What congestion control asks of every segment, `C_*`. */
+  controlFlags: u16;
   /** RSS hash of the received tuple, and the next TCB in the same bucket. */
   hash: u32;
   chain: u32;
@@ -166,7 +173,10 @@ export class Tcb {
   agenda: u32;
 }
 
-/** The part that connection set-up, losses and timers touch: TCB_COLD_SIZE bytes. */
+/**
+ * The part that connection set-up, losses and timers touch: TCB_COLD_SIZE bytes, the last
+ * CONTROL_STATE_SIZE of which are not described here.
+ */
 @final
 @unmanaged
 export class TcbCold {
@@ -276,7 +286,7 @@ export function allocTcb(): Tcb | null {
   memory.fill(at, 0, TCB_HOT_SIZE);
   memory.fill(changetype<u32>(coldOf(tcb)), 0, TCB_COLD_SIZE);
   tcb.handle = handle;
-  tcb.timerKind = TIMER_TCP;
+  tcb.timerKind = <u8>TIMER_TCP;
   gauge(GAUGE_CONNECTIONS, 1);
   return tcb;
 }

@@ -14,10 +14,10 @@ import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
 import { isDue, now } from "../time/clock";
 import { ACK, SYN } from "../wire/tcp";
-import { collapseWindow } from "./congestion";
 import { rearm, setDeadline } from "./deadlines";
 import { sendBare, sendSyn } from "./emit";
 import { finishOrderly, kill } from "./end";
+import { collapseWindow } from "./fast-recovery";
 import { cut, output, retransmitHead, sendAck } from "./output";
 import { backedOffRto } from "./rtt";
 import {

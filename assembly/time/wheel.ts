@@ -21,8 +21,8 @@ export class Timer {
   prev: u32;
   /** Tick of expiry, 16 µs each, modulo 2^28. */
   tick: u32;
-  /** Whose record this is part of, `TIMER_*`. */
-  kind: u32;
+  /** Whose record this is part of, `TIMER_*`; the three bytes behind it are the owner's. */
+  kind: u8;
 }
 
 export const TIMER_TCP: u32 = 1;

@@ -9,6 +9,9 @@ import {
   CALL_D,
   CALL_HANDLE,
   CALL_OP,
+  CONTROL_END,
+  CONTROL_MASK,
+  CONTROL_SHIFT,
   FLAG_DEFER,
   FLAG_MORE,
   FLAG_NAGLE,
@@ -29,6 +32,7 @@ import { isOurs } from "../flow/groups";
 import { isBroadcast } from "../net/routes";
 import { scheduleNotice, scheduleOutput } from "../tcp/agenda";
 import { takeBack } from "../tcp/deliver";
+import { controlOf } from "../tcp/congestion";
 import { abortByApp, bury, kill, limitFinWait2, orderlyEnd, reset } from "../tcp/end";
 import { listen, listenHandle } from "../tcp/listeners";
 import { accept, connect, connectHandle, reject } from "../tcp/open";
@@ -69,12 +73,15 @@ export function sysConnect(call: u32): i32 {
   // Neither "this host" nor multicast nor broadcast can be connected to.
   const first = remote & 0xff;
   if (first == 0 || first >= 224 || isBroadcast(remote)) return RC_INVAL;
+  const flags = load<u32>(call, CALL_OP) >> 16;
+  if (controlOf(flags) >= CONTROL_END) return RC_INVAL;
   const code = connect(
     remote,
     bswap<u16>(<u16>ports),
     bswap<u16>(<u16>(ports >> 16)),
     load<u32>(call, CALL_COOKIE),
-    connectionFlags(call),
+    connectionFlags(flags),
+    controlOf(flags),
   );
   if (code == RC_OK) store<u32>(call, connectHandle, CALL_HANDLE);
   return code;
@@ -83,7 +90,10 @@ export function sysConnect(call: u32): i32 {
 export function sysAccept(call: u32): i32 {
   const tcb = knownTcb(call);
   if (tcb == null) return RC_BADH;
-  return accept(tcb, load<u32>(call, CALL_COOKIE), connectionFlags(call));
+  const flags = load<u32>(call, CALL_OP) >> 16;
+  const control = controlOf(flags);
+  if (control >= CONTROL_END) return RC_INVAL;
+  return accept(tcb, load<u32>(call, CALL_COOKIE), connectionFlags(flags), control);
 }
 
 export function sysReject(call: u32): i32 {
@@ -191,7 +201,9 @@ export function sysListen(call: u32): i32 {
   const backlog = load<u32>(call, CALL_B);
   if (port == 0 || port > 65535 || backlog == 0) return RC_INVAL;
   const flags = load<u32>(call, CALL_OP) >> 16;
-  const code = listen(port, backlog, load<u32>(call, CALL_COOKIE), flags & FLAG_DEFER);
+  if (controlOf(flags) >= CONTROL_END) return RC_INVAL;
+  const kept = flags & (FLAG_DEFER | (CONTROL_MASK << CONTROL_SHIFT));
+  const code = listen(port, backlog, load<u32>(call, CALL_COOKIE), kept);
   if (code == RC_OK) store<u32>(call, listenHandle, CALL_HANDLE);
   return code;
 }
@@ -211,8 +223,7 @@ function ownedTcb(call: u32): Tcb | null {
   return tcb;
 }
 
-function connectionFlags(call: u32): u32 {
-  const requested = load<u32>(call, CALL_OP) >> 16;
+function connectionFlags(requested: u32): u32 {
   let flags: u32 = 0;
   if (requested & FLAG_NAGLE) flags |= F_NAGLE;
   if (requested & FLAG_QUIET) flags |= F_QUIET;

@@ -11,6 +11,7 @@ import {
   CFG_BUCKETS_PER_GROUP,
   CFG_BUFFER_COUNT,
   CFG_BUFFER_RECORDS,
+  CFG_CONGESTION_CONTROL,
   CFG_CONNECTIONS,
   CFG_COPY_BREAK,
   CFG_CORES,
@@ -90,6 +91,7 @@ import {
 } from "../../assembly/abi.ts";
 import { toeplitzTables } from "../nic/rss.ts";
 import type { CoreMap, MemoryMap, QueueMap, RingMap } from "./memory-map.ts";
+import { CONGESTION_CONTROLS } from "./options.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** The `OFFLOAD_*` bits of the options. */
@@ -173,6 +175,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_COPY_BREAK, tcp.copyBreak);
   set(CFG_REASSEMBLY_MAX, tcp.reassemblyMax);
   set(CFG_INITIAL_WINDOW, tcp.initialWindow);
+  set(CFG_CONGESTION_CONTROL, CONGESTION_CONTROLS.indexOf(tcp.congestionControl) + 1);
   set(CFG_EPHEMERAL_LOW, tcp.ephemeral[0]);
   set(CFG_EPHEMERAL_HIGH, tcp.ephemeral[1]);
 }

@@ -104,6 +104,10 @@ export interface OffloadOptions {
   rxHash?: boolean;
 }
 
+/** How a connection shares the network with others, by name, in the order of `CONTROL_*` from 1. */
+export const CONGESTION_CONTROLS = ["newreno"] as const;
+export type CongestionControl = (typeof CONGESTION_CONTROLS)[number];
+
 /** All times in microseconds. */
 export interface TcpOptions {
   /** "lan" shortens minRto, initialRto, delayedAck and timeWait to what a data centre needs. */
@@ -134,6 +138,8 @@ export interface TcpOptions {
   reassemblyMax?: number;
   /** Initial congestion window, in segments. Default 10 (RFC 6928). */
   initialWindow?: number;
+  /** Congestion control of connections that ask for none by a flag. Default "newreno" (RFC 5681). */
+  congestionControl?: CongestionControl;
   /** First and last port that `connect` may choose. Default [32768, 60999]. */
   ephemeral?: readonly [number, number];
 }

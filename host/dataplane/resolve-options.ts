@@ -20,6 +20,7 @@ import {
   type Cidr,
 } from "./addresses.ts";
 import * as check from "./checks.ts";
+import { CONGESTION_CONTROLS } from "./options.ts";
 import type {
   DataplaneOptions,
   Neighbour,
@@ -296,6 +297,12 @@ function resolveTcp(value: unknown): Required<TcpOptions> {
     copyBreak: amount("copyBreak", 1024, 0, 65536),
     reassemblyMax: amount("reassemblyMax", 1024, 0, 65535),
     initialWindow: amount("initialWindow", 10, 1, 1024),
+    congestionControl: check.oneOf(
+      "tcp.congestionControl",
+      given.congestionControl,
+      "newreno",
+      CONGESTION_CONTROLS,
+    ),
     ephemeral: resolveEphemeral(given.ephemeral),
   };
 }
@@ -316,6 +323,7 @@ const KNOWN_TCP = [
   "copyBreak",
   "reassemblyMax",
   "initialWindow",
+  "congestionControl",
   "ephemeral",
 ] as const satisfies readonly (keyof TcpOptions)[];
 
