@@ -231,10 +231,30 @@ class Backend implements QueueBackend {
     // batch.
     const observer = this.#observer();
     for (let i = 0; i < this.#busyCount; i++) {
+      if (busy[i].frameCount === 0) continue;
       const { captured } = this.#busyAt[i];
-      busy[i].deliver(batch, now, captured < 0 ? null : observer, captured);
+      const delivered = busy[i].deliver(batch, now, captured < 0 ? null : observer, captured);
+      if (!delivered) this.#steerAgain(i);
     }
     this.#busyCount = 0;
+  }
+
+  /**
+   * The RETA or the filters of the port of queue `first` of the busy ones changed since its frames were
+   * listed: lists all of them anew that are not delivered yet. Frames of a flow are in one list, and so
+   * keep their order.
+   */
+  #steerAgain(first: number): void {
+    const destination = this.#busyAt[first];
+    const frames: Frame[] = [];
+    for (let i = first; i < this.#busyCount; i++) {
+      const rx = this.#busy[i];
+      if (this.#busyAt[i] !== destination) continue;
+      frames.push(...rx.frames.slice(0, rx.frameCount));
+      rx.frameCount = 0;
+    }
+    destination.port.refresh();
+    for (const frame of frames) this.#list(destination, frame);
   }
 
   /** Reads the frame's headers, settles the state of its checksum, and lists it where it goes. */
@@ -318,9 +338,14 @@ class Backend implements QueueBackend {
       port.count("macFilter");
       return;
     }
-    const { queues } = destination;
+    this.#list(destination, frame);
+  }
+
+  /** Lists a frame of the batch with the queue of `destination` that it goes to. */
+  #list(destination: Destination, frame: Frame): void {
+    const { port, queues } = destination;
     let queue = 0;
-    if (queues.length !== 1 && headers.hashed) {
+    if (queues.length !== 1 && (frame.state & HASHED) !== 0) {
       queue = port.reta[frame.hash & 127];
       if (port.filterCount !== 0) queue = this.#filteredQueue(port, frame, queue);
     }

@@ -1,7 +1,8 @@
 /**
  * Where things lie in a port's shared state: byte offsets, each group on cache lines of its own.
  *
- *      0  control words     selector, promiscuous, multicast, control lock, filters now and ever
+ *      0  control words     selector, promiscuous, multicast, control lock, filters now and ever,
+ *                         version
  *     64  port counters     u64 each, any sender (atomic, carried by hand)
  *    128  line              lock, and when the transmitter is idle again (f64 µs)
  *    512  RETA              two tables of 128 words; the selector says which is in force
@@ -18,6 +19,8 @@ export const STATE_CONTROL_LOCK = 12;
 export const STATE_FILTER_COUNT = 16;
 /** Filters ever added: what tells a slot's filters apart. */
 export const STATE_FILTER_GENERATION = 20;
+/** Changes of RETA and filters so far. */
+export const STATE_VERSION = 24;
 
 /** Port counters, two words each, low first. */
 export const STATE_COUNTERS = 64;

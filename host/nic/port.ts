@@ -12,6 +12,7 @@ import type { MemoryView } from "./memory-view.ts";
 import {
   filtersOffset,
   PORT_COUNTERS,
+  QUEUE_LOCK,
   QUEUE_RX_COUNTERS,
   QUEUE_STATE_SIZE,
   QUEUE_TX_COUNTERS,
@@ -20,15 +21,17 @@ import {
   STATE_CONTROL_LOCK,
   STATE_COUNTERS,
   STATE_FILTER_COUNT,
+  STATE_LINE_LOCK,
   STATE_MULTICAST,
   STATE_PROMISCUOUS,
   STATE_QUEUES,
   STATE_RETA,
   STATE_RETA_SELECTOR,
+  STATE_VERSION,
   stateSize,
   TX_COUNTERS,
 } from "./port-state.ts";
-import { lock, unlock } from "./ring-lock.ts";
+import { freeLock, lock, unlock } from "./ring-lock.ts";
 import type { PortHandle } from "./types.ts";
 
 export interface PortOptions {
@@ -91,9 +94,10 @@ export class Port {
   readonly filters: FilterTable;
   readonly offloads: number;
 
-  /** As of the last `refresh`: the RETA in force, number of filters, and who is let in. */
+  /** As of the last `refresh`: the RETA in force, filters, changes of both, and who is let in. */
   reta: Int32Array;
   filterCount = 0;
+  version = 0;
   promiscuous = false;
   multicast = false;
 
@@ -122,6 +126,8 @@ export class Port {
   /** Looks at the shared settings. A sender does so once per batch, so a batch sees one RETA. */
   refresh(): void {
     const state = this.state;
+    // First: what changes from here on makes this version an old one.
+    this.version = Atomics.load(state, STATE_VERSION >> 2);
     this.reta = this.#tables[Atomics.load(state, STATE_RETA_SELECTOR >> 2)];
     this.filterCount = state[STATE_FILTER_COUNT >> 2];
     this.promiscuous = state[STATE_PROMISCUOUS >> 2] !== 0;
@@ -150,10 +156,17 @@ export class Port {
     return Array.from(this.reta);
   }
 
+  /** True when RETA or filters changed since the last `refresh`. */
+  get isStale(): boolean {
+    return Atomics.load(this.state, STATE_VERSION >> 2) !== this.version;
+  }
+
   /**
-   * Moves flow groups to other queues, all in one step: a sender's batch goes by the old table or
-   * by the new one. A batch under way may still use the old one after this returns; whoever hands a
-   * group over must expect stragglers (the migration protocol does).
+   * Moves flow groups to other queues, all in one step. When this returns, no frame of these groups
+   * comes to their old queues any more: a sender holds a queue's lock while it delivers, and looks
+   * there whether what it steered by is still in force; here every old queue's lock is passed through
+   * after the change. (A sender that was stopped in mid-delivery is waited for up to 100 ms, then
+   * counted as `senderStuck`.)
    */
   updateReta(changes: Iterable<readonly [group: number, queue: number]>): void {
     const list = Array.from(changes);
@@ -164,23 +177,47 @@ export class Port {
       this.#checkQueue(queue);
     }
     this.#change(() => {
-      const current = Atomics.load(this.state, STATE_RETA_SELECTOR >> 2);
-      const next = this.#tables[1 - current];
-      next.set(this.#tables[current]);
-      for (const [group, queue] of list) next[group] = queue;
-      Atomics.store(this.state, STATE_RETA_SELECTOR >> 2, 1 - current);
+      const selector = Atomics.load(this.state, STATE_RETA_SELECTOR >> 2);
+      const current = this.#tables[selector];
+      const next = this.#tables[1 - selector];
+      next.set(current);
+      const old = new Set<number>();
+      for (const [group, queue] of list) {
+        if (current[group] !== queue) old.add(current[group]);
+        next[group] = queue;
+      }
+      Atomics.store(this.state, STATE_RETA_SELECTOR >> 2, 1 - selector);
+      this.#turnOver(old);
     });
   }
 
-  /** Sends one flow to a queue whatever its hash says; false when the filter table is full. */
+  /**
+   * Sends one flow to a queue whatever its hash says, as exactly as `updateReta`; false when the
+   * filter table is full.
+   */
   addFilter(tuple: FilterTuple, queue: number): boolean {
     this.#checkQueue(queue);
-    return this.#change(() => this.filters.add(tuple, queue));
+    return this.#changeFilters(() => this.filters.add(tuple, queue));
   }
 
-  /** False when there is no such filter. */
+  /** The flow goes where its hash says from now on. False when there is no such filter. */
   removeFilter(tuple: FilterTuple): boolean {
-    return this.#change(() => this.filters.remove(tuple));
+    return this.#changeFilters(() => this.filters.remove(tuple));
+  }
+
+  /**
+   * Gives back the port's locks that a thread held when it ended: `holder` is that thread's
+   * LOCK_HOLDER. Returns how many it held.
+   */
+  freeLocksOf(holder: number): number {
+    const queues = this.handle.queues.map((_, queue) => this.lockOf(queue));
+    const locks = [STATE_CONTROL_LOCK >> 2, STATE_LINE_LOCK >> 2, ...queues];
+    return locks.filter((index) => freeLock(this.state, index, holder)).length;
+  }
+
+  /** Index into `state` of the lock of a queue's fill and rx rings. */
+  lockOf(queue: number): number {
+    return (STATE_QUEUES + queue * QUEUE_STATE_SIZE + QUEUE_LOCK) >> 2;
   }
 
   /** Counts a frame that was dropped before it had a queue; any thread. */
@@ -219,6 +256,25 @@ export class Port {
     const queues = this.handle.queues.length;
     if (!Number.isInteger(queue) || queue < 0 || queue >= queues) {
       throw new RangeError(`queue: ${queue} is not in 0…${queues - 1}`);
+    }
+  }
+
+  /** A filter may take its flow from any queue. */
+  #changeFilters(body: () => boolean): boolean {
+    return this.#change(() => {
+      const changed = body();
+      if (changed) this.#turnOver(this.handle.queues.keys());
+      return changed;
+    });
+  }
+
+  /** Makes what senders have steered by an old version, and waits until none delivers by it. */
+  #turnOver(queues: Iterable<number>): void {
+    Atomics.add(this.state, STATE_VERSION >> 2, 1);
+    for (const queue of queues) {
+      const index = this.lockOf(queue);
+      if (lock(this.state, index)) unlock(this.state, index);
+      else this.count("senderStuck");
     }
   }
 

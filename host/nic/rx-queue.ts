@@ -26,7 +26,9 @@ import {
   RING_PRODUCER,
   RX_META_CHECKSUM_OK,
   RX_META_FLAGS,
+  RX_META_HAS_TIME,
   RX_META_HASH,
+  RX_META_TIME,
   WASM_PAGE,
 } from "../../assembly/abi.ts";
 import { BATCH, Frame, HASHED, REQUESTED, TRUSTED, UNUSUAL, VERIFIABLE } from "./batch.ts";
@@ -36,7 +38,7 @@ import { Classifier } from "./classifier.ts";
 import { copyBytes } from "./copy.ts";
 import type { MemoryView } from "./memory-view.ts";
 import type { Port } from "./port.ts";
-import { QUEUE_LOCK, QUEUE_STATE_SIZE, RX_COUNTERS, STATE_QUEUES } from "./port-state.ts";
+import { RX_COUNTERS } from "./port-state.ts";
 import { lock, unlock } from "./ring-lock.ts";
 
 /** Longest frame a receive buffer takes. */
@@ -49,6 +51,8 @@ const HEADROOM = FRAME_HEADROOM;
 const FIRST_FRAME = WASM_PAGE;
 const META_FLAGS = (METADATA_SIZE - RX_META_FLAGS) / 4;
 const META_HASH = (METADATA_SIZE - RX_META_HASH) / 4;
+const META_TIME = (METADATA_SIZE - RX_META_TIME) / 4;
+const HAS_TIME = RX_META_HAS_TIME;
 const ADDRESS = DESC_ADDRESS / 4;
 const LENGTH = DESC_LENGTH / 4;
 const OPTIONS = DESC_OPTIONS / 4;
@@ -103,7 +107,7 @@ export class RxQueue {
     this.#port = port;
     this.#memory = port.memory;
     const { words } = port.memory;
-    this.#lock = (STATE_QUEUES + queue * QUEUE_STATE_SIZE + QUEUE_LOCK) >> 2;
+    this.#lock = port.lockOf(queue);
     this.#counters = port.rxCounters(queue);
     const block = port.handle.queues[queue];
     const fill = (block + QUEUE_FILL) >>> 2;
@@ -126,7 +130,8 @@ export class RxQueue {
   }
 
   /**
-   * Delivers the listed frames and empties the list.
+   * Delivers the listed frames and empties the list. Or leaves everything as it is and returns false:
+   * the port's RETA or filters have changed since the frames were steered.
    *
    * @param observer sees what arrives, if anybody does, as arriving at its port number `observed`
    */
@@ -135,19 +140,24 @@ export class RxQueue {
     now: number,
     observer: DeliveryObserver | null,
     observed: number,
-  ): void {
+  ): boolean {
     const { state } = this.#port;
-    if (lock(state, this.#lock)) {
-      try {
-        this.#deliverLocked(batch, now, observer, observed);
-      } finally {
-        this.frameCount = 0;
-        unlock(state, this.#lock);
-      }
-      this.#wake();
-    } else {
+    if (!lock(state, this.#lock)) {
       for (; this.frameCount !== 0; this.frameCount--) this.#port.count("senderStuck");
+      return true;
     }
+    if (this.#port.isStale) {
+      unlock(state, this.#lock);
+      return false;
+    }
+    try {
+      this.#deliverLocked(batch, now, observer, observed);
+    } finally {
+      this.frameCount = 0;
+      unlock(state, this.#lock);
+    }
+    this.#wake();
+    return true;
   }
 
   /** Takes a fill descriptor for each frame, puts the frame there, and publishes all at the end. */
@@ -172,6 +182,8 @@ export class RxQueue {
     if (left >>> 0 > fillMask + 1) left = fillMask + 1;
     let head = firstHead;
     let bytes = 0;
+    // Modulo 2^32, as a signed word.
+    const time = now | 0;
     for (let k = 0; k < frameCount;) {
       if (room === 0 || left === 0) {
         this.#drop(room === 0 ? RX_RING_FULL : NO_FILL_DESCRIPTOR, frameCount - k);
@@ -188,7 +200,7 @@ export class RxQueue {
       }
       const frame = frames[k++];
       const { length } = frame;
-      const packet = this.#place(batch, frame, start, careful);
+      const packet = this.#place(batch, frame, start, careful, time);
       const slot = this.#rxDescriptors + ((head & rxMask) << 2);
       words[slot + ADDRESS] = packet;
       words[slot + ADDRESS + 1] = 0;
@@ -213,8 +225,9 @@ export class RxQueue {
    * where the packet begins, as a signed word.
    *
    * @param careful states of a frame whose checksum needs attention
+   * @param time of arrival, µs
    */
-  #place(batch: FrameBatch, frame: Frame, start: number, careful: number): number {
+  #place(batch: FrameBatch, frame: Frame, start: number, careful: number, time: number): number {
     const memory = this.#memory;
     const { state } = frame;
     let packet = start + HEADROOM;
@@ -225,14 +238,16 @@ export class RxQueue {
       if ((state & careful) === 0 && frame.length < SHIFTABLE) packet += batch.shiftOf(frame);
       batch.gather(frame, memory, packet);
     }
-    let flags = state & this.#flags;
+    let flags = (state & this.#flags) | HAS_TIME;
     if ((state & careful) !== 0) flags |= this.#settleChecksum(packet, frame);
     if ((packet & 3) === 0) {
       memory.words[(packet >>> 2) - META_FLAGS] = flags;
       memory.words[(packet >>> 2) - META_HASH] = frame.hash;
+      memory.words[(packet >>> 2) - META_TIME] = time;
     } else {
       storeBytes(memory, (packet >>> 0) - META_FLAGS * 4, flags);
       storeBytes(memory, (packet >>> 0) - META_HASH * 4, frame.hash);
+      storeBytes(memory, (packet >>> 0) - META_TIME * 4, time);
     }
     return packet;
   }

@@ -19,6 +19,7 @@ import {
   RING_DESCRIPTORS,
   RING_MASK,
   RING_PRODUCER,
+  RX_META_HAS_TIME,
   TX_META_CHECKSUM,
   WASM_PAGE,
 } from "../../assembly/abi.ts";
@@ -41,6 +42,8 @@ export interface Received {
   readonly address: number;
   readonly flags: number;
   readonly hash: number;
+  /** When it arrived, µs modulo 2^32; -1 when the NIC does not say. */
+  readonly time: number;
 }
 
 export class FakeKernel {
@@ -172,8 +175,9 @@ export class FakeKernel {
       received.push({
         address,
         bytes: this.bytes.slice(address, address + this.words[slot + 2]),
-        flags: meta.getUint32(0, true),
+        flags: meta.getUint32(0, true) & ~RX_META_HAS_TIME,
         hash: meta.getUint32(4, true),
+        time: (meta.getUint32(0, true) & RX_META_HAS_TIME) === 0 ? -1 : meta.getUint32(8, true),
       });
       if (!keep) this.giveFrame(queue, (address & -FRAME_SIZE) >>> 0);
     }
