@@ -9,7 +9,7 @@
  * Reading takes no lock: an entry is emptied before its first word changes, and a reader looks at
  * the second word before and after the first.
  */
-import { lock, unlock } from "./ring-lock.ts";
+import { freeLock, lock, unlock } from "./ring-lock.ts";
 
 const LOCK = 0;
 const VICTIM = 1;
@@ -54,6 +54,11 @@ export class MacTable {
       }
     }
     return -1;
+  }
+
+  /** Gives back the table's lock if a thread held it when it ended; `holder` is its LOCK_HOLDER. */
+  freeLockOf(holder: number): boolean {
+    return freeLock(this.#words, LOCK, holder);
   }
 
   /** A frame came from this station through this port. */

@@ -66,5 +66,10 @@ export interface QueueBackend {
    * where frames only come from other ports, whose senders ring the core's doorbell.
    */
   wait?(micros: number): void;
+  /**
+   * Where something else than the port's RETA steers what comes from outside: points flow groups to
+   * other queues there as well. Returns for how long, µs, frames may still come to the old queues.
+   */
+  steer?(changes: Iterable<readonly [group: number, queue: number]>): number;
   close?(): void;
 }

@@ -25,6 +25,8 @@ import {
   RING_PRODUCER,
   RX_META_CHECKSUM_OK,
   RX_META_FLAGS,
+  RX_META_HAS_TIME,
+  RX_META_TIME,
   TX_META_CHECKSUM,
   TX_META_CSUM_START,
   TX_META_FLAGS,
@@ -36,6 +38,7 @@ import { MemoryView, viewOf } from "../nic/memory-view.ts";
 import type { PortHandle, QueueBackend } from "../nic/types.ts";
 import { EAGAIN, EBADF, EBADFD, EINTR, ENOBUFS, IOVEC_SIZE, libc } from "./tap-libc.ts";
 import type { Libc } from "./tap-libc.ts";
+import { Steering, STEERING_GRACE } from "./tap-steering.ts";
 import { type Pollable, sleep, unwatch, watch } from "./tap-poll.ts";
 import {
   closedFlag,
@@ -89,6 +92,8 @@ export class TapBackend implements QueueBackend, Pollable {
   readonly #libc: Libc;
   readonly #closed: Int32Array;
   readonly #counters: Float64Array;
+  /** Absent where Linux steers flows by itself. */
+  readonly #steering: Steering | undefined;
   readonly #words: Int32Array;
   /** Bytes of linear memory, and where they begin in this process. */
   readonly #memorySize: number;
@@ -143,6 +148,7 @@ export class TapBackend implements QueueBackend, Pollable {
     this.#libc = libc();
     this.#closed = closedFlag(wire.state);
     this.#counters = countersOf(wire.state, queue);
+    if (wire.reta >= 0) this.#steering = new Steering(wire.reta, wire.fds.length);
 
     this.#captured = options.capture?.indexOf(port) ?? -1;
     this.#capture = this.#captured < 0 ? null : options.capture!;
@@ -187,6 +193,16 @@ export class TapBackend implements QueueBackend, Pollable {
     if (Atomics.load(this.#closed, 0) !== 0) this.#gone = true;
     const sent = this.#transmit(now);
     return this.#gone ? sent : sent + this.#receive(now);
+  }
+
+  /**
+   * Points flow groups to other queues of the TAP. Returns for how long, µs, frames may still come to
+   * the old ones: 0 when Linux steers by itself and there is nothing to point.
+   */
+  steer(changes: Iterable<readonly [group: number, queue: number]>): number {
+    if (this.#steering === undefined || this.#gone) return 0;
+    for (const [group, queue] of changes) this.#steering.steer(group, queue);
+    return STEERING_GRACE;
   }
 
   /** Nothing is held back in time: frames wait in rings or in Linux. */
@@ -371,7 +387,9 @@ export class TapBackend implements QueueBackend, Pollable {
       }
       const packet = frame + FRAME_HEADROOM;
       const meta = (packet - METADATA_SIZE) >>> 2;
-      words[meta + (RX_META_FLAGS >>> 2)] = headerSize === 0 ? 0 : this.#verdict(packet);
+      const verdict = headerSize === 0 ? 0 : this.#verdict(packet);
+      words[meta + (RX_META_FLAGS >>> 2)] = verdict | RX_META_HAS_TIME;
+      words[meta + (RX_META_TIME >>> 2)] = now | 0;
       const descriptor = rx.descriptors + ((head & rx.mask) << 2);
       words[descriptor] = packet;
       words[descriptor + 1] = 0;

@@ -39,28 +39,44 @@ const FRAGMENT_BITS = 0x3fff;
 const TCP = 6;
 const UDP = 17;
 
-/** Installs the program on a multi-queue TAP. */
+/**
+ * How long, µs, a frame that was steered before a change of the RETA may still be on its way to its old
+ * queue: Linux does not say when none is (IX waits as long).
+ */
+export const STEERING_GRACE = 1000;
+
+/** The RETA of a multi-queue TAP; a file descriptor, so any thread of the process can have one. */
 export class Steering {
-  /** File descriptor of the RETA. */
-  readonly #reta: number;
+  /** File descriptor of the table. */
+  readonly fd: number;
   readonly #queues: number;
 
-  /** `fd` is any queue of the interface; flow group g begins on queue g modulo `queues`. */
+  /** The table at `fd`, of an interface that has this many queues. */
   constructor(fd: number, queues: number) {
+    this.fd = fd;
     this.#queues = queues;
-    this.#reta = bpf(BPF_MAP_CREATE, "make a table", (attributes) => {
+  }
+
+  /**
+   * Makes a table and installs the program that follows it. `tap` is any queue of the interface; flow
+   * group g begins on queue g modulo `queues`.
+   */
+  static install(tap: number, queues: number): Steering {
+    const fd = bpf(BPF_MAP_CREATE, "make a table", (attributes) => {
       attributes.setUint32(0, BPF_MAP_TYPE_ARRAY, true);
       attributes.setUint32(4, 4, true);
       attributes.setUint32(8, 4, true);
       attributes.setUint32(12, FLOW_GROUPS, true);
     });
+    const steering = new Steering(fd, queues);
     try {
-      for (let group = 0; group < FLOW_GROUPS; group++) this.steer(group, group % queues);
-      install(fd, loadProgram(steeringProgram(this.#reta)));
+      for (let group = 0; group < FLOW_GROUPS; group++) steering.steer(group, group % queues);
+      install(tap, loadProgram(steeringProgram(fd)));
     } catch (error) {
-      this.close();
+      steering.close();
       throw error;
     }
+    return steering;
   }
 
   /** Sends what belongs to a flow group to another queue from now on. */
@@ -76,7 +92,7 @@ export class Steering {
     entry[1] = queue;
     const key = libc().address(new Uint8Array(entry.buffer));
     bpf(BPF_MAP_UPDATE_ELEM, "change a table", (attributes) => {
-      attributes.setUint32(0, this.#reta, true);
+      attributes.setUint32(0, this.fd, true);
       attributes.setBigUint64(8, BigInt(key), true);
       attributes.setBigUint64(16, BigInt(key + 4), true);
     });
@@ -84,7 +100,7 @@ export class Steering {
 
   /** Gives up changing the table; the program remains in force as long as the interface lives. */
   close(): void {
-    closeSync(this.#reta);
+    closeSync(this.fd);
   }
 }
 

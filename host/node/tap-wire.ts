@@ -14,6 +14,8 @@ export interface TapWire {
   readonly fds: readonly number[];
   /** Every frame is preceded by a struct virtio_net_hdr, which says what of its checksum is done. */
   readonly checksumOffload: boolean;
+  /** File descriptor of the table that steers flow groups to queues; -1 when Linux steers by itself. */
+  readonly reta: number;
   /** A flag that the TAP was closed, then the counters of each queue. */
   readonly state: SharedArrayBuffer;
 }

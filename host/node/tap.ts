@@ -121,15 +121,12 @@ export class Tap {
   /** For `createDataplane({ offloads })`: a TAP computes no hash, and checksums only on demand. */
   readonly offloads: TapOffloads;
 
-  readonly #steering: Steering | undefined;
-
   /** Use `openTap`. */
-  constructor(wire: TapWire, mac: string, steering?: Steering) {
+  constructor(wire: TapWire, mac: string) {
     this.name = wire.name;
     this.queues = wire.fds.length;
     this.wire = wire;
     this.mac = mac;
-    this.#steering = steering;
     const checksum = wire.checksumOffload;
     this.offloads = { rxChecksum: checksum, txChecksum: checksum, rxHash: false };
   }
@@ -146,10 +143,10 @@ export class Tap {
    */
   steer(group: number, queue: number): void {
     if (this.closed) throw new TapError("ERR_TAP_CLOSED", `${this.name} was closed`);
-    if (this.#steering === undefined) {
+    if (this.wire.reta < 0) {
       throw new TapError("ERR_TAP_NO_STEERING", `${this.name} has one queue, or steering: false`);
     }
-    this.#steering.steer(group, queue);
+    new Steering(this.wire.reta, this.queues).steer(group, queue);
   }
 
   /** What a queue has counted, or all queues together. Any thread may ask. */
@@ -177,7 +174,7 @@ export class Tap {
    */
   close(): void {
     if (Atomics.exchange(closedFlag(this.wire.state), 0, 1) !== 0) return;
-    this.#steering?.close();
+    if (this.wire.reta >= 0) closeSync(this.wire.reta);
     for (const fd of this.wire.fds) closeSync(fd);
   }
 }
@@ -203,15 +200,17 @@ function open(options: ResolvedTapOptions): Tap {
       name = attach(fds[i], name, queues > 1, checksumOffload);
     }
     configureLink(name, options);
+    const reta = steering && queues > 1 ? Steering.install(fds[0], queues).fd : -1;
+    if (reta >= 0) fds.push(reta);
     const wire: TapWire = {
       kind: "tap",
       name,
-      fds,
+      fds: fds.slice(0, queues),
       checksumOffload,
+      reta,
       state: createTapState(queues),
     };
-    const mac = linkMac(name);
-    return new Tap(wire, mac, steering && queues > 1 ? new Steering(fds[0], queues) : undefined);
+    return new Tap(wire, linkMac(name));
   } catch (error) {
     for (const fd of fds) closeSync(fd);
     throw error;

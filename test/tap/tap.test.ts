@@ -438,8 +438,12 @@ describe.skipIf(unavailable)(`TAP${unavailable ? ` (skipped: ${unavailable})` : 
       const group = rssHash(frames[0])! & 127;
       tap.steer(group, ((group % 4) + 1) % 4);
       expect(queueOf(frames[0])).toBe((group + 1) % 4);
+      // As the thread of any queue does it when a flow group moves to another core.
+      expect(queues[2].backend.steer([[group, (group + 2) % 4]])).toBe(1000);
+      expect(queueOf(frames[0])).toBe((group + 2) % 4);
       tap.steer(group, group % 4);
       expect(queueOf(frames[0])).toBe(group % 4);
+      expect(from.steer([[group, 0]])).toBe(0);
       expect(() => tap.steer(128, 0)).toThrow(RangeError);
       expect(() => tap.steer(0, 4)).toThrow(RangeError);
       expect(() => taps[0].steer(0, 0)).toThrow(TapError);

@@ -17,6 +17,7 @@ import {
   RING_MASK,
   RING_PRODUCER,
   RX_META_FLAGS,
+  RX_META_HAS_TIME,
   TX_META_CHECKSUM,
   TX_META_CSUM_OFFSET,
   TX_META_CSUM_START,
@@ -106,7 +107,8 @@ export class TestPort {
       const length = this.view.getUint32(slot + 8, true);
       received.push({
         frame: this.bytes.slice(address, address + length),
-        flags: this.view.getUint32(address - METADATA_SIZE + RX_META_FLAGS, true),
+        flags:
+          this.view.getUint32(address - METADATA_SIZE + RX_META_FLAGS, true) & ~RX_META_HAS_TIME,
       });
       this.spare.push(address - FRAME_HEADROOM);
       this.#advance(QUEUE_RX, RING_CONSUMER);
