@@ -1,22 +1,38 @@
 /**
  * Turns an inline runner while the thread's event loop goes on: a slice of steps, then whatever else
- * waits, then the next slice. Slices follow each other by messages, which come sooner than timers;
- * once nothing happens any more, by timers.
+ * waits, then the next slice. Slices follow each other by messages, which come sooner than timers.
+ * Once nothing happens any more the cores sleep, and nothing is polled: the next slice comes with a
+ * doorbell (a frame from another thread), with the next deadline, or by `wake`.
  */
+import type { Parking } from "./parking.ts";
 
 /** The part of an inline runner that the driver needs. Times in µs. */
 export interface Steppable {
   readonly now: number;
   step(): number;
   nextDeadline(): number;
+  /** The beds of its cores. */
+  readonly parkings: readonly Parking[];
+  /** True when frames come from outside the process, which rings no doorbell. */
+  readonly polls: boolean;
 }
 
 /** How long a slice keeps the event loop waiting, µs. */
 const SLICE = 2000;
-/** Idle slices after which timers take over. */
-const IDLE_SLICES = 20;
-/** The longest sleep, ms: how late a frame from outside this thread may be noticed. */
-const MAX_SLEEP = 1;
+/** Idle slices after which the cores sleep. */
+const IDLE_SLICES = 3;
+/** The longest sleep, ms, where no doorbell can end it. */
+const POLL = 1;
+/** Deadlines nearer than this, µs, are too near for the event loop's timers. */
+const TIMER_RESOLUTION = 1000;
+/** The longest delay that a timer takes, ms. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** What Node's ports and timers can do besides what a page's can. */
+interface Referable {
+  ref?(): unknown;
+  unref?(): unknown;
+}
 
 export class InlineDriver {
   /** Fulfilled after `stop`; rejected with what a step threw. */
@@ -24,11 +40,16 @@ export class InlineDriver {
   readonly #runner: Steppable;
   readonly #channel = new MessageChannel();
   #idleSlices = 0;
+  #sleeping = false;
+  #ended = false;
+  #keepsAlive = true;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Cores that have a promise of their doorbell pending. */
+  readonly #listening = new Set<Parking>();
   #resolve!: () => void;
   #reject!: (reason: unknown) => void;
 
-  /** Begins at once. The event loop stays alive until `stop`. */
+  /** Begins at once. The process stays alive until `stop`, unless `unref` is called. */
   constructor(runner: Steppable) {
     this.#runner = runner;
     this.done = new Promise((resolve, reject) => {
@@ -36,7 +57,7 @@ export class InlineDriver {
       this.#reject = reject;
     });
     this.#channel.port1.onmessage = () => this.#slice();
-    this.#channel.port2.postMessage(0);
+    this.#next();
   }
 
   stop(): void {
@@ -44,13 +65,40 @@ export class InlineDriver {
     this.#resolve();
   }
 
+  /** Ends a sleep: the application has made calls between rounds. */
+  wake(): void {
+    if (!this.#sleeping) return;
+    this.#rise();
+    this.#next();
+  }
+
+  /** Keeps the process alive while the runner is started, as it is from the beginning. */
+  ref(): void {
+    this.#keepsAlive = true;
+    (this.#channel.port1 as Referable).ref?.();
+    (this.#timer as Referable | undefined)?.ref?.();
+  }
+
+  /** Lets the process end while the runner is started. */
+  unref(): void {
+    this.#keepsAlive = false;
+    (this.#channel.port1 as Referable).unref?.();
+    (this.#timer as Referable | undefined)?.unref?.();
+  }
+
+  #next(): void {
+    this.#channel.port2.postMessage(0);
+  }
+
   #end(): void {
-    clearTimeout(this.#timer);
+    this.#ended = true;
+    if (this.#sleeping) this.#rise();
     this.#channel.port1.onmessage = null;
     this.#channel.port1.close();
   }
 
   #slice(): void {
+    if (this.#ended) return;
     const runner = this.#runner;
     let idle: boolean;
     try {
@@ -63,11 +111,49 @@ export class InlineDriver {
       return;
     }
     this.#idleSlices = idle ? this.#idleSlices + 1 : 0;
-    if (this.#idleSlices < IDLE_SLICES) {
-      this.#channel.port2.postMessage(0);
-      return;
+    if (this.#idleSlices < IDLE_SLICES || !this.#sleep()) this.#next();
+  }
+
+  /** Puts the cores to sleep until something happens; false when something has happened already. */
+  #sleep(): boolean {
+    const runner = this.#runner;
+    const micros = runner.nextDeadline() - runner.now;
+    if (micros < TIMER_RESOLUTION && !runner.polls) return false;
+    const deaf = this.#listen();
+    const { parkings } = runner;
+    for (let i = 0; i < parkings.length; i++) {
+      if (parkings[i].settle()) continue;
+      while (i-- > 0) parkings[i].rise();
+      return false;
     }
-    const wait = Math.min((runner.nextDeadline() - runner.now) / 1000, MAX_SLEEP);
-    this.#timer = setTimeout(() => this.#slice(), wait);
+    this.#sleeping = true;
+    const longest = deaf || runner.polls ? POLL : LONGEST_TIMER;
+    const wait = Math.min(Math.ceil(micros / 1000), longest);
+    if (micros === Infinity && longest === LONGEST_TIMER) return true;
+    this.#timer = setTimeout(() => this.wake(), wait);
+    if (!this.#keepsAlive) (this.#timer as Referable).unref?.();
+    return true;
+  }
+
+  /** Sees to it that every core's doorbell wakes the driver; true when that is not possible. */
+  #listen(): boolean {
+    for (const parking of this.#runner.parkings) {
+      if (this.#listening.has(parking)) continue;
+      const woken = parking.woken();
+      if (woken === undefined) return true;
+      this.#listening.add(parking);
+      void woken.then(() => {
+        this.#listening.delete(parking);
+        this.wake();
+      });
+    }
+    return false;
+  }
+
+  #rise(): void {
+    this.#sleeping = false;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const parking of this.#runner.parkings) parking.rise();
   }
 }

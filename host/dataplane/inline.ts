@@ -15,6 +15,7 @@ import { queuesOf, type Dataplane } from "./dataplane.ts";
 import { ElasticThread } from "./elastic-thread.ts";
 import { LivelockError, StateError } from "./errors.ts";
 import { InlineDriver } from "./inline-driver.ts";
+import { Parking } from "./parking.ts";
 
 export interface InlineOptions {
   /** Default "virtual". */
@@ -51,6 +52,8 @@ const MAX_STEPS = 50_000_000;
 
 export class InlineRunner {
   readonly #threads: ElasticThread[] = [];
+  readonly #parkings: Parking[] = [];
+  #polls = false;
   readonly #clock: Clock | undefined;
   #now: number;
   #driver: InlineDriver | undefined;
@@ -63,6 +66,16 @@ export class InlineRunner {
   /** The runner's time, µs: that of the last step. */
   get now(): number {
     return this.#now;
+  }
+
+  /** Where the cores sleep while the thread's event loop has other things to do. */
+  get parkings(): readonly Parking[] {
+    return this.#parkings;
+  }
+
+  /** True when a backend brings frames from outside the process, which have to be asked for. */
+  get polls(): boolean {
+    return this.#polls;
   }
 
   /** All elastic threads, in the order they run. */
@@ -80,7 +93,11 @@ export class InlineRunner {
     const { port, cores } = dataplane;
     const now = this.#clock ? this.#clock() : this.#now;
     const threads = cores.map((core) => {
-      const backends = queuesOf(port, cores.length, core.id).map((q) => makeBackend(port, q));
+      const queues = queuesOf(port, cores.length, core.id);
+      const backends = queues.map((queue) => makeBackend(port, queue));
+      const blocks = queues.map((queue) => port.queues[queue]);
+      this.#parkings.push(new Parking(dataplane.memory, core.block, blocks));
+      this.#polls ||= backends.some((backend) => backend.wait !== undefined);
       return new ElasticThread(core, now, {
         backends,
         app: options.app,
@@ -149,7 +166,9 @@ export class InlineRunner {
 
   /**
    * Runs in real time from now on, in slices between which the thread's event loop turns: for pages
-   * that have no workers, and for applications that share the thread with others.
+   * that have no workers, and for applications that share the thread with others. While nothing
+   * happens nothing runs: an idle network costs no processor time. An application that makes calls
+   * between rounds says so with `wake`.
    *
    * @returns a promise that is fulfilled after `stop` and rejected when an application throws
    */
@@ -159,6 +178,21 @@ export class InlineRunner {
     const driver = new InlineDriver(this);
     this.#driver = driver;
     return driver.done.finally(() => (this.#driver = undefined));
+  }
+
+  /** Has the next slice come soon, for calls that were made between rounds. */
+  wake(): void {
+    this.#driver?.wake();
+  }
+
+  /** Keeps the process alive while started, which is the default. */
+  ref(): void {
+    this.#driver?.ref();
+  }
+
+  /** Lets the process end while started. */
+  unref(): void {
+    this.#driver?.unref();
   }
 
   /** Ends what `start` began; resolves when the last slice is over. */

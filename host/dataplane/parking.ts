@@ -9,6 +9,9 @@
  *   if no rx ring has packets, no stop:           CORE_DOORBELL += 1, notify
  *     wait while CORE_DOORBELL = seen
  *   CORE_PARKED ← 0
+ *
+ * A thread of its own waits in `park`. A core that shares its thread with an event loop may not block
+ * it: there `settle` does the first half and `woken` is a promise for the second.
  */
 import {
   CORE_DOORBELL,
@@ -52,11 +55,32 @@ export class Parking {
   park(micros: number): void {
     const words = this.#words;
     const seen = Atomics.load(words, this.#doorbell);
-    Atomics.store(words, this.#parked, 1);
-    if (!this.stopped && !this.#hasPackets()) {
-      Atomics.wait(words, this.#doorbell, seen, micros / 1000);
-    }
-    Atomics.store(words, this.#parked, 0);
+    if (this.settle()) Atomics.wait(words, this.#doorbell, seen, micros / 1000);
+    this.rise();
+  }
+
+  /** Says that the core sleeps from now on. False, and it does not, when there is something to do. */
+  settle(): boolean {
+    Atomics.store(this.#words, this.#parked, 1);
+    if (!this.stopped && !this.#hasPackets()) return true;
+    this.rise();
+    return false;
+  }
+
+  /** Says that the core is awake. */
+  rise(): void {
+    Atomics.store(this.#words, this.#parked, 0);
+  }
+
+  /**
+   * Resolves when the doorbell is rung after this call, which must come before `settle`. Undefined
+   * where the engine cannot tell.
+   */
+  woken(): Promise<unknown> | undefined {
+    if (Atomics.waitAsync === undefined) return undefined;
+    const seen = Atomics.load(this.#words, this.#doorbell);
+    const { async, value } = Atomics.waitAsync(this.#words, this.#doorbell, seen);
+    return async ? value : Promise.resolve();
   }
 
   #hasPackets(): boolean {

@@ -85,6 +85,8 @@ export interface IxevOptions {
   readonly copyBuffer?: number;
   /** Most bytes of copy buffers for one connection. Default an eighth of the window, >= 64 KiB. */
   readonly sendLimit?: number;
+  /** Called when something was asked for between rounds: whoever runs the core may be asleep. */
+  readonly wake?: () => void;
 }
 
 /** A port listened on. */
@@ -129,6 +131,7 @@ export class Ixev implements App, IxevLoop {
 
   #inRound = false;
   #now = 0;
+  readonly #wake: (() => void) | undefined;
   readonly #timers = new IxevTimers();
   /** When the kernel's timer fires, and its handle once known. */
   #armedFor = Infinity;
@@ -141,6 +144,7 @@ export class Ixev implements App, IxevLoop {
   constructor(ix: Ix, operations: IxevOperations = {}, options: IxevOptions = {}) {
     this.ix = ix;
     this.#operations = operations;
+    this.#wake = options.wake;
     this.buffers = new CopyBuffers(ix.window, options.copyBuffer ?? COPY_BUFFER);
     const share = Math.max(ix.window.size / 8, 64 * 1024);
     this.sendLimit = Math.max(options.sendLimit ?? share, 2 * this.buffers.size);
@@ -320,7 +324,9 @@ export class Ixev implements App, IxevLoop {
 
   /** The same, for what is asked for between rounds. */
   #recall(): void {
-    if (!this.#inRound) this.#comeBack();
+    if (this.#inRound) return;
+    this.#comeBack();
+    this.#wake?.();
   }
 
   #later(call: () => void): void {
