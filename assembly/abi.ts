@@ -437,6 +437,8 @@ export const RX_META_TIME: u32 = 8;
 export const RX_META_HAS_HASH: u32 = 1;
 export const RX_META_CHECKSUM_OK: u32 = 2;
 export const RX_META_HAS_TIME: u32 = 4;
+/** The packet is this host's own, to itself; a NIC never says so of what came from outside. */
+export const RX_META_LOOPBACK: u32 = 32;
 /** Sent, as struct xsk_tx_metadata begins: u64 flags, u16 checksum start, u16 checksum offset. */
 export const TX_META_FLAGS: u32 = 0;
 export const TX_META_CSUM_START: u32 = 8;

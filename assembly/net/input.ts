@@ -26,6 +26,7 @@ import {
   RX_META_FLAGS,
   RX_META_HAS_HASH,
   RX_META_HASH,
+  RX_META_LOOPBACK,
 } from "../abi";
 import { localIp, macHead, macTail, offloads } from "../core/config";
 import { count } from "../core/counters";
@@ -80,7 +81,7 @@ const IPV4_PLAIN_MASK: u32 = 0xffffff;
 
 /** Binds this core's instance. */
 export function bindInput(): void {
-  trustedFlags = 0;
+  trustedFlags = RX_META_LOOPBACK;
   if (offloads & OFFLOAD_RX_CHECKSUM) trustedFlags |= RX_META_CHECKSUM_OK;
   if (offloads & OFFLOAD_RX_HASH) trustedFlags |= RX_META_HAS_HASH;
 }
@@ -101,7 +102,7 @@ export function receiveFrame(buffer: Buffer, address: u32, length: u32, packet: 
   let hash = load<u32>(address - METADATA_SIZE, RX_META_HASH);
   if (
     length < ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE ||
-    flags != (RX_META_CHECKSUM_OK | RX_META_HAS_HASH) ||
+    (flags & ~RX_META_LOOPBACK) != (RX_META_CHECKSUM_OK | RX_META_HAS_HASH) ||
     ethernetDestinationHead(address) != macHead ||
     ethernetDestinationTail(address) != macTail ||
     (load<u32>(address, 12) & IPV4_PLAIN_MASK) != IPV4_PLAIN ||
@@ -109,7 +110,7 @@ export function receiveFrame(buffer: Buffer, address: u32, length: u32, packet: 
     isIpv4Fragment(ip) ||
     ipv4Ttl(ip) == 0 ||
     ipv4Destination(ip) != localIp ||
-    !isHost(ipv4Source(ip)) ||
+    !isSource(ipv4Source(ip), flags) ||
     // Wraps to a huge number where the total length is less than the header's.
     l4Length > length - (ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE) ||
     tcpHeaderLength(l4) < TCP_HEADER_SIZE ||
@@ -205,7 +206,7 @@ function receiveIpv4(
   const broadcast = isBroadcast(destination);
   // RFC 1122 section 3.3.6: what all stations were sent must be addressed to all hosts.
   if ((destination != localIp || toAll) && !broadcast) return drop(buffer, CNT_DROP_IP_ADDRESS);
-  if (!isHost(ipv4Source(ip))) return drop(buffer, CNT_DROP_IP_ADDRESS);
+  if (!isSource(ipv4Source(ip), flags)) return drop(buffer, CNT_DROP_IP_ADDRESS);
   if (isIpv4Fragment(ip)) return drop(buffer, CNT_DROP_IP_FRAGMENT);
 
   const l4 = ip + headerLength;
@@ -257,9 +258,10 @@ function receiveTcp(
   return true;
 }
 
-/** True for an address that another host can send from. */
-function isHost(source: u32): bool {
-  return isIpv4Unicast(source) && source != localIp && !isBroadcast(source);
+/** True for an address that another host can send from, or this one to itself. */
+function isSource(source: u32, flags: u32): bool {
+  if (source == localIp) return (flags & RX_META_LOOPBACK) != 0;
+  return isIpv4Unicast(source) && !isBroadcast(source);
 }
 
 function drop(buffer: Buffer, counter: u32): bool {

@@ -21,7 +21,7 @@ import {
   RC_NOTSUP,
   RC_OK,
 } from "../abi";
-import { config, coreBlock, macHead, macTail } from "../core/config";
+import { config, coreBlock, localIp, macHead, macTail } from "../core/config";
 import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
 import { txPut, txRoom } from "../nic/rings";
@@ -71,6 +71,8 @@ export function prepareNeighbours(): void {
     clearNeighbourTable();
     addStatic(IPV4_BROADCAST, BROADCAST_HEAD, BROADCAST_TAIL);
     addStatic(networkBroadcast(), BROADCAST_HEAD, BROADCAST_TAIL);
+    // Packets to this host itself go to the NIC like all others, which brings them back.
+    addStatic(localIp, macHead, macTail);
   }
 }
 

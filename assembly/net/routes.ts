@@ -129,12 +129,12 @@ export function addRoute(
 
 /**
  * The address on the attached link that a packet to `destination` is handed to: the destination
- * itself, or a gateway. Broadcasts stay on the link. 0 when there is no route; so it is for this
- * host's own address, for 0/8 and 127/8, and for multicast.
+ * itself, or a gateway. Broadcasts stay on the link; what is for this host itself goes to its own MAC,
+ * and the NIC brings it back. 0 when there is no route; so it is for 0/8 and 127/8, and for multicast.
  */
 export function nextHop(destination: u32): u32 {
-  if (isBroadcast(destination)) return destination;
-  if (!isIpv4Unicast(destination) || destination == localIp) return 0;
+  if (isBroadcast(destination) || destination == localIp) return destination;
+  if (!isIpv4Unicast(destination)) return 0;
   let at = table;
   let attachedSeen = false;
   while (at < tableEnd) {

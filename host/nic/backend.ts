@@ -6,13 +6,25 @@
  *   TX ring → batch → link? → steer: MAC, RSS hash, checksum state, switch → per receiving queue:
  *   copy, metadata, rx descriptor → one publication per ring and batch → completions
  *
+ * A frame to the port's own MAC address never leaves the NIC: it comes back to the port, marked as
+ * loopback, whatever the wire is like.
+ *
  * On a perfect wire frames go straight from memory to memory. A batch is steered first: each frame
  * is listed with the queue it goes to; then queue after queue is delivered under its lock. So no
  * sender waits for one queue while it holds another, and copies to different queues go on side by
  * side.
  */
 import { OFFLOAD_TX_CHECKSUM } from "../../assembly/abi.ts";
-import { BATCH, FrameBatch, HASHED, REQUESTED, TRUSTED, UNUSUAL, VERIFIABLE } from "./batch.ts";
+import {
+  BATCH,
+  FrameBatch,
+  HASHED,
+  LOOPBACK,
+  REQUESTED,
+  TRUSTED,
+  UNUSUAL,
+  VERIFIABLE,
+} from "./batch.ts";
 import type { Frame } from "./batch.ts";
 import type { FrameObserver } from "./capture.ts";
 import { fulfil, requestFits } from "./checksum.ts";
@@ -77,6 +89,10 @@ class Backend implements QueueBackend {
   /** Switch: its table, and which destination is this port itself. A cable has one destination. */
   readonly #table: MacTable | null;
   readonly #self: number;
+  /** The port itself, for loopback; its MAC address as it lies in memory. */
+  readonly #own: Destination;
+  readonly #macHead: number;
+  readonly #macTail: number;
 
   readonly #capture: FrameObserver | null;
   readonly #captured: number;
@@ -99,14 +115,19 @@ class Backend implements QueueBackend {
     this.#link = isPerfect(wire.options) ? null : new Link(wire.options, store, this.#port, queue);
     this.#capture = options.capture ?? null;
     this.#captured = this.#capture?.indexOf(from) ?? -1;
-    const handles = wire.kind === "link" ? [wire.to] : wire.ports;
-    this.#destinations = handles.map((handle) => {
+    const destination = (handle: PortHandle): Destination => {
       const port = new Port(handle);
       const queues = handle.queues.map((_, i) => new RxQueue(port, i));
       return { port, queues, captured: this.#capture?.indexOf(handle) ?? -1 };
-    });
+    };
+    const handles = wire.kind === "link" ? [wire.to] : wire.ports;
+    this.#destinations = handles.map(destination);
     this.#table = wire.kind === "switch" ? new MacTable(wire.table) : null;
     this.#self = wire.kind === "switch" ? wire.port : -1;
+    this.#own = this.#destinations[this.#self] ?? destination(from);
+    const { mac } = from;
+    this.#macHead = mac[0] | (mac[1] << 8) | (mac[2] << 16) | (mac[3] << 24);
+    this.#macTail = mac[4] | (mac[5] << 8);
   }
 
   pump(now: number): number {
@@ -175,12 +196,28 @@ class Backend implements QueueBackend {
   /** Gives the batch to the link, which owns the slots from then on. */
   #admit(link: Link, now: number): void {
     const { frames, count } = this.#batch;
+    let own = 0;
     for (let i = 0; i < count; i++) {
       const frame = frames[i];
       if (frame.slot < 0 && !this.#putAside(frame)) continue;
+      if (this.#isOwn(frame)) {
+        own++;
+        continue;
+      }
       link.admit(frame.slot, now);
       frame.slot = -1;
+      frame.length = 0;
     }
+    if (own !== 0) this.#deliver(now);
+  }
+
+  /** Whether a frame in the store is for this port itself. */
+  #isOwn(frame: Frame): boolean {
+    const { bytes } = this.#batch.viewOf(frame);
+    const { mac } = this.#port.handle;
+    const at = frame.address >>> 0;
+    for (let i = 0; i < 6; i++) if (bytes[at + i] !== mac[i]) return false;
+    return true;
   }
 
   /** Writes the batch down as sent, its checksums filled in. */
@@ -260,6 +297,8 @@ class Backend implements QueueBackend {
   /** Reads the frame's headers, settles the state of its checksum, and lists it where it goes. */
   #steer(frame: Frame): void {
     const { length, checksum } = frame;
+    // Dropped, or with the link.
+    if (length === 0) return;
     let view = this.#memory;
     if (frame.fragments !== 0 || frame.slot >= 0) {
       if (!this.#headersTogether(frame)) return;
@@ -274,14 +313,25 @@ class Backend implements QueueBackend {
     } else {
       frame.state = this.#stateOf(frame);
     }
-    if (this.#table === null) this.#offer(this.#destinations[0], frame);
-    else this.#switch(this.#table, frame);
+    if (headers.macHead === this.#macHead && headers.macTail === this.#macTail) {
+      this.#loopBack(frame);
+    } else if (this.#table === null) {
+      this.#offer(this.#destinations[0], frame);
+    } else {
+      this.#switch(this.#table, frame);
+    }
   }
 
-  /** False when the frame was dropped, or had to be put aside for its headers and could not be. */
+  #loopBack(frame: Frame): void {
+    frame.state |= LOOPBACK;
+    this.#own.port.refresh();
+    this.#offer(this.#own, frame);
+  }
+
+  /** False when the frame had to be put aside for its headers and could not be. */
   #headersTogether(frame: Frame): boolean {
     const { length, fragments, address, firstFragment } = frame;
-    if (fragments === 0) return length !== 0;
+    if (fragments === 0) return true;
     const part = this.#batch.fragmentLength[firstFragment];
     return headersFit(this.#memory, address >>> 0, part, length) || this.#putAside(frame);
   }

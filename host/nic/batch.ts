@@ -33,6 +33,8 @@ export const REQUESTED = 4;
 export const UNUSUAL = 8;
 /** There is a TCP or UDP checksum to be verified. */
 export const VERIFIABLE = 16;
+/** Goes back to the port that sent it. The value is that of RX_META_LOOPBACK. */
+export const LOOPBACK = 32;
 
 /** A frame lies in the sender's memory, in one piece or in fragments, or in a slot of the store. */
 export class Frame {

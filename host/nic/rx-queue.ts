@@ -31,7 +31,16 @@ import {
   RX_META_TIME,
   WASM_PAGE,
 } from "../../assembly/abi.ts";
-import { BATCH, Frame, HASHED, REQUESTED, TRUSTED, UNUSUAL, VERIFIABLE } from "./batch.ts";
+import {
+  BATCH,
+  Frame,
+  HASHED,
+  LOOPBACK,
+  REQUESTED,
+  TRUSTED,
+  UNUSUAL,
+  VERIFIABLE,
+} from "./batch.ts";
 import type { FrameBatch } from "./batch.ts";
 import { fulfil, transportChecksumOk } from "./checksum.ts";
 import { Classifier } from "./classifier.ts";
@@ -126,7 +135,9 @@ export class RxQueue {
     this.#verifies = (port.offloads & OFFLOAD_RX_CHECKSUM) !== 0;
     this.#careful = this.#verifies ? UNUSUAL | VERIFIABLE : REQUESTED;
     this.#flags =
-      ((port.offloads & OFFLOAD_RX_HASH) !== 0 ? HASHED : 0) | (this.#verifies ? TRUSTED : 0);
+      LOOPBACK |
+      ((port.offloads & OFFLOAD_RX_HASH) !== 0 ? HASHED : 0) |
+      (this.#verifies ? TRUSTED : 0);
   }
 
   /**

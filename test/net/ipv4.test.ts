@@ -294,15 +294,21 @@ describe.each(kernels)("$name kernel", (build) => {
       k.nothingSent();
     });
 
-    test.each(["127.0.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1", KERNEL.ip])(
-      "there is none to %s",
-      (ip) => {
-        const k = startKernel(build, routed);
-        const udp = k.udpBind(1000).handle;
-        expect(k.udpSend(udp, text("x"), { ip, port: 9 })).toBeLessThan(0);
-        k.nothingSent();
-      },
-    );
+    test("what is for itself goes to its own MAC", () => {
+      const k = startKernel(build, routed);
+      const udp = k.udpBind(1000).handle;
+      expect(k.udpSend(udp, text("x"), { ip: KERNEL.ip, port: 9 })).toBe(1);
+      const [{ ethernet, ip }] = k.sent();
+      expect(ethernet).toMatchObject({ source: KERNEL.mac, destination: KERNEL.mac });
+      expect(ip).toMatchObject({ source: KERNEL.ip, destination: KERNEL.ip });
+    });
+
+    test.each(["127.0.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1"])("there is none to %s", (ip) => {
+      const k = startKernel(build, routed);
+      const udp = k.udpBind(1000).handle;
+      expect(k.udpSend(udp, text("x"), { ip, port: 9 })).toBeLessThan(0);
+      k.nothingSent();
+    });
 
     test.each(["255.255.255.255", "10.0.0.255"])("%s goes to all stations", (ip) => {
       const k = startKernel(build);

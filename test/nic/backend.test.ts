@@ -11,10 +11,11 @@ import {
   QUEUE_TX,
   RING_CONSUMER,
   RING_PRODUCER,
+  RX_META_LOOPBACK,
   RX_META_CHECKSUM_OK,
   RX_META_HAS_HASH,
 } from "../../assembly/abi.ts";
-import { connectPorts, createBackend } from "../../host/nic/index.ts";
+import { connectPorts, createBackend, createSwitch } from "../../host/nic/index.ts";
 import { hashIpv4, hashIpv6, STANDARD_TABLES } from "../../host/nic/rss.ts";
 import { ipFrame, onesComplementSum, pattern } from "./frames.ts";
 import { FakeKernel } from "./kernel.ts";
@@ -120,6 +121,28 @@ describe("a perfect wire", () => {
       expect(got.bytes).toEqual(frame);
       expect(a.completions()).toEqual([high + 128 + skew, high + 128 + skew + 60]);
     }
+  });
+
+  it.each([
+    ["a cable", (a: FakeKernel, b: FakeKernel) => connectPorts(a.handle, b.handle)[0]],
+    [
+      "a cable that loses everything",
+      (a: FakeKernel, b: FakeKernel) => connectPorts(a.handle, b.handle, { loss: 1, delay: 50 })[0],
+    ],
+    ["a switch", (a: FakeKernel, b: FakeKernel) => createSwitch([a.handle, b.handle])[0]],
+  ])("brings back what the port sends to itself, on %s", (_, wire) => {
+    const a = new FakeKernel("a");
+    const b = new FakeKernel("b");
+    const backend = createBackend(a.handle, 0, wire(a, b));
+    const toItself = ipFrame({ to: [...a.handle.mac], payload: pattern(100) });
+    const toOthers = ipFrame({ payload: pattern(100) });
+    for (const frame of [toItself, toOthers, toItself]) a.send(frame);
+    expect(backend.pump(0)).toBe(3);
+    const came = a.receive();
+    expect(came.map(({ bytes }) => bytes)).toEqual([toItself, toItself]);
+    for (const { flags } of came) expect(flags & RX_META_LOOPBACK).toBe(RX_META_LOOPBACK);
+    for (const { flags } of b.receive()) expect(flags & RX_META_LOOPBACK).toBe(0);
+    expect(a.completions().length).toBe(3);
   });
 
   it("wakes a core that sleeps, and only then", () => {
