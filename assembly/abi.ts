@@ -570,7 +570,9 @@ export const CONTROL_SHIFT: u32 = 4;
 export const CONTROL_MASK: u32 = 7;
 /** RFC 5681 and RFC 6582. */
 export const CONTROL_NEWRENO: u32 = 1;
-export const CONTROL_END: u32 = 2;
+/** RFC 9438, with HyStart++ (RFC 9406). */
+export const CONTROL_CUBIC: u32 = 2;
+export const CONTROL_END: u32 = 3;
 
 /**
  * Event conditions.

@@ -12,16 +12,16 @@
 import {
   CFG_CONGESTION_CONTROL,
   CFG_INITIAL_WINDOW,
+  CONTROL_CUBIC,
   CONTROL_MASK,
   CONTROL_NEWRENO,
   CONTROL_SHIFT,
 } from "../abi";
 import { config } from "../core/config";
 import { now } from "../time/clock";
-import { CWND_MAX, renoGrow, renoReduce, restorePrior } from "./newreno";
+import { cubicGrow, cubicInit, cubicPause, cubicReduce, cubicTimeout, cubicUndo } from "./cubic";
+import { CWND_MAX, renoGrow, renoReduce, restorePrior, UNLIMITED } from "./newreno";
 import { coldOf, F_RECOVERY, SYN_RECEIVED, SYN_SENT, Tcb, TcbCold } from "./tcb";
-
-const UNLIMITED: u32 = 0x7fffffff;
 
 /** The control that the flags of a system call name, or 0. */
 export function controlOf(flags: u32): u32 {
@@ -40,6 +40,11 @@ export function onInit(tcb: Tcb): void {
   // A SYN that had to be repeated starts with one segment (RFC 5681 section 3.1).
   tcb.cwnd = cold.synCount > 1 ? tcb.mss : initialWindow(tcb);
   cold.ssthresh = UNLIMITED;
+  switch (u32(tcb.control)) {
+    case CONTROL_CUBIC:
+      cubicInit(tcb, cold);
+      break;
+  }
 }
 
 /**
@@ -56,6 +61,9 @@ export function onAck(tcb: Tcb, acked: u32, flight: u32): void {
   switch (u32(tcb.control)) {
     case CONTROL_NEWRENO:
       renoGrow(tcb, cold, acked);
+      break;
+    case CONTROL_CUBIC:
+      cubicGrow(tcb, cold, acked);
       break;
   }
 }
@@ -83,6 +91,11 @@ export function onTimeout(tcb: Tcb, flight: u32): void {
   if (cold.retries == 0) reduce(tcb, cold, flight);
   tcb.cwnd = tcb.mss;
   cold.cwndCredit = 0;
+  switch (u32(tcb.control)) {
+    case CONTROL_CUBIC:
+      cubicTimeout(cold);
+      break;
+  }
 }
 
 /** The last `onLoss` or `onTimeout` was a mistake: the segments had arrived. */
@@ -91,6 +104,9 @@ export function onUndo(tcb: Tcb): void {
   switch (u32(tcb.control)) {
     case CONTROL_NEWRENO:
       restorePrior(tcb, cold);
+      break;
+    case CONTROL_CUBIC:
+      cubicUndo(tcb, cold);
       break;
   }
 }
@@ -109,6 +125,11 @@ export function onIdleRestart(tcb: Tcb, due: u32): void {
   const halvings = min<u32>((now - due) / cold.rto + 1, 31);
   tcb.cwnd = max<u32>(cwnd >> halvings, floor);
   cold.cwndCredit = 0;
+  switch (u32(tcb.control)) {
+    case CONTROL_CUBIC:
+      cubicPause(cold);
+      break;
+  }
 }
 
 /** RFC 6928. */
@@ -120,6 +141,9 @@ function reduce(tcb: Tcb, cold: TcbCold, flight: u32): void {
   switch (u32(tcb.control)) {
     case CONTROL_NEWRENO:
       renoReduce(tcb, cold, flight);
+      break;
+    case CONTROL_CUBIC:
+      cubicReduce(tcb, cold, flight);
       break;
   }
 }

@@ -2,9 +2,11 @@
  * The window of RFC 5681: slow start, congestion avoidance by a segment a round trip, half of the
  * flight after a loss. Everything is in bytes. Other controls build on its parts.
  */
-import { stateOf } from "./control-state";
+import { windowState } from "./control-state";
 import { Tcb, TcbCold } from "./tcb";
 
+/** The threshold before the first loss: none. */
+export const UNLIMITED: u32 = 0x7fffffff;
 /** Above this the window never grows; keeps all sums within 32 bits. */
 export const CWND_MAX: u32 = 1 << 30;
 
@@ -43,14 +45,14 @@ export function renoReduce(tcb: Tcb, cold: TcbCold, flight: u32): void {
 
 /** Remembers the window before a reduction. */
 export function keepPrior(tcb: Tcb, cold: TcbCold): void {
-  const state = stateOf(cold);
+  const state = windowState(cold);
   state.priorCwnd = tcb.cwnd;
   state.priorSsthresh = cold.ssthresh;
 }
 
 /** Takes the last reduction back: nothing was lost (RFC 5682 section 4, RFC 4015 section 3.1). */
 export function restorePrior(tcb: Tcb, cold: TcbCold): void {
-  const state = stateOf(cold);
+  const state = windowState(cold);
   tcb.cwnd = max<u32>(tcb.cwnd, state.priorCwnd);
   cold.ssthresh = max<u32>(cold.ssthresh, state.priorSsthresh);
 }

@@ -105,7 +105,7 @@ export interface OffloadOptions {
 }
 
 /** How a connection shares the network with others, by name, in the order of `CONTROL_*` from 1. */
-export const CONGESTION_CONTROLS = ["newreno"] as const;
+export const CONGESTION_CONTROLS = ["newreno", "cubic"] as const;
 export type CongestionControl = (typeof CONGESTION_CONTROLS)[number];
 
 /** All times in microseconds. */
@@ -138,7 +138,7 @@ export interface TcpOptions {
   reassemblyMax?: number;
   /** Initial congestion window, in segments. Default 10 (RFC 6928). */
   initialWindow?: number;
-  /** Congestion control of connections that ask for none by a flag. Default "newreno" (RFC 5681). */
+  /** Congestion control of connections that ask for none by a flag. Default "cubic" (RFC 9438). */
   congestionControl?: CongestionControl;
   /** First and last port that `connect` may choose. Default [32768, 60999]. */
   ephemeral?: readonly [number, number];

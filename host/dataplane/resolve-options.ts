@@ -300,7 +300,7 @@ function resolveTcp(value: unknown): Required<TcpOptions> {
     congestionControl: check.oneOf(
       "tcp.congestionControl",
       given.congestionControl,
-      "newreno",
+      "cubic",
       CONGESTION_CONTROLS,
     ),
     ephemeral: resolveEphemeral(given.ephemeral),

@@ -1,72 +1,18 @@
 /** Congestion control (RFC 5681, RFC 6928): how much is in flight, round trip by round trip. */
 import { describe, expect, test } from "vitest";
 import { pattern } from "../support/bytes.ts";
-import { startKernel, type HarnessOptions, type KernelHarness } from "../support/kernel.ts";
+import { Bulk, MSS } from "../support/bulk.ts";
+import { startKernel } from "../support/kernel.ts";
 import { kernels, type KernelBuild } from "../support/kernels.ts";
 import { TcpPeer } from "../support/peer.ts";
 
-const MSS = 1000;
 const MILLISECOND = 1000;
 const SECOND = 1_000_000;
-
-/** A connection to a peer with a huge window, and a supply of data that does not end. */
-class Bulk {
-  readonly k: KernelHarness;
-  readonly peer: TcpPeer;
-  /** Ends of the segments that were sent and not acknowledged. */
-  #ends: number[] = [];
-  #offered = 0;
-
-  constructor(k: KernelHarness, peer: TcpPeer) {
-    this.k = k;
-    this.peer = peer;
-  }
-
-  static start(build: KernelBuild, options: HarnessOptions = {}): Bulk {
-    const k = startKernel(build, { references: 4096, applicationWindow: 4 << 20, ...options });
-    const peer = TcpPeer.established(k, { mss: MSS, windowScale: 7, window: 4 << 20 });
-    return new Bulk(k, peer);
-  }
-
-  /** Lets the kernel send what it may; returns how many segments' worth of bytes it was. */
-  flight(): number {
-    for (let i = 0; i < 50; i++) {
-      const taken = this.k.send(this.peer.handle, pattern(64 * MSS, this.#offered));
-      if (taken > 0) this.#offered += taken;
-      if (taken < 64 * MSS) break;
-    }
-    let bytes = 0;
-    for (const { seq, payload } of this.peer.takeAll()) {
-      this.#ends.push(seq + payload.length);
-      bytes += payload.length;
-    }
-    return Math.ceil(bytes / MSS);
-  }
-
-  /** Acknowledges all that was sent, by one ACK for each segment. */
-  ackEach(): void {
-    for (const ack of this.#ends.splice(0)) this.peer.send({ ack });
-  }
-
-  /** Acknowledges all that was sent, by one ACK. */
-  ackOnce(): void {
-    this.peer.send({ ack: Math.max(...this.#ends.splice(0)) });
-  }
-
-  /** Forgets what was sent and not acknowledged: the network lost it. */
-  lose(): void {
-    this.#ends = [];
-  }
-
-  /** Repeats the ACK of nothing new. */
-  duplicate(ack: number): void {
-    this.peer.send({ ack });
-  }
-}
+const RENO = { tcp: { congestionControl: "newreno" } } as const;
 
 /** Brings a connection into congestion avoidance by one loss in a flight of 40. */
 function afterLoss(build: KernelBuild): { bulk: Bulk; window: number } {
-  const bulk = Bulk.start(build);
+  const bulk = Bulk.start(build, RENO);
   bulk.flight();
   bulk.ackEach();
   bulk.flight();
@@ -180,7 +126,7 @@ describe.each(kernels)("$name kernel", (build) => {
 
   describe("timeout", () => {
     test("collapses the window to one segment; slow start ends at half of the flight", () => {
-      const bulk = Bulk.start(build);
+      const bulk = Bulk.start(build, RENO);
       bulk.flight();
       bulk.ackEach();
       expect(bulk.flight()).toBe(20);
@@ -202,7 +148,7 @@ describe.each(kernels)("$name kernel", (build) => {
     });
 
     test("repeated timeouts of one flight lower ssthresh once", () => {
-      const bulk = Bulk.start(build);
+      const bulk = Bulk.start(build, RENO);
       bulk.flight();
       bulk.ackEach();
       expect(bulk.flight()).toBe(20);
@@ -216,6 +162,49 @@ describe.each(kernels)("$name kernel", (build) => {
         windows.push(bulk.flight());
       }
       expect(windows.slice(0, 3)).toEqual([2, 4, 8]);
+    });
+  });
+
+  describe("after a pause (RFC 5681 section 4.1)", () => {
+    /** A window of forty segments, and nothing to send. */
+    function window40(): Bulk {
+      const k = startKernel(build);
+      const bulk = new Bulk(
+        k,
+        TcpPeer.established(k, { mss: MSS, windowScale: 7, window: 4 << 20 }),
+      );
+      for (const segments of [10, 20]) {
+        k.send(bulk.peer.handle, pattern(segments * MSS));
+        expect(bulk.peer.takeAll()).toHaveLength(segments);
+        bulk.peer.ack();
+      }
+      return bulk;
+    }
+
+    test("shorter than a timeout the window is as it was", () => {
+      const bulk = window40();
+      bulk.k.advance(150 * MILLISECOND);
+      expect(bulk.flight()).toBe(40);
+    });
+
+    test("each timeout halves it, down to the initial window", () => {
+      const bulk = window40();
+      bulk.k.advance(250 * MILLISECOND);
+      expect(bulk.flight()).toBe(20);
+    });
+
+    test("a long one leaves the initial window", () => {
+      const bulk = window40();
+      bulk.k.advance(10 * SECOND);
+      expect(bulk.flight()).toBe(10);
+    });
+
+    test("what it was comes back by slow start", () => {
+      const bulk = window40();
+      bulk.k.advance(10 * SECOND);
+      bulk.flight();
+      bulk.ackEach();
+      expect(bulk.flight()).toBe(20);
     });
   });
 });
