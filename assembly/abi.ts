@@ -119,8 +119,12 @@ export const CFG_EPHEMERAL_HIGH: u32 = 224;
 export const CFG_RECEIVE_RESERVE: u32 = 228;
 /** A neighbour confirmed longer ago than this is asked again, µs. */
 export const CFG_NEIGHBOUR_REFRESH: u32 = 232;
+/** What TCP offers and agrees to, `TCP_OPTION_*`. */
+export const CFG_TCP_OPTIONS: u32 = 236;
 /** Congestion control of connections that ask for none, `CONTROL_*`. */
 export const CFG_CONGESTION_CONTROL: u32 = 240;
+/** Challenge ACKs that a core sends in a second, more or less (RFC 5961 section 7). */
+export const CFG_CHALLENGE_ACKS: u32 = 244;
 
 /** The NIC verifies IP, TCP and UDP checksums of received packets and says so in the metadata. */
 export const OFFLOAD_RX_CHECKSUM: u32 = 1;
@@ -128,6 +132,11 @@ export const OFFLOAD_RX_CHECKSUM: u32 = 1;
 export const OFFLOAD_TX_CHECKSUM: u32 = 2;
 /** The NIC hands over the RSS hash in the metadata. */
 export const OFFLOAD_RX_HASH: u32 = 4;
+
+/** Selective acknowledgments (RFC 2018). */
+export const TCP_OPTION_SACK: u32 = 1;
+/** Timestamps (RFC 7323). */
+export const TCP_OPTION_TIMESTAMPS: u32 = 2;
 
 // ---------------------------------------------------------------------------------------------
 // Core control block, one per core; each cache line has one writer
@@ -295,7 +304,28 @@ export const CNT_DROP_UDP_BACKLOG: u32 = 1096;
 export const CNT_DROP_FOREIGN_GROUP: u32 = 1104;
 /** Data for a connection whose application lags behind while frames are short. */
 export const CNT_DROP_TCP_PRESSURE: u32 = 1112;
-export const CNT_END: u32 = 1120;
+/** Segments older than what was received before, by their timestamps (RFC 7323 section 5). */
+export const CNT_DROP_TCP_PAWS: u32 = 1120;
+/** Segments without the timestamp that both sides agreed on (RFC 7323 section 3.2). */
+export const CNT_DROP_TCP_NO_TIMESTAMP: u32 = 1128;
+/** Challenge ACKs not sent because of the rate limit (RFC 5961 section 7). */
+export const CNT_TCP_CHALLENGES_LIMITED: u32 = 1136;
+/** SACK blocks of what was never sent, or so many pieces that finding them would cost too much. */
+export const CNT_TCP_SACK_IGNORED: u32 = 1144;
+/** Reports of duplicates (RFC 2883), received and sent. */
+export const CNT_TCP_DSACKS_IN: u32 = 1152;
+export const CNT_TCP_DSACKS_OUT: u32 = 1160;
+/** Tail loss probes (RFC 8985 section 7). */
+export const CNT_TCP_TAIL_PROBES: u32 = 1168;
+/** Retransmissions that were found lost themselves. */
+export const CNT_TCP_LOST_RETRANSMITS: u32 = 1176;
+/** Recoveries whose retransmissions all proved needless: the window was restored. */
+export const CNT_TCP_UNDOS: u32 = 1184;
+/** Timeouts that came too early, as the ACKs after them showed (RFC 5682). */
+export const CNT_TCP_SPURIOUS_TIMEOUTS: u32 = 1192;
+/** Peers that took back what they had selectively acknowledged (RFC 2018 section 8). */
+export const CNT_TCP_RENEGES: u32 = 1200;
+export const CNT_END: u32 = 1208;
 
 // Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
 /** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */

@@ -37,6 +37,7 @@ import { bindUdpOutput } from "./net/udp-output";
 import { bindUdpPorts, prepareUdpPorts, UdpPort } from "./net/udp-ports";
 import { bindRings, prepareRings, Queue } from "./nic/rings";
 import { bindAgenda } from "./tcp/agenda";
+import { bindChallenges } from "./tcp/challenge";
 import { bindEmit } from "./tcp/emit";
 import { bindEnds } from "./tcp/end";
 import { bindListeners, Listener } from "./tcp/listeners";
@@ -154,6 +155,7 @@ function bind(core: u32): void {
   bindListeners();
   bindAgenda();
   bindEnds();
+  bindChallenges();
   bindEmit();
   bindOpen();
   bindRoutes();

@@ -26,6 +26,7 @@ export const STATE_UDP_PORTS: u32 = 5244;
 export const STATE_PENDING: u32 = 5248;
 export const STATE_ICMP: u32 = 5252;
 export const STATE_USER_TIMERS: u32 = 5264;
+export const STATE_CHALLENGES: u32 = 5280;
 const STATE_END: u32 = 5376;
 
 /** Empties all records of this core; whoever needs more than zeroes prepares that itself. */

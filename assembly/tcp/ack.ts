@@ -14,7 +14,7 @@ import { reportSent } from "./notices";
 import { output, retransmitHead, SENT_AGAIN } from "./output";
 import { backedOffRto, clearSample, sampleRtt } from "./rtt";
 import { seqAfterEq, seqBefore } from "./seq";
-import { coldOf, F_PARTIAL, F_PERSIST, F_RECOVERY, F_RESENDING, Tcb } from "./tcb";
+import { coldOf, F_PERSIST, F_RECOVERY, F_RESENDING, R_PARTIAL, Tcb } from "./tcb";
 
 /** An ACK that covers something new, up to `ack`: sndUna < ack <= sndMax. */
 export function acknowledge(tcb: Tcb, ack: u32): void {
@@ -34,13 +34,13 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
     } else {
       // The impatient variant (RFC 6582 section 4): many losses in one flight end in a timeout, which
       // repairs them in fewer round trips than one partial ACK each.
-      restart = !(tcb.flags & F_PARTIAL);
-      tcb.flags |= F_PARTIAL;
+      restart = !(cold.repair & R_PARTIAL);
+      cold.repair |= R_PARTIAL;
       retransmitHead(tcb);
       deflate(tcb, acked);
     }
   } else {
-    tcb.dupAcks = 0;
+    cold.dupAcks = 0;
   }
   confirmNeighbour(tcb.neighbour);
   // RFC 6298 section 5.2 and 5.3.
@@ -63,16 +63,17 @@ export function duplicateAck(tcb: Tcb): void {
     return;
   }
   if (flags & F_RESENDING) return;
-  if (tcb.dupAcks < 255) tcb.dupAcks++;
-  if (tcb.dupAcks == 3) {
+  const cold = coldOf(tcb);
+  if (cold.dupAcks < 255) cold.dupAcks++;
+  if (cold.dupAcks == 3) {
     if (isFreshLoss(tcb)) {
       count(CNT_TCP_FAST_RETRANSMITS);
       enterRecovery(tcb);
       retransmitHead(tcb);
-      setDeadline(tcb, now + backedOffRto(tcb, coldOf(tcb)));
+      setDeadline(tcb, now + backedOffRto(tcb, cold));
       output(tcb);
     }
-  } else if (tcb.dupAcks < 3) {
+  } else if (cold.dupAcks < 3) {
     limitedTransmit(tcb);
   }
 }
@@ -91,7 +92,7 @@ function limitedTransmit(tcb: Tcb): void {
   if (tcb.txNext == 0) return;
   const cwnd = tcb.cwnd;
   const cold = coldOf(tcb);
-  if (tcb.dupAcks == 1) cold.limitedBytes = 0;
+  if (cold.dupAcks == 1) cold.limitedBytes = 0;
   const before = tcb.sndNxt;
   if (before - tcb.sndUna > cwnd + cold.limitedBytes) return;
   tcb.cwnd = cwnd + cold.limitedBytes + tcb.mss;

@@ -10,13 +10,16 @@
 import {
   CNT_TCP_OUT,
   CNT_TCP_RESETS_OUT,
+  CFG_TCP_OPTIONS,
   CNT_TX_NO_FRAME,
   DESC_CONTINUED,
   DESC_METADATA,
   FRAME_HEADROOM,
   OFFLOAD_TX_CHECKSUM,
+  TCP_OPTION_SACK,
+  TCP_OPTION_TIMESTAMPS,
 } from "../abi";
-import { coreBlock, offloads } from "../core/config";
+import { config, coreBlock, mtu, offloads } from "../core/config";
 import { count } from "../core/counters";
 import { STATE_EMIT } from "../core/state";
 import { allocControlFrame, allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
@@ -27,24 +30,20 @@ import { txPut, txPutForeign, txRoom } from "../nic/rings";
 import { foldChecksum, pseudoHeaderSum, sumBytes } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE } from "../wire/ipv4";
-import {
-  ACK,
-  emitSynOptions,
-  emitTcp,
-  RST,
-  synOptionBytes,
-  TCP_CHECKSUM,
-  TCP_HEADER_SIZE,
-  TCP_PROTOCOL,
-} from "../wire/tcp";
+import { ACK, emitTcp, RST, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
+import { emitSynOptions, emitTimestamps, OPTIONS_MAX, synOptionBytes } from "../wire/tcp-options";
+import { emitSack, sackBytes } from "./sack-blocks";
 import { seqMax, seqMin } from "./seq";
+import { timestampNow } from "./timestamps";
 import {
   coldOf,
   F_ACK_DEADLINE,
   F_ACK_NOW,
   F_ACK_PENDING,
+  F_OUT_OF_ORDER,
   F_RESENDING,
   F_SCALED,
+  R_SACK,
   SYN_SENT,
   Tcb,
 } from "./tcb";
@@ -91,9 +90,9 @@ export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {
     return false;
   }
   const payload = frameOf(buffer) + PAYLOAD_OFFSET;
-  emit(tcb, payload, seq, flags, payload, 0);
-  const start = payload - HEADERS;
-  sendIpv4(tcb.neighbour, buffer, start, HEADERS, metadataOption());
+  const sack = sackBytes(tcb, OPTIONS_MAX - tcb.optionBytes);
+  const start = emit(tcb, payload, seq, flags, payload, 0, sack);
+  sendIpv4(tcb.neighbour, buffer, start, payload - start, metadataOption());
   release(buffer);
   markAcknowledged(tcb, flags);
   return true;
@@ -107,13 +106,19 @@ export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
     count(CNT_TX_NO_FRAME);
     return false;
   }
-  // A SYN offers window scaling; a SYN-ACK agrees only to what was offered (RFC 7323 section 2.2).
-  const scale = tcb.state == SYN_SENT || (tcb.flags & F_SCALED) != 0;
-  const optionBytes = synOptionBytes(scale);
+  // A SYN offers what is configured; a SYN-ACK agrees only to what was offered (RFC 7323 section 2.2).
+  const cold = coldOf(tcb);
+  const offers = tcb.state == SYN_SENT;
+  const offered = config(CFG_TCP_OPTIONS);
+  const scale = offers || (tcb.flags & F_SCALED) != 0;
+  const sack = offers ? (offered & TCP_OPTION_SACK) != 0 : (cold.repair & R_SACK) != 0;
+  const timestamps = offers ? (offered & TCP_OPTION_TIMESTAMPS) != 0 : tcb.optionBytes != 0;
+  const optionBytes = synOptionBytes(sack, timestamps, scale);
   const header = frameOf(buffer) + PAYLOAD_OFFSET - TCP_HEADER_SIZE - optionBytes;
   const ack = flags & ACK ? tcb.rcvNxt : 0;
   emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, synWindow(tcb), optionBytes);
-  emitSynOptions(header, localMss(), scale, tcb.rcvShift);
+  const value = timestampNow(cold);
+  emitSynOptions(header, localMss(), sack, timestamps, scale, tcb.rcvShift, value, cold.tsRecent);
   const length = TCP_HEADER_SIZE + optionBytes;
   finish(header, length, 0, 0, tcb.localIp, tcb.remoteIp);
   const start = header - IPV4_HEADER_SIZE - ETHERNET_HEADER_SIZE;
@@ -131,9 +136,9 @@ export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
 export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
   if (hasFrame(buffer)) {
     if (buffer.holds > 1 || !txRoom(1)) return false;
-    emit(tcb, buffer.address, buffer.seq, flags, buffer.address, buffer.length);
-    const start = buffer.address - HEADERS;
-    const length = HEADERS + buffer.length;
+    const sack = payloadSackBytes(tcb, buffer.length);
+    const start = emit(tcb, buffer.address, buffer.seq, flags, buffer.address, buffer.length, sack);
+    const length = buffer.address + buffer.length - start;
     if (isResolved(tcb.neighbour)) {
       emitEthernet(start, tcb.neighbour);
       txPut(buffer, start, length, metadataOption());
@@ -148,16 +153,17 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
       return false;
     }
     const end = frameOf(header) + PAYLOAD_OFFSET;
-    emit(tcb, end, buffer.seq, flags, buffer.address, buffer.length);
-    const start = end - HEADERS;
+    const sack = payloadSackBytes(tcb, buffer.length);
+    const start = emit(tcb, end, buffer.seq, flags, buffer.address, buffer.length, sack);
     if (isResolved(tcb.neighbour)) {
       emitEthernet(start, tcb.neighbour);
-      txPut(header, start, HEADERS, metadataOption() | DESC_CONTINUED);
+      txPut(header, start, end - start, metadataOption() | DESC_CONTINUED);
       txPutForeign(buffer.address, buffer.length, 0);
     } else {
       // Only a frame can wait for the neighbour's address.
       memory.copy(end, buffer.address, buffer.length);
-      sendIpv4(tcb.neighbour, header, start, HEADERS + buffer.length, metadataOption());
+      const length = end - start + buffer.length;
+      sendIpv4(tcb.neighbour, header, start, length, metadataOption());
     }
     release(header);
   }
@@ -202,12 +208,33 @@ export function sendReset(
   count(CNT_TCP_RESETS_OUT);
 }
 
-/** Headers of an established connection's segment, ending at `end`, without the Ethernet part. */
-function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u32): void {
-  const header = end - TCP_HEADER_SIZE;
+/** SACK goes along with data where it does not make the packet too large. */
+function payloadSackBytes(tcb: Tcb, length: u32): u32 {
+  if (!(tcb.flags & F_OUT_OF_ORDER)) return 0;
+  const optionBytes: u32 = tcb.optionBytes;
+  const room = mtu - (IPV4_HEADER_SIZE + TCP_HEADER_SIZE) - optionBytes - length;
+  return sackBytes(tcb, min<u32>(room, OPTIONS_MAX - optionBytes));
+}
+
+/**
+ * Headers of an established connection's segment, ending at `end`.
+ *
+ * @param sack bytes of the SACK option, as `sackBytes` gave them
+ * @returns where the packet begins: its Ethernet header, which is not written
+ */
+function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u32, sack: u32): u32 {
+  const optionBytes = u32(tcb.optionBytes) + sack;
+  const headerLength = TCP_HEADER_SIZE + optionBytes;
+  const header = end - headerLength;
   const ack = flags & ACK ? tcb.rcvNxt : 0;
-  emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, advertisedWindow(tcb), 0);
-  finish(header, TCP_HEADER_SIZE, payload, length, tcb.localIp, tcb.remoteIp);
+  emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, advertisedWindow(tcb), optionBytes);
+  if (tcb.optionBytes != 0) {
+    const cold = coldOf(tcb);
+    emitTimestamps(header, timestampNow(cold), cold.tsRecent);
+  }
+  if (sack != 0) emitSack(tcb, end - sack, sack);
+  finish(header, headerLength, payload, length, tcb.localIp, tcb.remoteIp);
+  return header - IPV4_HEADER_SIZE - ETHERNET_HEADER_SIZE;
 }
 
 /** Checksum, by the NIC or here, and the IP header. */

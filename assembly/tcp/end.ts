@@ -24,6 +24,7 @@ import { scheduleNotice } from "./agenda";
 import { cancelDeadlines, setDeadline } from "./deadlines";
 import { bareSequence, sendBare } from "./emit";
 import { leaveBacklog } from "./listeners";
+import { discard } from "./reassembly";
 import {
   asTcb,
   CLOSED,
@@ -175,7 +176,7 @@ export function releaseTcb(tcb: Tcb): void {
 }
 
 function tell(tcb: Tcb, reason: i32): void {
-  coldOf(tcb).reason = reason;
+  coldOf(tcb).reason = <i8>reason;
   tcb.flags |= F_DIE;
   scheduleNotice(tcb);
 }
@@ -202,13 +203,7 @@ function dropQueues(tcb: Tcb): void {
   tcb.txHead = 0;
   tcb.txTail = 0;
   tcb.txNext = 0;
-  if (tcb.flags & F_OUT_OF_ORDER) {
-    const cold = coldOf(tcb);
-    releaseList(cold.outOfOrder);
-    cold.outOfOrder = 0;
-    cold.outOfOrderCount = 0;
-    tcb.flags &= ~F_OUT_OF_ORDER;
-  }
+  if (tcb.flags & F_OUT_OF_ORDER) discard(tcb);
 }
 
 function linkTimeWait(tcb: Tcb): void {

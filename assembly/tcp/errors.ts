@@ -39,7 +39,7 @@ export function tcpIcmpError(
   const hard = type == UNREACHABLE && (code == CODE_PROTOCOL || code == CODE_PORT);
   const reason = hard ? RC_REFUSED : RC_UNREACHABLE;
   if (tcb.state == SYN_SENT && type == UNREACHABLE) kill(tcb, reason);
-  else cold.softError = reason;
+  else cold.softError = <i8>reason;
 }
 
 /** The next hop did not answer ARP; `ports` as in `tcpIcmpError`. */
@@ -47,7 +47,7 @@ export function tcpHostUnreachable(local: u32, remote: u32, ports: u32): void {
   const tcb = ours(local, remote, ports);
   if (tcb == null) return;
   if (tcb.state == SYN_SENT) kill(tcb, RC_UNREACHABLE);
-  else coldOf(tcb).softError = RC_UNREACHABLE;
+  else coldOf(tcb).softError = <i8>RC_UNREACHABLE;
 }
 
 function ours(local: u32, remote: u32, ports: u32): Tcb | null {

@@ -1,6 +1,6 @@
 /** The recovery arithmetic of RFC 6582 (NewReno). Everything is in bytes. */
 import { onLoss, onRecoveryEnd, onTimeout } from "./congestion";
-import { coldOf, F_PARTIAL, F_RECOVERY, Tcb } from "./tcb";
+import { coldOf, F_RECOVERY, R_PARTIAL, Tcb } from "./tcb";
 
 /** Third duplicate ACK: reduce, remember how far was sent (RFC 6582 section 3.2 step 2). */
 export function enterRecovery(tcb: Tcb): void {
@@ -10,7 +10,8 @@ export function enterRecovery(tcb: Tcb): void {
   onLoss(tcb, flight > cold.limitedBytes ? flight - cold.limitedBytes : 0);
   cold.recover = cold.sndMax;
   tcb.cwnd = cold.ssthresh + 3 * u32(tcb.mss);
-  tcb.flags = (tcb.flags | F_RECOVERY) & ~F_PARTIAL;
+  tcb.flags |= F_RECOVERY;
+  cold.repair &= ~R_PARTIAL;
 }
 
 /** Each duplicate is a segment that left the network (RFC 6582 section 3.2 step 3). */
@@ -30,7 +31,7 @@ export function deflate(tcb: Tcb, acked: u32): void {
 export function leaveRecovery(tcb: Tcb): void {
   onRecoveryEnd(tcb);
   tcb.flags &= ~F_RECOVERY;
-  tcb.dupAcks = 0;
+  coldOf(tcb).dupAcks = 0;
 }
 
 /** Timeout: one segment, slow start. */
@@ -40,5 +41,5 @@ export function collapseWindow(tcb: Tcb): void {
   // Duplicates of what was sent before the timeout start no fast retransmit (RFC 6582 section 4).
   cold.recover = cold.sndMax;
   tcb.flags &= ~F_RECOVERY;
-  tcb.dupAcks = 0;
+  cold.dupAcks = 0;
 }

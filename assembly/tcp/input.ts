@@ -16,6 +16,7 @@ import { markInProgress } from "../core/state";
 import { findConnection, isForeign } from "../flow/groups";
 import { framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN, URG } from "../wire/tcp";
+import { timestampValue } from "../wire/tcp-options";
 import { acknowledge } from "./ack";
 import { scheduleOutput } from "./agenda";
 import { deliver } from "./deliver";
@@ -26,6 +27,7 @@ import { openPassively } from "./open";
 import { output } from "./output";
 import { segmentArrives } from "./segment";
 import { coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
+import { echoLater, hasFreshTimestamp } from "./timestamps";
 
 /** Processes one parsed segment. The packet's buffer is the caller's no longer. */
 export function tcpInput(packet: Packet): void {
@@ -56,6 +58,9 @@ function isExpected(tcb: Tcb, packet: Packet): bool {
   if (tcb.state != ESTABLISHED || tcb.flags & F_SLOW) return false;
   // The next byte in sequence …
   if (packet.seq != tcb.rcvNxt) return false;
+  // … with the options that were agreed on and no others …
+  if (packet.options != tcb.optionBytes) return false;
+  if (packet.options != 0 && !hasFreshTimestamp(tcb, packet)) return false;
   // … with ACK, perhaps PSH, and no other flag …
   if ((packet.flags & (FIN | SYN | RST | ACK | URG)) != ACK) return false;
   // … within the window that was offered, while there are frames for it …
@@ -68,6 +73,7 @@ function isExpected(tcb: Tcb, packet: Packet): bool {
 }
 
 function takeExpected(tcb: Tcb, packet: Packet): void {
+  if (packet.options != 0) echoLater(tcb, packet.seq, timestampValue(packet.l4));
   tcb.sndWl1 = packet.seq;
   const window = packet.window << tcb.sndShift;
   if (window > tcb.sndWnd) noteWindow(tcb, window);

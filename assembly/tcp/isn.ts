@@ -1,6 +1,6 @@
 /**
- * Unpredictable numbers from the host's secret: initial sequence numbers (RFC 6528) and the start of
- * the search for a source port (RFC 6056). The keyed hash is SipHash-1-3 over 16 bytes.
+ * Unpredictable numbers from the host's secret: initial sequence numbers (RFC 6528), the origin of
+ * timestamps and the start of the search for a source port (RFC 6056). The keyed hash is SipHash-1-3 over 16 bytes.
  */
 import { CFG_SECRET, CONFIG_BASE } from "../abi";
 import { nowWide } from "../time/clock";
@@ -13,6 +13,19 @@ export function initialSequence(localIp: u32, remoteIp: u32, ports: u32): u32 {
 /** Where to begin looking for a source port towards a destination. */
 export function portOffset(localIp: u32, remoteIp: u32, remotePort: u32): u32 {
   return u32(keyedHash(localIp, remoteIp, remotePort, 1) >> 32);
+}
+
+/**
+ * What the timestamps towards a host begin at. Connections between the same two hosts share it, so that
+ * a new one's timestamps lie beyond those of an old one (RFC 7323 section 7.1, RFC 6191).
+ */
+export function timestampOffset(localIp: u32, remoteIp: u32): u32 {
+  return u32(keyedHash(localIp, remoteIp, 0, 2));
+}
+
+/** A number that only this dataplane can foresee. */
+export function unpredictable(index: u32): u32 {
+  return u32(keyedHash(index, 0, 0, 3) >> 32);
 }
 
 function keyedHash(a: u32, b: u32, c: u32, purpose: u32): u64 {

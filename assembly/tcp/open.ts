@@ -6,6 +6,7 @@ import {
   CFG_EPHEMERAL_HIGH,
   CFG_EPHEMERAL_LOW,
   CFG_RECEIVE_WINDOW,
+  CFG_TCP_OPTIONS,
   CNT_DROP_NO_ROUTE,
   CNT_DROP_TCP_NO_MEMORY,
   CNT_TCP_ACCEPTS,
@@ -18,6 +19,8 @@ import {
   RC_NOMEM,
   RC_OK,
   RC_UNREACHABLE,
+  TCP_OPTION_SACK,
+  TCP_OPTION_TIMESTAMPS,
 } from "../abi";
 import { config, coreBlock, localIp, rtoInitial } from "../core/config";
 import { count } from "../core/counters";
@@ -30,13 +33,23 @@ import { nextHop } from "../net/routes";
 import { toeplitzIpv4 } from "../net/toeplitz";
 import { now } from "../time/clock";
 import { extendEvent, pushEvent } from "../user/events";
-import { ACK, optionMss, optionWindowScale, parseTcpOptions, SYN } from "../wire/tcp";
+import { ACK, SYN } from "../wire/tcp";
+import {
+  optionHasTimestamps,
+  optionMss,
+  optionSackPermitted,
+  optionTsEcho,
+  optionTsValue,
+  optionWindowScale,
+  parseTcpOptions,
+  TIMESTAMPS_BYTES,
+} from "../wire/tcp-options";
 import { scheduleNotice } from "./agenda";
 import { controlOf, onInit, selectControl } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { sendSyn } from "./emit";
 import { abortByApp, recycleTimeWait } from "./end";
-import { initialSequence, portOffset } from "./isn";
+import { initialSequence, portOffset, timestampOffset } from "./isn";
 import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener } from "./listeners";
 import { backedOffRto, sampleRtt } from "./rtt";
 import {
@@ -51,11 +64,13 @@ import {
   F_PASSIVE,
   F_SCALED,
   F_UNANNOUNCED,
+  R_SACK,
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
   TcbCold,
 } from "./tcb";
+import { echoedRtt, noteTimestamp } from "./timestamps";
 import { localMss, windowShift } from "./window";
 
 /** The MSS of a peer that names none (RFC 9293 section 3.7.1). */
@@ -200,8 +215,15 @@ export function learnSyn(tcb: Tcb, packet: Packet): void {
   // What a SYN of ours offered, which is never scaled.
   tcb.rcvAdv = tcb.rcvNxt + min<u32>(tcb.rcvWindow, 65535);
   tcb.rcvAcked = packet.seq;
+  const wanted = config(CFG_TCP_OPTIONS);
+  const timestamps = optionHasTimestamps && (wanted & TCP_OPTION_TIMESTAMPS) != 0;
+  tcb.optionBytes = <u8>(timestamps ? TIMESTAMPS_BYTES : 0);
+  if (timestamps) noteTimestamp(cold, optionTsValue);
+  if (optionSackPermitted && wanted & TCP_OPTION_SACK) cold.repair |= R_SACK;
+  else cold.repair &= ~R_SACK;
   const announced = optionMss == 0 ? DEFAULT_MSS : max<u32>(optionMss, LEAST_MSS);
-  tcb.mss = <u16>min<u32>(announced, localMss());
+  // The MSS does not count options (RFC 9293 section 3.7.1, RFC 6691).
+  tcb.mss = <u16>(min<u32>(announced, localMss()) - tcb.optionBytes);
   if (optionWindowScale != 255) {
     tcb.flags |= F_SCALED;
     tcb.sndShift = <u8>optionWindowScale;
@@ -220,10 +242,12 @@ export function learnSyn(tcb: Tcb, packet: Packet): void {
 /** Both sides' SYNs are acknowledged. */
 export function establish(tcb: Tcb): void {
   const cold = coldOf(tcb);
+  const echoed = optionHasTimestamps && tcb.optionBytes != 0 ? echoedRtt(cold, optionTsEcho) : 0;
   clearDeadline(tcb);
   tcb.state = <u16>ESTABLISHED;
   tcb.backoff = 0;
   if (cold.synCount == 1) sampleRtt(cold, now - cold.synSentAt);
+  else if (echoed != 0) sampleRtt(cold, echoed);
   // RFC 6298 section 5.7: a SYN that timed out leaves 3 s without a sample.
   else if (cold.srtt8 == 0) cold.rto = max<u32>(cold.rto, rtoInitial * 3);
   onInit(tcb);
@@ -273,6 +297,7 @@ function startHandshake(tcb: Tcb, cold: TcbCold, iss: u32): void {
   cold.rto = rtoInitial;
   cold.synSentAt = now;
   cold.synCount = 1;
+  cold.tsOffset = timestampOffset(tcb.localIp, tcb.remoteIp);
   if (tcb.state == SYN_SENT) tcb.rcvShift = <u8>windowShift();
   setDeadline(tcb, now + rtoInitial);
 }

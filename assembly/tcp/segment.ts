@@ -7,10 +7,11 @@ import {
   CNT_DROP_TCP_BAD_ACK,
   CNT_DROP_TCP_BAD_RST,
   CNT_DROP_TCP_DUPLICATE,
+  CNT_DROP_TCP_NO_TIMESTAMP,
+  CNT_DROP_TCP_PAWS,
   CNT_DROP_TCP_PRESSURE,
   CNT_DROP_TCP_SYN_IN_WINDOW,
   CNT_DROP_TCP_WINDOW,
-  CNT_TCP_CHALLENGE_ACKS,
   CNT_TCP_RESETS_IN,
   CNT_TCP_TIME_WAIT_REUSED,
   RC_REFUSED,
@@ -20,8 +21,10 @@ import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN } from "../wire/tcp";
+import { optionHasTimestamps, optionTsValue, parseTcpOptions } from "../wire/tcp-options";
 import { acknowledge, duplicateAck } from "./ack";
 import { scheduleOutput } from "./agenda";
+import { challenge } from "./challenge";
 import { clearDeadline } from "./deadlines";
 import { deliver, deliverEnd } from "./deliver";
 import { sendSyn } from "./emit";
@@ -31,8 +34,9 @@ import { initialSequence } from "./isn";
 import { findListener, hasBacklogRoom } from "./listeners";
 import { establish, learnSyn, openPassively } from "./open";
 import { output, sendAck } from "./output";
-import { drain, HAS_FIN, keep } from "./reassembly";
-import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq, seqMax } from "./seq";
+import { drain, HAS_FIN, keep, keptTwiceFrom, keptTwiceTo } from "./reassembly";
+import { sendDuplicateReport } from "./sack-blocks";
+import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq, seqMax, seqMin } from "./seq";
 import {
   CAN_RECEIVE,
   CLOSE_WAIT,
@@ -52,11 +56,13 @@ import {
   FIN_WAIT_1,
   FIN_WAIT_2,
   LAST_ACK,
+  R_SACK,
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
   TIME_WAIT,
 } from "./tcb";
+import { echoLater, isStale, noteTimestamp } from "./timestamps";
 
 /** Distance of a reused tuple's first sequence number from the last one used: a whole old window. */
 const REUSE_GAP: u32 = 65536 + 1;
@@ -116,11 +122,14 @@ function inSynSent(tcb: Tcb, packet: Packet): void {
 /** Section 3.10.7.4. Returns true when the packet's buffer was kept. */
 function inOtherStates(tcb: Tcb, packet: Packet): bool {
   const flags = packet.flags;
+  parseTcpOptions(packet.l4, packet.options);
+  if (tcb.optionBytes != 0 && !timestampFits(tcb, packet)) return false;
   // First, check the sequence number.
   if (!inWindow(tcb, packet)) {
     outsideWindow(tcb, packet);
     return false;
   }
+  if (tcb.optionBytes != 0 && optionHasTimestamps) echoLater(tcb, packet.seq, optionTsValue);
   // Second, check the RST bit.
   if (flags & RST) {
     resetArrives(tcb, packet);
@@ -139,6 +148,32 @@ function inOtherStates(tcb: Tcb, packet: Packet): bool {
   if (!ackArrives(tcb, packet)) return false;
   // Seventh, process the segment text, and eighth, check the FIN bit.
   return textArrives(tcb, packet);
+}
+
+/**
+ * RFC 7323 section 5.3, R1, and section 3.2. False when a timestamp, or the lack of one, makes the segment
+ * unacceptable; a RST is judged by its sequence number alone, and a SYN may come from a peer that has
+ * forgotten what was agreed on.
+ */
+function timestampFits(tcb: Tcb, packet: Packet): bool {
+  if (packet.flags & RST) return true;
+  if (!optionHasTimestamps) {
+    if (packet.flags & SYN) return true;
+    count(CNT_DROP_TCP_NO_TIMESTAMP);
+    return false;
+  }
+  if (!isStale(coldOf(tcb), optionTsValue)) return true;
+  count(CNT_DROP_TCP_PAWS);
+  answerOld(tcb, packet);
+  return false;
+}
+
+/** An ACK says where we are, and which of the segment's bytes had been received before (RFC 2883). */
+function answerOld(tcb: Tcb, packet: Packet): void {
+  const seq = packet.seq;
+  const end = seqMin(seq + segmentLength(packet), tcb.rcvNxt);
+  if (seqBefore(seq, end)) sendDuplicateReport(tcb, seq, end);
+  else sendAck(tcb);
 }
 
 /** The acceptability test of section 3.4, table 6. */
@@ -172,6 +207,7 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
   }
   if (tcb.state == SYN_RECEIVED && (flags & (SYN | ACK)) == SYN && packet.seq == coldOf(tcb).irs) {
     // The SYN again: our answer was lost, or is still the application's decision.
+    if (tcb.optionBytes != 0 && optionHasTimestamps) noteTimestamp(coldOf(tcb), optionTsValue);
     if (!(tcb.flags & F_DEFER)) sendSyn(tcb, coldOf(tcb).iss, SYN | ACK);
     return;
   }
@@ -183,7 +219,7 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
   count(seqBefore(packet.seq, tcb.rcvNxt) ? CNT_DROP_TCP_DUPLICATE : CNT_DROP_TCP_WINDOW);
   // A retransmitted FIN restarts 2 MSL.
   if (tcb.state == TIME_WAIT && flags & FIN) enterTimeWait(tcb);
-  sendAck(tcb);
+  answerOld(tcb, packet);
 }
 
 /** RFC 5961 section 3.2: only the exact next sequence number resets. */
@@ -221,11 +257,6 @@ function synArrives(tcb: Tcb, packet: Packet): void {
   }
   count(CNT_DROP_TCP_SYN_IN_WINDOW);
   challenge(tcb);
-}
-
-function challenge(tcb: Tcb): void {
-  count(CNT_TCP_CHALLENGE_ACKS);
-  sendAck(tcb);
 }
 
 /** Fifth step. False when the segment goes no further. */
@@ -369,7 +400,7 @@ function textArrives(tcb: Tcb, packet: Packet): bool {
     buffer.length = length;
     buffer.flags = takesFin ? HAS_FIN : 0;
     keep(tcb, buffer);
-    sendAck(tcb);
+    sendDuplicateReport(tcb, keptTwiceFrom, keptTwiceTo);
     return true;
   }
   let kept = false;
@@ -389,6 +420,9 @@ function textArrives(tcb: Tcb, packet: Packet): bool {
     tcb.flags |= F_ACK_NOW;
   }
   if (takesFin) finArrives(tcb);
+  else if (seq != packet.seq && coldOf(tcb).repair & R_SACK) {
+    sendDuplicateReport(tcb, packet.seq, seq);
+  }
   return kept;
 }
 
@@ -413,13 +447,23 @@ function finArrives(tcb: Tcb): void {
   }
 }
 
+/** Whether a SYN in TIME-WAIT is newer than the old connection's last segment (RFC 6191 section 2). */
+function isBeyond(tcb: Tcb, packet: Packet): bool {
+  if (tcb.optionBytes != 0) {
+    parseTcpOptions(packet.l4, packet.options);
+    const newer = i32(optionTsValue - coldOf(tcb).tsRecent);
+    if (optionHasTimestamps && newer != 0) return newer > 0;
+  }
+  return seqAfter(packet.seq, tcb.rcvNxt);
+}
+
 /**
- * A SYN in TIME-WAIT with a sequence number beyond the old connection's opens a new one (RFC 9293
- * section 3.10.7.4, MAY-2; RFC 6191 without timestamps).
+ * A SYN in TIME-WAIT with a timestamp or a sequence number beyond the old connection's opens a new one
+ * (RFC 9293 section 3.10.7.4, MAY-2).
  */
 function reopens(tcb: Tcb, packet: Packet): bool {
   if ((packet.flags & (SYN | ACK | RST | FIN)) != SYN) return false;
-  if (seqBeforeEq(packet.seq, tcb.rcvNxt)) return false;
+  if (!isBeyond(tcb, packet)) return false;
   const listener = findListener(bswap<u16>(<u16>(packet.ports >> 16)));
   if (listener == null) return false;
   // Without room for the new one the old one stays.

@@ -101,13 +101,25 @@ export const F_ACK_DEADLINE: u32 = 1 << 27;
 export const F_DIE: u32 = 1 << 28;
 /** A send was refused for want of a frame while nothing in flight would bring an ACK. */
 export const F_STARVED: u32 = 1 << 29;
-/** A partial ACK has come in this recovery. */
-export const F_PARTIAL: u32 = 1 << 30;
+/** Something in flight was selectively acknowledged, or is thought lost: the scoreboard says what. */
+export const F_SCOREBOARD: u32 = 1 << 30;
 /** Acknowledged bytes wait for room in the event array to be reported. */
 export const F_UNREPORTED: u32 = 1 << 31;
 /** Conditions under which a segment never takes the short path. */
 export const F_SLOW: u32 =
-  F_OUT_OF_ORDER | F_RECOVERY | F_PERSIST | F_UNANNOUNCED | F_APP_CLOSED | F_RESENDING;
+  F_OUT_OF_ORDER |
+  F_RECOVERY |
+  F_PERSIST |
+  F_UNANNOUNCED |
+  F_APP_CLOSED |
+  F_RESENDING |
+  F_SCOREBOARD;
+
+// Bits of `repair`: how losses are found and mended.
+/** Both sides can acknowledge selectively (RFC 2018). */
+export const R_SACK: u32 = 1;
+/** Without SACK: a partial ACK has come in this recovery. */
+export const R_PARTIAL: u32 = 2;
 
 /** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
 export const CONTROL_STATE_SIZE: u32 = 64;
@@ -156,7 +168,8 @@ export class Tcb {
   rcvWindow: u32;
   sndShift: u8;
   rcvShift: u8;
-  dupAcks: u8;
+  /** Bytes of options in every segment: those of timestamps, or 0 when they were not agreed on. */
+  optionBytes: u8;
   /** Doublings of the timeout. */
   backoff: u8;
   /** Sent and unsent buffers in order; txNext is the first unsent one. */
@@ -175,7 +188,8 @@ export class Tcb {
 
 /**
  * The part that connection set-up, losses and timers touch: TCB_COLD_SIZE bytes, the last
- * CONTROL_STATE_SIZE of which are not described here.
+ * CONTROL_STATE_SIZE of which are not described here. Its first cache line holds what most segments of
+ * an established connection need besides.
  */
 @final
 @unmanaged
@@ -188,44 +202,60 @@ export class TcbCold {
   srtt8: u32;
   rttvar4: u32;
   rto: u32;
-  ssthresh: u32;
-  /** Bytes acknowledged towards the next growth in congestion avoidance. */
-  cwndCredit: u32;
-  /** RFC 6582's recover. */
-  recover: u32;
   /** When a held-back ACK is due, µs; only with F_ACK_DEADLINE. */
   ackDeadline: u32;
-  /** Largest window the peer ever offered. */
-  sndWndMax: u32;
+  /** Timestamps: the value to echo, and what is added to ours (RFC 7323 sections 4.3 and 5.4). */
+  tsRecent: u32;
+  tsOffset: u32;
+  /** Bits `R_*`. */
+  repair: u32;
+  /** When `tsRecent` came, in hours: it is too old to judge by after 24 days. */
+  tsRecentHour: u16;
+  /** Without SACK: duplicate ACKs in a row. */
+  dupAcks: u8;
+  /** Consecutive timeouts and probes without an answer. */
+  retries: u8;
+  /** How often the SYN (or SYN-ACK) was sent. */
+  synCount: u8;
+  /** What ICMP said meanwhile; makes a later timeout more precise (RFC 1122 4.2.3.9). */
+  softError: i8;
+  /** What F_DIE reports. */
+  reason: i8;
   /** Bytes acknowledged that no `sent` has reported. */
   unreported: u32;
-  /** Auto-tuning of the receive window: bytes given back since `tuneStart` (µs). */
-  tuneBytes: u32;
-  tuneStart: u32;
   /** First buffer that was not announced, and bytes from there on. */
   rxAnnounce: u32;
   rxUnannounced: u32;
-  /** Reassembly queue in sequence order. */
+  ssthresh: u32;
+  /** Bytes acknowledged towards the next growth in congestion avoidance. */
+  cwndCredit: u32;
+  /** How far had been sent when the recovery began; it ends there (RFC 6582's recover). */
+  recover: u32;
+  /** Largest window the peer ever offered. */
+  sndWndMax: u32;
+  /** Auto-tuning of the receive window: bytes given back since `tuneStart` (µs). */
+  tuneBytes: u32;
+  tuneStart: u32;
+  /** Reassembly queue in sequence order: its buffers, and the runs without a gap that they form. */
   outOfOrder: u32;
-  outOfOrderCount: u32;
+  outOfOrderCount: u16;
+  outOfOrderRuns: u16;
+  /** First buffers of the runs that grew last, latest first (RFC 2018 section 4): SACK_RECENT words. */
+  sackRecent0: u32;
+  sackRecent1: u32;
+  sackRecent2: u32;
+  sackRecent3: u32;
   /** Next on the list of connections with something to announce. */
   noticeNext: u32;
   iss: u32;
   irs: u32;
-  /** Time of the SYN (or SYN-ACK) sent first, µs, and how often it was sent. */
+  /** Time of the SYN (or SYN-ACK) sent first, µs. */
   synSentAt: u32;
-  synCount: u32;
   /** Slot + 1 of the listener that this came from. */
   listener: u32;
-  /** What ICMP said meanwhile; makes a later timeout more precise (RFC 1122 4.2.3.9). */
-  softError: i32;
-  /** What F_DIE reports. */
-  reason: i32;
   /** TIME-WAIT: neighbours in the list, oldest first. */
   timeWaitNext: u32;
   timeWaitPrev: u32;
-  /** Consecutive timeouts and probes without an answer. */
-  retries: u32;
   /** Bytes that limited transmit sent beyond the window (RFC 3042). */
   limitedBytes: u32;
 }

@@ -7,10 +7,13 @@
 export let now: u32 = 0;
 /** The same instant unreduced, µs. */
 export let nowWide: u64 = 0;
+/** The same instant in milliseconds, modulo 2^32. */
+export let nowMillis: u32 = 0;
 
 export function setNow(micros: f64): void {
   nowWide = u64(micros);
   now = u32(nowWide);
+  nowMillis = u32(nowWide / 1000);
 }
 
 /** True when instant `a` lies before `b`. */

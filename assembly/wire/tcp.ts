@@ -25,11 +25,6 @@ export const URG: u32 = 0x20;
 /** Offset of the checksum field, for the NIC. */
 export const TCP_CHECKSUM: u32 = 16;
 
-const OPTION_END: u32 = 0;
-const OPTION_NOP: u32 = 1;
-const OPTION_MSS: u32 = 2;
-const OPTION_WINDOW_SCALE: u32 = 3;
-
 /** Sequence number, host order. */
 export function tcpSeq(header: u32): u32 {
   return bswap<u32>(load<u32>(header, 4));
@@ -76,50 +71,4 @@ export function emitTcp(
   const offset = (TCP_HEADER_SIZE + optionBytes) << 2;
   store<u32>(header, offset | (flags << 8) | (u32(bswap<u16>(<u16>window)) << 16), 12);
   store<u32>(header, 0, 16);
-}
-
-/** What the options of a SYN said; kept in locals of the caller through these two words. */
-export let optionMss: u32 = 0;
-/** Shift count of the window-scale option; 255 when the option is absent. */
-export let optionWindowScale: u32 = 255;
-
-/**
- * Reads the options of a segment into `optionMss` (0 when absent) and `optionWindowScale`. Unknown
- * options are skipped by their length; a malformed length ends the walk (RFC 9293 section 3.2, MUST-7).
- */
-export function parseTcpOptions(header: u32, optionBytes: u32): void {
-  optionMss = 0;
-  optionWindowScale = 255;
-  let at = header + TCP_HEADER_SIZE;
-  const end = at + optionBytes;
-  while (at < end) {
-    const kind: u32 = load<u8>(at);
-    if (kind == OPTION_END) return;
-    if (kind == OPTION_NOP) {
-      at++;
-      continue;
-    }
-    if (end - at < 2) return;
-    const length: u32 = load<u8>(at, 1);
-    if (length < 2 || length > end - at) return;
-    if (kind == OPTION_MSS && length == 4) {
-      optionMss = bswap<u16>(load<u16>(at, 2));
-    } else if (kind == OPTION_WINDOW_SCALE && length == 3) {
-      // RFC 7323 section 2.3: a larger shift is taken as 14.
-      optionWindowScale = min<u32>(load<u8>(at, 2), 14);
-    }
-    at += length;
-  }
-}
-
-/** Bytes that `emitSynOptions` writes. */
-export function synOptionBytes(scale: bool): u32 {
-  return scale ? 8 : 4;
-}
-
-/** Options of a SYN in Linux's order: MSS, then NOP and window scale when `scale`. */
-export function emitSynOptions(header: u32, mss: u32, scale: bool, shift: u32): void {
-  store<u32>(header, OPTION_MSS | (4 << 8) | (u32(bswap<u16>(<u16>mss)) << 16), 20);
-  if (scale)
-    store<u32>(header, OPTION_NOP | (OPTION_WINDOW_SCALE << 8) | (3 << 16) | (shift << 24), 24);
 }

@@ -11,6 +11,7 @@ import {
   CFG_BUCKETS_PER_GROUP,
   CFG_BUFFER_COUNT,
   CFG_BUFFER_RECORDS,
+  CFG_CHALLENGE_ACKS,
   CFG_CONGESTION_CONTROL,
   CFG_CONNECTIONS,
   CFG_COPY_BREAK,
@@ -50,6 +51,7 @@ import {
   CFG_SYN_RETRIES,
   CFG_TCB_COLD,
   CFG_TCB_HOT,
+  CFG_TCP_OPTIONS,
   CFG_TIME_WAIT,
   CFG_TOEPLITZ,
   CFG_TTL,
@@ -88,6 +90,8 @@ import {
   RING_FLAGS,
   RING_MASK,
   RING_PRODUCER,
+  TCP_OPTION_SACK,
+  TCP_OPTION_TIMESTAMPS,
 } from "../../assembly/abi.ts";
 import { toeplitzTables } from "../nic/rss.ts";
 import type { CoreMap, MemoryMap, QueueMap, RingMap } from "./memory-map.ts";
@@ -176,8 +180,14 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_REASSEMBLY_MAX, tcp.reassemblyMax);
   set(CFG_INITIAL_WINDOW, tcp.initialWindow);
   set(CFG_CONGESTION_CONTROL, CONGESTION_CONTROLS.indexOf(tcp.congestionControl) + 1);
+  set(CFG_TCP_OPTIONS, tcpOptionBits(options));
+  set(CFG_CHALLENGE_ACKS, tcp.challengeAcks);
   set(CFG_EPHEMERAL_LOW, tcp.ephemeral[0]);
   set(CFG_EPHEMERAL_HIGH, tcp.ephemeral[1]);
+}
+
+function tcpOptionBits({ tcp }: ResolvedOptions): number {
+  return (tcp.sack ? TCP_OPTION_SACK : 0) | (tcp.timestamps ? TCP_OPTION_TIMESTAMPS : 0);
 }
 
 function writeCore(words: Uint32Array, id: number, core: CoreMap, options: ResolvedOptions): void {

@@ -134,8 +134,14 @@ export interface TcpOptions {
   sendBufferMax?: number;
   /** Sends of at least this many bytes are referenced instead of copied. Default 1024. */
   copyBreak?: number;
-  /** Out-of-order segments kept for a connection. Default 1024. */
+  /** Out-of-order segments kept for a connection. Default: what fills `receiveWindowMax`. */
   reassemblyMax?: number;
+  /** Offer and accept selective acknowledgments (RFC 2018). Default true. */
+  sack?: boolean;
+  /** Offer and accept timestamps (RFC 7323). Default true. */
+  timestamps?: boolean;
+  /** Challenge ACKs of a core per second, on average (RFC 5961 section 7). Default 1000. */
+  challengeAcks?: number;
   /** Initial congestion window, in segments. Default 10 (RFC 6928). */
   initialWindow?: number;
   /** Congestion control of connections that ask for none by a flag. Default "cubic" (RFC 9438). */

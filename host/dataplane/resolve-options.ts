@@ -91,6 +91,7 @@ export function resolveOptions(options: DataplaneOptions): ResolvedOptions {
   );
   const spare = Math.floor(frames / cores) - fill;
   const tables = resolveTables(given.tables);
+  const mtu = check.integer("mtu", given.mtu, 1500, MTU_MIN, MTU_MAX);
 
   return {
     name: check.text("name", given.name, formatIp(ip.address), 64),
@@ -101,7 +102,7 @@ export function resolveOptions(options: DataplaneOptions): ResolvedOptions {
         : check.mac("mac", given.mac),
     routes: resolveRoutes(given, ip, tables.routes),
     neighbours: resolveNeighbours(given.neighbours, ip, tables.neighbours),
-    mtu: check.integer("mtu", given.mtu, 1500, MTU_MIN, MTU_MAX),
+    mtu,
     ttl: check.integer("ttl", given.ttl, 64, 1, 255),
     cores,
     queuesPerCore,
@@ -146,7 +147,7 @@ export function resolveOptions(options: DataplaneOptions): ResolvedOptions {
       "µs",
     ),
     announce: check.boolean("announce", given.announce, true),
-    tcp: resolveTcp(given.tcp),
+    tcp: resolveTcp(given.tcp, mtu),
   };
 }
 
@@ -262,7 +263,7 @@ function resolveSecret(value: unknown): Uint8Array {
   return value.slice();
 }
 
-function resolveTcp(value: unknown): Required<TcpOptions> {
+function resolveTcp(value: unknown, mtu: number): Required<TcpOptions> {
   const given = check.record<TcpOptions>("tcp", value, KNOWN_TCP);
   const profile = check.oneOf("tcp.profile", given.profile, "default", ["default", "lan"]);
   const lan = profile === "lan";
@@ -275,6 +276,14 @@ function resolveTcp(value: unknown): Required<TcpOptions> {
   const minRto = time("minRto", Math.min(lan ? 1000 : 200_000, maxRto), 100, maxRto);
   const initialRto = Math.min(Math.max(lan ? 200_000 : SECOND, minRto), maxRto);
   const receiveWindow = amount("receiveWindow", 1 << 18, MTU_MIN, WINDOW_MAX);
+  const receiveWindowMax = amount(
+    "receiveWindowMax",
+    Math.max(1 << 22, receiveWindow),
+    receiveWindow,
+    WINDOW_MAX,
+  );
+  // A window's worth of full segments behind one that is missing.
+  const reassembly = Math.min(Math.max(Math.ceil(receiveWindowMax / (mtu - 52)), 1024), 65535);
   return {
     profile,
     minRto,
@@ -287,15 +296,13 @@ function resolveTcp(value: unknown): Required<TcpOptions> {
     synRetries: amount("synRetries", 6, 0, 32),
     dataRetries: amount("dataRetries", 15, 0, 64),
     receiveWindow,
-    receiveWindowMax: amount(
-      "receiveWindowMax",
-      Math.max(1 << 22, receiveWindow),
-      receiveWindow,
-      WINDOW_MAX,
-    ),
+    receiveWindowMax,
     sendBufferMax: amount("sendBufferMax", 1 << 22, 2048, WINDOW_MAX),
     copyBreak: amount("copyBreak", 1024, 0, 65536),
-    reassemblyMax: amount("reassemblyMax", 1024, 0, 65535),
+    reassemblyMax: amount("reassemblyMax", reassembly, 0, 65535),
+    sack: check.boolean("tcp.sack", given.sack, true),
+    timestamps: check.boolean("tcp.timestamps", given.timestamps, true),
+    challengeAcks: amount("challengeAcks", 1000, 1, 1_000_000),
     initialWindow: amount("initialWindow", 10, 1, 1024),
     congestionControl: check.oneOf(
       "tcp.congestionControl",
@@ -322,6 +329,9 @@ const KNOWN_TCP = [
   "sendBufferMax",
   "copyBreak",
   "reassemblyMax",
+  "sack",
+  "timestamps",
+  "challengeAcks",
   "initialWindow",
   "congestionControl",
   "ephemeral",

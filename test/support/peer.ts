@@ -17,7 +17,10 @@ import {
   isTcp,
   mss as mssOption,
   nop,
+  sack as sackOption,
+  sackOk,
   tcpFrame,
+  ts,
   ws,
   type Host,
   type TcpFields,
@@ -38,6 +41,10 @@ export interface PeerOptions {
   /** Offered in the peer's SYN; null: no such option. */
   readonly mss?: number | null;
   readonly windowScale?: number | null;
+  /** Offered: selective acknowledgments. */
+  readonly sack?: boolean;
+  /** Offered: timestamps; the peer's clock of milliseconds shows this when the peer is made. */
+  readonly timestamps?: number;
   /** The peer's receive window, bytes; scaled in the header when scaling was agreed. */
   readonly window?: number;
   /** Further options of the peer's SYN. */
@@ -61,7 +68,13 @@ export interface Segment {
   /** Bytes, before scaling. */
   readonly window?: number;
   readonly payload?: Uint8Array;
-  readonly options?: readonly TcpOption[];
+  /** Behind the timestamp that follows from the connection's state; null: not even that. */
+  readonly options?: readonly TcpOption[] | null;
+  /** SACK blocks, relative to the kernel's initial sequence number. */
+  readonly sack?: readonly (readonly [number, number])[];
+  /** Another timestamp than that of the peer's clock, or another echo than that of the last one seen. */
+  readonly tsValue?: number;
+  readonly tsEcho?: number;
   /** Fields that force something else, absolute. */
   readonly raw?: Partial<TcpFields>;
 }
@@ -90,6 +103,12 @@ export class TcpPeer {
   readonly #windowScale: number | null;
   readonly #synOptions: readonly TcpOption[];
   readonly #keepStream: boolean;
+  readonly #sack: boolean;
+  readonly #timestamps: number | undefined;
+  readonly #born: number;
+  /** Both sides' SYNs carried timestamps; the last of the kernel's. */
+  hasTimestamps = false;
+  tsSeen = 0;
   /** Payload by relative sequence number less 1, and which of it has arrived. */
   #stream = new Uint8Array(4096);
   #arrived = new Uint8Array(4096);
@@ -105,6 +124,9 @@ export class TcpPeer {
     this.#windowScale = options.windowScale ?? null;
     this.#synOptions = options.synOptions ?? [];
     this.#keepStream = options.keepStream ?? true;
+    this.#sack = options.sack ?? false;
+    this.#timestamps = options.timestamps;
+    this.#born = k.now;
   }
 
   // ---------------------------------------------------------------------------------------------
@@ -122,7 +144,7 @@ export class TcpPeer {
       ack: flags.includes("A") ? ((this.irs ?? 0) + (segment.ack ?? this.rcvNxt)) >>> 0 : 0,
       flags,
       window: Math.min(isSyn ? window : window >>> this.sendScale, 0xffff),
-      options: segment.options ?? [],
+      options: this.#options(segment, isSyn),
       ...segment.raw,
     };
     return tcpFrame({ from: this.host, to: KERNEL }, fields, segment.payload);
@@ -149,6 +171,8 @@ export class TcpPeer {
   sendSyn(flags = "S"): this {
     const options: TcpOption[] = [];
     if (this.mss !== null) options.push(mssOption(this.mss));
+    if (this.#sack) options.push(sackOk);
+    if (this.#timestamps !== undefined) options.push(ts(this.tsNow(), this.tsSeen));
     if (this.#windowScale !== null) options.push(nop, ws(this.#windowScale));
     return this.send({ flags, options: [...options, ...this.#synOptions] });
   }
@@ -192,6 +216,11 @@ export class TcpPeer {
   stream(): Uint8Array {
     const gap = this.#arrived.indexOf(0);
     return this.#stream.slice(0, gap < 0 ? undefined : gap);
+  }
+
+  /** The timestamp of a segment that the peer sends now. */
+  tsNow(): number {
+    return ((this.#timestamps ?? 0) + Math.floor((this.k.now - this.#born) / 1000)) >>> 0;
   }
 
   /** Acknowledges everything received in order. */
@@ -304,6 +333,22 @@ export class TcpPeer {
     return peer;
   }
 
+  #options({ options, sack, tsValue, tsEcho }: Segment, isSyn: boolean): TcpOption[] {
+    if (options === null) return [];
+    const all: TcpOption[] = [];
+    if (this.hasTimestamps && !isSyn) {
+      all.push(nop, nop, ts(tsValue ?? this.tsNow(), tsEcho ?? this.tsSeen));
+    }
+    if (sack !== undefined && sack.length > 0) {
+      const irs = this.irs ?? 0;
+      const blocks = sack.map(
+        ([left, right]) => [(irs + left) >>> 0, (irs + right) >>> 0] as const,
+      );
+      all.push(nop, nop, sackOption(...blocks));
+    }
+    return [...all, ...(options ?? [])];
+  }
+
   #shutdown(): void {
     const result = this.k.shutdown(this.handle);
     if (result !== RC_OK) throw new Error(`shutdown said ${result}\n${this.k.log()}`);
@@ -332,15 +377,21 @@ export class TcpPeer {
     if (isSyn) {
       this.irs = header.seq;
       this.#agreeOnScaling(header);
+      this.hasTimestamps = this.#timestamps !== undefined && findOption(header, "ts") !== undefined;
     }
+    this.tsSeen = findOption(header, "ts")?.value ?? this.tsSeen;
     const seq = (header.seq - (this.irs ?? 0)) | 0;
     const controls = (isSyn ? 1 : 0) + (header.flags.includes("F") ? 1 : 0);
     this.#store(seq - 1, packet.payload);
     if (seq === this.rcvNxt && !header.flags.includes("R")) {
       this.rcvNxt += packet.payload.length + controls;
     }
+    const { iss } = this;
     return {
       seq,
+      sack: (findOption(header, "sack")?.blocks ?? []).map(
+        ([left, right]) => [(left - iss) | 0, (right - iss) | 0] as const,
+      ),
       ack: header.flags.includes("A") ? (header.ack - this.iss) | 0 : 0,
       flags: header.flags,
       window: isSyn ? header.window : header.window * 2 ** this.receiveScale,

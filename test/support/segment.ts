@@ -15,6 +15,8 @@ export interface Expected {
   readonly window?: number | ((window: number) => boolean);
   /** Exactly these options in this order. */
   readonly options?: readonly TcpOption[];
+  /** Exactly these SACK blocks, relative. */
+  readonly sack?: readonly (readonly [number, number])[];
   /** Virtual time, µs: exactly, or within [from, to]. */
   readonly at?: number | readonly [from: number, to: number];
 }
@@ -26,6 +28,8 @@ export interface Received {
   readonly flags: string;
   readonly window: number;
   readonly payload: Uint8Array;
+  /** Blocks of the SACK option, relative. */
+  readonly sack: readonly (readonly [number, number])[];
   readonly header: TcpHeader;
   readonly at: number;
 }
@@ -53,6 +57,9 @@ export function mismatch(received: Received, expected: Expected): string | undef
   if (expected.options) {
     const actual = formatOptions(received.header.options);
     if (actual !== formatOptions(expected.options)) return `options are ${actual}`;
+  }
+  if (expected.sack && String(expected.sack) !== String(received.sack)) {
+    return `SACK blocks are ${JSON.stringify(received.sack)}`;
   }
   const [from, to] =
     typeof expected.at === "number"

@@ -13,15 +13,17 @@ import { text } from "../support/bytes.ts";
 import { GATEWAY, KERNEL, PEER, startKernel } from "../support/kernel.ts";
 import { kernels } from "../support/kernels.ts";
 import {
-  buildIpv4,
-  buildTcp,
-  icmpFrame,
   ICMP_UNREACHABLE,
-  mss,
-  nop,
   PROTOCOL_TCP,
   UNREACHABLE_HOST,
   UNREACHABLE_PORT,
+  buildIpv4,
+  buildTcp,
+  icmpFrame,
+  mss,
+  nop,
+  sackOk,
+  ts,
   ws,
 } from "../support/packet.ts";
 import { TcpPeer } from "../support/peer.ts";
@@ -42,7 +44,8 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(syn.tcp!.sourcePort).toBeLessThanOrEqual(60_999);
       const peer = new TcpPeer(k, { port: 9000, kernelPort: syn.tcp!.sourcePort });
       const { header } = peer.expect({ flags: "S", ack: 0, length: 0, window: 65_535 });
-      expect(header.options).toEqual([mss(1460), nop, ws(expect.any(Number) as number)]);
+      const value = expect.any(Number) as number;
+      expect(header.options).toEqual([mss(1460), sackOk, ts(value, 0), nop, ws(value)]);
       k.noEvents();
       peer.sendSyn("SA");
       peer.expect({ flags: "A", seq: 1, ack: 1, length: 0 });
@@ -100,7 +103,7 @@ describe.each(kernels)("$name kernel", (build) => {
       peer.expect({ flags: "S", seq: 0, at: [started + SECOND, started + SECOND + TICK] });
       k.advance(2 * SECOND + TICK);
       const { header } = peer.expect({ flags: "S", seq: 0 });
-      expect(header.options).toHaveLength(3);
+      expect(header.options).toHaveLength(5);
       k.advance(4 * SECOND + TICK);
       expect(k.event("connected")).toMatchObject({ handle: peer.handle, outcome: RC_TIMEOUT });
       peer.expectNothing();

@@ -7,13 +7,9 @@ import {
   buildArp,
   buildEthernet,
   buildIpv4,
-  buildOptions,
   buildTcp,
   ipv4Bytes,
   macBytes,
-  mss,
-  nop,
-  ws,
 } from "../support/packet.ts";
 
 const parts = await compileParts(
@@ -208,82 +204,4 @@ describe.each(parts)("$name", ({ call, memory, globals }) => {
       { seed: 1, numRuns: 500 },
     );
   });
-
-  test("SYN options in Linux's order", () => {
-    const plain = written(24, () => {
-      memory.fill(0, AT, AT + 20);
-      call.emitSynOptions(AT, 1460, 0, 0);
-    });
-    expect(plain.subarray(20)).toEqual(buildOptions([mss(1460)]));
-    const scaled = written(28, () => {
-      memory.fill(0, AT, AT + 20);
-      call.emitSynOptions(AT, 536, 1, 9);
-    });
-    expect(scaled.subarray(20)).toEqual(buildOptions([mss(536), nop, ws(9)]));
-    expect(call.synOptionBytes(0)).toBe(4);
-    expect(call.synOptionBytes(1)).toBe(8);
-  });
-
-  describe("reading options", () => {
-    function read(options: Uint8Array): { mss: number; scale: number } {
-      // Bytes behind the options that would mean something if they were read.
-      memory.fill(0, AT, AT + 20);
-      memory.set(hex("020405dc 03030e"), AT + 20 + options.length);
-      memory.set(options, AT + 20);
-      call.parseTcpOptions(AT, options.length);
-      return {
-        mss: globals.optionMss.value as number,
-        scale: globals.optionWindowScale.value as number,
-      };
-    }
-
-    const absent = { mss: 0, scale: 255 };
-
-    test.each([
-      ["nothing", "", absent],
-      ["MSS", "020405b4", { mss: 1460, scale: 255 }],
-      ["Linux's SYN", "020405b40402080a000000010000000001030307", { mss: 1460, scale: 7 }],
-      ["a scale beyond 14 (RFC 7323 section 2.3)", "0303ff00", { mss: 0, scale: 14 }],
-      ["what comes behind the end of the list", "01000204 05b40303", absent],
-      ["an MSS of a wrong length", "020305b4", absent],
-      ["a scale of a wrong length", "03040707", absent],
-      ["a length of zero", "fd00020405b4", absent],
-      ["a length of one", "fd01020405b4", absent],
-      ["an option cut short", "020405", absent],
-      ["a kind without a length", "010103", absent],
-      ["the last of two", "02040001020405b4", { mss: 1460, scale: 255 }],
-      ["behind an unknown one", "fd06aabbccdd020405b4", { mss: 1460, scale: 255 }],
-    ])("%s", (_what, bytes, expected) => {
-      expect(read(hex(bytes))).toEqual(expected);
-    });
-
-    test("any bytes: as a plain walk reads them, and never beyond the header", () => {
-      fc.assert(
-        fc.property(fc.uint8Array({ maxLength: 40 }), (options) => {
-          expect(read(options)).toEqual(plainWalk(options));
-        }),
-        { seed: 2, numRuns: 2000 },
-      );
-    });
-  });
 });
-
-/** RFC 9293 section 3.2, step by step. */
-function plainWalk(options: Uint8Array): { mss: number; scale: number } {
-  const found = { mss: 0, scale: 255 };
-  let at = 0;
-  while (at < options.length) {
-    const kind = options[at];
-    if (kind === 0) break;
-    if (kind === 1) {
-      at++;
-      continue;
-    }
-    const length = options[at + 1];
-    if (length === undefined || length < 2 || at + length > options.length) break;
-    if (kind === 2 && length === 4) found.mss = readU16(options, at + 2);
-    if (kind === 3 && length === 3) found.scale = Math.min(options[at + 2], 14);
-    at += length;
-  }
-  return found;
-}

@@ -1,0 +1,167 @@
+/**
+ * TCP options (RFC 9293 section 3.2, RFC 2018, RFC 7323), bytes and meaning only. What is written has
+ * Linux's layout, every option on a word of its own:
+ *
+ *   SYN          mss │ sackOK, timestamps │ nop, window scale      with timestamps
+ *                mss │ nop, nop, sackOK   │ nop, window scale      without
+ *   all others   nop, nop, timestamps │ nop, nop, sack
+ */
+import { TCP_HEADER_SIZE } from "./tcp";
+
+const OPTION_END: u32 = 0;
+const OPTION_NOP: u32 = 1;
+const OPTION_MSS: u32 = 2;
+const OPTION_WINDOW_SCALE: u32 = 3;
+const OPTION_SACK_PERMITTED: u32 = 4;
+const OPTION_SACK: u32 = 5;
+const OPTION_TIMESTAMPS: u32 = 8;
+
+/** Most bytes of options that a header has room for. */
+export const OPTIONS_MAX: u32 = 40;
+/** Bytes of the timestamps option with the two NOPs that align it. */
+export const TIMESTAMPS_BYTES: u32 = 12;
+/** A SACK option with its two NOPs, before its first block, and each of its blocks. */
+export const SACK_HEAD_BYTES: u32 = 4;
+export const SACK_BLOCK_BYTES: u32 = 8;
+
+/** Words as they lie in memory, lowest byte first. */
+const NOP_NOP_TIMESTAMPS: u32 =
+  OPTION_NOP | (OPTION_NOP << 8) | (OPTION_TIMESTAMPS << 16) | (10 << 24);
+const SACK_PERMITTED_TIMESTAMPS: u32 =
+  OPTION_SACK_PERMITTED | (2 << 8) | (OPTION_TIMESTAMPS << 16) | (10 << 24);
+const NOP_NOP_SACK_PERMITTED: u32 =
+  OPTION_NOP | (OPTION_NOP << 8) | (OPTION_SACK_PERMITTED << 16) | (2 << 24);
+
+// What the options of the segment read last said; they pass it to whoever had them read.
+export let optionMss: u32 = 0;
+/** Shift count of the window-scale option; 255 when the option is absent. */
+export let optionWindowScale: u32 = 255;
+export let optionSackPermitted: bool = false;
+export let optionHasTimestamps: bool = false;
+export let optionTsValue: u32 = 0;
+export let optionTsEcho: u32 = 0;
+/** Where the blocks of the SACK option lie, and how many there are. */
+export let optionSackAt: u32 = 0;
+export let optionSackBlocks: u32 = 0;
+
+/**
+ * Reads the options of a segment into the variables above (MSS 0 when absent). Unknown options are
+ * skipped by their length; a malformed length ends the walk (RFC 9293 section 3.2, MUST-7).
+ */
+export function parseTcpOptions(header: u32, optionBytes: u32): void {
+  optionMss = 0;
+  optionWindowScale = 255;
+  optionSackPermitted = false;
+  optionHasTimestamps = false;
+  optionSackBlocks = 0;
+  let at = header + TCP_HEADER_SIZE;
+  const end = at + optionBytes;
+  while (at < end) {
+    const kind: u32 = load<u8>(at);
+    if (kind == OPTION_END) return;
+    if (kind == OPTION_NOP) {
+      at++;
+      continue;
+    }
+    if (end - at < 2) return;
+    const length: u32 = load<u8>(at, 1);
+    if (length < 2 || length > end - at) return;
+    parseOption(kind, at, length);
+    at += length;
+  }
+}
+
+function parseOption(kind: u32, at: u32, length: u32): void {
+  if (kind == OPTION_MSS && length == 4) {
+    optionMss = bswap<u16>(load<u16>(at, 2));
+  } else if (kind == OPTION_WINDOW_SCALE && length == 3) {
+    // RFC 7323 section 2.3: a larger shift is taken as 14.
+    optionWindowScale = min<u32>(load<u8>(at, 2), 14);
+  } else if (kind == OPTION_SACK_PERMITTED && length == 2) {
+    optionSackPermitted = true;
+  } else if (kind == OPTION_TIMESTAMPS && length == 10) {
+    optionHasTimestamps = true;
+    optionTsValue = bswap<u32>(load<u32>(at, 2));
+    optionTsEcho = bswap<u32>(load<u32>(at, 6));
+  } else if (kind == OPTION_SACK && length >= 10 && ((length - 2) & 7) == 0) {
+    optionSackAt = at + 2;
+    optionSackBlocks = (length - 2) >> 3;
+  }
+}
+
+/** True when the 12 bytes behind a header are a timestamps option in the usual layout. */
+export function isTimestampsOnly(header: u32): bool {
+  return load<u32>(header, TCP_HEADER_SIZE) == NOP_NOP_TIMESTAMPS;
+}
+
+/** The timestamp value of a segment for which `isTimestampsOnly` is true. */
+export function timestampValue(header: u32): u32 {
+  return bswap<u32>(load<u32>(header, TCP_HEADER_SIZE + 4));
+}
+
+/** Edges of block `index` of the SACK option read last: [left, right). */
+export function sackLeft(index: u32): u32 {
+  return bswap<u32>(load<u32>(optionSackAt + index * SACK_BLOCK_BYTES));
+}
+
+export function sackRight(index: u32): u32 {
+  return bswap<u32>(load<u32>(optionSackAt + index * SACK_BLOCK_BYTES, 4));
+}
+
+/** Bytes that `emitSynOptions` writes. */
+export function synOptionBytes(sack: bool, timestamps: bool, scale: bool): u32 {
+  let bytes: u32 = 4;
+  if (timestamps) bytes += TIMESTAMPS_BYTES;
+  else if (sack) bytes += 4;
+  if (scale) bytes += 4;
+  return bytes;
+}
+
+/**
+ * Options of a SYN or SYN-ACK.
+ *
+ * @param shift of the window scale, written when `scale`
+ * @param value, echo timestamps, written when `timestamps`
+ */
+export function emitSynOptions(
+  header: u32,
+  mss: u32,
+  sack: bool,
+  timestamps: bool,
+  scale: bool,
+  shift: u32,
+  value: u32,
+  echo: u32,
+): void {
+  let at = header + TCP_HEADER_SIZE;
+  store<u32>(at, OPTION_MSS | (4 << 8) | (u32(bswap<u16>(<u16>mss)) << 16));
+  at += 4;
+  if (timestamps) {
+    store<u32>(at, sack ? SACK_PERMITTED_TIMESTAMPS : NOP_NOP_TIMESTAMPS);
+    store<u32>(at, bswap<u32>(value), 4);
+    store<u32>(at, bswap<u32>(echo), 8);
+    at += TIMESTAMPS_BYTES;
+  } else if (sack) {
+    store<u32>(at, NOP_NOP_SACK_PERMITTED);
+    at += 4;
+  }
+  if (scale) store<u32>(at, OPTION_NOP | (OPTION_WINDOW_SCALE << 8) | (3 << 16) | (shift << 24));
+}
+
+/** Writes TIMESTAMPS_BYTES right behind a header. */
+export function emitTimestamps(header: u32, value: u32, echo: u32): void {
+  store<u32>(header, NOP_NOP_TIMESTAMPS, TCP_HEADER_SIZE);
+  store<u32>(header, bswap<u32>(value), TCP_HEADER_SIZE + 4);
+  store<u32>(header, bswap<u32>(echo), TCP_HEADER_SIZE + 8);
+}
+
+/** Writes the head of a SACK option of that many blocks; they follow at `at + SACK_HEAD_BYTES`. */
+export function emitSackHead(at: u32, blocks: u32): void {
+  const length = 2 + blocks * SACK_BLOCK_BYTES;
+  store<u32>(at, OPTION_NOP | (OPTION_NOP << 8) | (OPTION_SACK << 16) | (length << 24));
+}
+
+export function emitSackBlock(at: u32, left: u32, right: u32): void {
+  store<u32>(at, bswap<u32>(left));
+  store<u32>(at, bswap<u32>(right), 4);
+}
