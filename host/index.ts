@@ -6,6 +6,7 @@
 export { realClock, type Clock } from "./dataplane/clock.ts";
 export { Core } from "./dataplane/core.ts";
 export type { CoreManager, CoreState, MigrationResult } from "./dataplane/core-manager.ts";
+export { NO_COSTS, REFERENCE_COSTS, type CostModel } from "./dataplane/cost-model.ts";
 export type { CounterName, Counters, GaugeName, Gauges } from "./dataplane/counters.ts";
 export { createDataplane, Dataplane, type DataplaneHandle } from "./dataplane/dataplane.ts";
 export { ElasticThread, type ElasticThreadOptions } from "./dataplane/elastic-thread.ts";
@@ -37,5 +38,12 @@ export type {
   TableOptions,
   TcpOptions,
 } from "./dataplane/options.ts";
+export {
+  SimulatedCore,
+  SimulatedRunner,
+  type SimulatedDataplane,
+  type SimulatedOptions,
+} from "./dataplane/simulated.ts";
+export * from "./control/index.ts";
 export * from "./nic/index.ts";
 export * from "./libix/index.ts";

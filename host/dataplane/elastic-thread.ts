@@ -16,7 +16,6 @@ import type { QueueBackend } from "../nic/types.ts";
 import type { Core } from "./core.ts";
 import type { KernelExports } from "./kernel.ts";
 
-/** Polls in a row at the same time: one that receives, one that answers, and one to spare. */
 const ROUNDS = 3;
 
 /** What runs on a core besides the kernel. */
@@ -30,6 +29,8 @@ export interface ElasticThreadOptions {
   readonly post?: (message: unknown) => void;
   /** Tell the network of the own address when the core starts. */
   readonly announce?: boolean;
+  /** Most polls of an `iterate`. Default 3: one that receives, one that answers, and one to spare. */
+  readonly rounds?: number;
 }
 
 export class ElasticThread {
@@ -41,12 +42,14 @@ export class ElasticThread {
   readonly #words: Uint32Array;
   readonly #workWord: number;
   readonly #callsWord: number;
+  readonly #rounds: number;
   #now: number;
 
   /** Attaches the core and starts the application on the calling thread, at `now` (µs). */
   constructor(core: Core, now: number, options: ElasticThreadOptions) {
     this.core = core;
     this.#now = now;
+    this.#rounds = options.rounds ?? ROUNDS;
     this.#backends = options.backends;
     this.#words = new Uint32Array(core.memory.buffer);
     this.#workWord = (core.block + CORE_WORK) >>> 2;
@@ -74,7 +77,7 @@ export class ElasticThread {
     const backends = this.#backends;
     const words = this.#words;
     let work = 0;
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < this.#rounds; round++) {
       const calls = words[this.#callsWord];
       const events = this.#kernel.poll(now);
       work += words[this.#workWord] + events + calls;

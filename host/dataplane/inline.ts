@@ -85,11 +85,8 @@ export class InlineRunner {
 
   /** Attaches all cores of a dataplane and starts their applications. Returns its threads. */
   add(dataplane: Dataplane, options: InlineDataplane): readonly ElasticThread[] {
-    const { wire, onMessage } = options;
-    const makeBackend =
-      options.backend ??
-      (wire && ((port: PortHandle, queue: number) => createBackend(port, queue, wire)));
-    if (!makeBackend) throw new TypeError('ixwasm: one of "wire" and "backend" must be given');
+    const { onMessage } = options;
+    const makeBackend = backendMaker(options);
     const { port, cores } = dataplane;
     const now = this.#clock ? this.#clock() : this.#now;
     const threads = cores.map((core) => {
@@ -206,4 +203,14 @@ export class InlineRunner {
   close(): void {
     for (const thread of this.#threads) thread.close();
   }
+}
+
+/** Makes what is behind a queue pair, as the options say. */
+export function backendMaker({
+  wire,
+  backend,
+}: InlineDataplane): (port: PortHandle, queue: number) => QueueBackend {
+  if (backend) return backend;
+  if (!wire) throw new TypeError('ixwasm: one of "wire" and "backend" must be given');
+  return (port, queue) => createBackend(port, queue, wire);
 }

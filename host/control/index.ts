@@ -1,0 +1,21 @@
+/** The control plane: what cores say of their load, what follows from it, and how it is carried out. */
+export { balance, type BalanceOptions, type Move } from "./balance.ts";
+export { delayPolicy, decideByDelay, type DelayOptions, type DelayState } from "./delay-policy.ts";
+export {
+  EnergyMeter,
+  MODEL_ENERGY,
+  modelledWatts,
+  type EnergyModel,
+  type EnergyState,
+} from "./energy.ts";
+export { MetricsReader, type Average, type CoreMetrics } from "./metrics.ts";
+export type { Demand, Observation, Policy } from "./policy.ts";
+export { decideStep, IX_STEP_RULE, stepPolicy, type StepState } from "./step-policy.ts";
+export {
+  consolidation,
+  energyProportionality,
+  minimumMaximum,
+  plainMachine,
+  type MachineShape,
+  type Step,
+} from "./steps.ts";

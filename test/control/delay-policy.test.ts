@@ -1,0 +1,85 @@
+/** Cores by queuing delay. */
+import { describe, expect, it } from "vitest";
+import { delayPolicy } from "../../host/control/delay-policy.ts";
+import { coreMetrics, observation, runPolicy } from "./support.ts";
+
+const HOLD = 20_000;
+
+/** A policy for 16 cores that has `cores`, and what it asks for after packets waited `waited` µs. */
+function after(cores: number, ...waits: number[]): number {
+  const policy = delayPolicy({ max: 16 }, cores);
+  let state = policy.initial;
+  waits.forEach((waited, i) => {
+    const seen = Array.from({ length: cores }, () => coreMetrics({ waited }));
+    state = policy.decide(state, observation(200 * (i + 1), { cores: seen }));
+  });
+  return policy.demand(state).cores;
+}
+
+describe("congestion", () => {
+  it("is a packet that has waited for longer than 100 µs", () => {
+    expect(after(2, 100)).toBe(2);
+    expect(after(2, 101)).toBe(3);
+  });
+
+  it("is seen in the ring as well as in the last batch", () => {
+    const policy = delayPolicy({ max: 4 });
+    const cores = [coreMetrics({ delayNow: 300 })];
+    expect(policy.demand(policy.decide(policy.initial, observation(200, { cores }))).cores).toBe(2);
+  });
+
+  it("asks for no more while it is being worked off", () => {
+    expect(after(2, 500, 400, 300, 200)).toBe(3);
+    expect(after(2, 500, 400, 410)).toBe(4);
+  });
+
+  it("asks for no more than there are", () => {
+    expect(after(16, 5000)).toBe(16);
+  });
+});
+
+describe("a load that steps from 1.6 to 12 cores and back", () => {
+  const BEGIN = 50_000;
+  const END = 150_000;
+  const load = (now: number): number => (now > BEGIN && now <= END ? 12 : 1.6);
+  const changes = runPolicy(delayPolicy({ max: 16 }, 2), load, 300_000);
+
+  it("is answered within a millisecond", () => {
+    const [first] = changes.filter(({ at }) => at > BEGIN);
+    expect(first.at - BEGIN).toBeLessThanOrEqual(1000);
+    const enough = changes.find(({ at, cores }) => at > BEGIN && cores >= 12);
+    expect(enough!.at - BEGIN).toBeLessThanOrEqual(1000);
+  });
+
+  it("gives the cores back once they have not been needed for 20 ms", () => {
+    const down = changes.find(({ at }) => at > END)!;
+    expect(down.at - END).toBeGreaterThanOrEqual(HOLD);
+    expect(down.at - END).toBeLessThan(2 * HOLD);
+    expect(changes.at(-1)!.cores).toBeLessThanOrEqual(3);
+  });
+});
+
+it("keeps its cores at a steady load, whatever it is", () => {
+  for (const cores of [0.5, 1, 2.5, 7, 11.9]) {
+    const changes = runPolicy(delayPolicy({ max: 16 }), () => cores, 1e6);
+    expect(changes.filter(({ at }) => at > 100_000)).toEqual([]);
+  }
+});
+
+it("never gives cores back sooner than its hold after any change", () => {
+  for (const swing of [200, 1000, 5000, 20_000, 45_000]) {
+    const load = (now: number): number => (Math.floor(now / swing) % 2 === 0 ? 14 : 0.2);
+    const changes = runPolicy(delayPolicy({ max: 16 }), load, 1e6);
+    let last = { at: -Infinity, cores: 1 };
+    for (const change of changes) {
+      if (change.cores < last.cores) expect(change.at - last.at).toBeGreaterThanOrEqual(HOLD);
+      last = change;
+    }
+  }
+});
+
+it("does not go below what it must keep", () => {
+  const changes = runPolicy(delayPolicy({ max: 8, min: 3 }, 8), () => 0, 1e6);
+  expect(changes.at(-1)).toMatchObject({ cores: 3 });
+  expect(() => delayPolicy({ max: 2, min: 3 })).toThrow(RangeError);
+});
