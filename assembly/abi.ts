@@ -126,6 +126,9 @@ export const CFG_CONGESTION_CONTROL: u32 = 240;
 /** Challenge ACKs that a core sends in a second, more or less (RFC 5961 section 7). */
 export const CFG_CHALLENGE_ACKS: u32 = 244;
 
+/** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
+export const CFG_MAILBOXES: u32 = 264;
+
 /** The NIC verifies IP, TCP and UDP checksums of received packets and says so in the metadata. */
 export const OFFLOAD_RX_CHECKSUM: u32 = 1;
 /** The NIC fills in the TCP or UDP checksum of packets whose descriptor asks for it. */
@@ -401,6 +404,9 @@ export const METRIC_IDLE_TIME: u32 = 4376;
 export const METRIC_PRIVATE: u32 = 4384;
 export const METRIC_END: u32 = 4480;
 
+/** Which cores have put something into their mailbox to this one, a bit each; by those cores. */
+export const CORE_MAIL: u32 = 4544;
+
 // Behind the counters: what this core learned from ARP, for the other cores; by the kernel.
 /** Notes written since the start. */
 export const CORE_LEARNED_COUNT: u32 = 2048;
@@ -484,6 +490,9 @@ export const TCB_COLD_SIZE: u32 = 256;
 export const BUFFER_SIZE: u32 = 32;
 export const PACKET_SIZE: u32 = 64;
 export const GROUP_SIZE: u32 = 64;
+/** What a core tells another of a migration, in a line each way and MAILBOX_SLOTS messages of a line. */
+export const MAILBOX_SLOTS: u32 = 4;
+export const MAILBOX_SIZE: u32 = 384;
 /** Within a flow group's record: its core, connections, and packets received since the start (u64). */
 export const GROUP_OWNER: u32 = 0;
 export const GROUP_CONNECTIONS: u32 = 4;
@@ -553,7 +562,9 @@ export const CALL_D: u32 = 28;
  * RC_MOVED, no other event comes of it here. On the new core `arrived` announces it as `knock` does, under
  * the same handle: accept (with a cookie of that core's own) or reject it. After accept, all received
  * data that was not given back is announced again, and the FIN if it has come; `sent` there counts only
- * what was sent there. `tag` stores a number that travels along.
+ * what was sent there. A connection whose handshake was not over (ARRIVED_CONNECTING) is told of that by
+ * `connected`, after accept. One that the application had closed ends for it with `left` and does the rest
+ * alone. `tag` stores a number that travels along.
  * After `close` the handle takes no more calls but `abort`; received data not yet announced is
  * discarded; `sent` goes on, and `dead` comes when all data and the FIN are acknowledged.
  */
@@ -620,7 +631,8 @@ export const CONTROL_END: u32 = 3;
  * | left      | connection | own    |         | target core  |              |          |   |
  * | arrived   | connection | own, of the other core | ports | tag | endpoint of the peer | source core | `ARRIVED_*` |
  *
- * Ports of knock: remote | local << 16. A recv of length 0 is the peer's FIN: the stream ended.
+ * Ports of knock and arrived: remote | local << 16. The endpoint of arrived is to be read before the next
+ * poll. A recv of length 0 is the peer's FIN: the stream ended.
  * Window of sent: bytes that a send would accept now. Reason of dead: RC_OK after an orderly end on
  * both sides, else why. udp_sent comes only for sends whose memory was referenced (length >= copy
  * break), in the order of the calls, even after udp_unbind; the memory of others is free when the call
@@ -639,6 +651,8 @@ export const EV_ARRIVED: u32 = 10;
 
 /** The core that the connection was on is gone, and with it what its application knew of it. */
 export const ARRIVED_RESCUED: u32 = 1;
+/** The handshake is not over. */
+export const ARRIVED_CONNECTING: u32 = 2;
 
 /** Scatter-gather entry: u32 address, u32 length. */
 export const SG_SIZE: u32 = 8;

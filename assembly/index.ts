@@ -5,6 +5,7 @@
 import {
   ABI_VERSION,
   BUFFER_SIZE,
+  CACHE_LINE,
   CFG_ABI,
   CFG_CORES,
   LISTENER_SIZE,
@@ -24,7 +25,10 @@ import { beginMetrics, bindMetrics, prepareMetrics } from "./core/metrics";
 import { Packet } from "./core/packet";
 import { bindReceive } from "./core/receive";
 import { clearState } from "./core/state";
+import { steeredAway } from "./flow/departure";
 import { bindGroups, prepareGroups } from "./flow/groups";
+import { Message } from "./flow/mailbox";
+import { bindMigration } from "./flow/migration";
 import { bindBuffers, Buffer, prepareBuffers } from "./mem/buffers";
 import { bindIcmp, prepareIcmp } from "./net/icmp";
 import { bindInput } from "./net/input";
@@ -118,6 +122,15 @@ export function dispatch(now: f64): void {
 }
 
 /**
+ * The host has rewritten the RETA, as REQUEST_STEER asked: none of the groups' packets comes to this
+ * core's queues any more. RC_INVAL when nothing of the kind was asked for.
+ */
+export function steered(now: f64): i32 {
+  setNow(now);
+  return steeredAway();
+}
+
+/**
  * One part of an iteration, for profiling: 0 system calls, 1 transmit, 2 receive, 3 protocols,
  * 4 timers; in this order they are one `poll`. Part 4 returns the number of events.
  */
@@ -169,6 +182,7 @@ function bind(core: u32): void {
   bindReceive();
   bindMetrics();
   bindRings();
+  bindMigration();
 }
 
 function recordsFit(): bool {
@@ -180,6 +194,7 @@ function recordsFit(): bool {
     offsetof<Queue>() <= QUEUE_SIZE &&
     offsetof<Listener>() <= LISTENER_SIZE &&
     offsetof<Neighbour>() <= NEIGHBOUR_SIZE &&
+    offsetof<Message>() <= CACHE_LINE &&
     offsetof<UdpPort>() <= UDP_PORT_SIZE
   );
 }

@@ -10,6 +10,8 @@
  * Each part is bounded: the calls by their array, the packets by B, the timers by what is due.
  */
 import { CNT_ITERATIONS, CORE_DEADLINE, CORE_HAS_DEADLINE, CORE_WORK } from "../abi";
+import { isOurs } from "../flow/groups";
+import { migrate, migrationWaits } from "../flow/migration";
 import { readLearned } from "../net/learned";
 import { neighbourTimer } from "../net/neighbours";
 import { udpCompletions } from "../net/udp-output";
@@ -18,10 +20,11 @@ import { hasNewAgenda } from "../tcp/agenda";
 import { clearGraveyard } from "../tcp/end";
 import { flushAgenda } from "../tcp/flush";
 import { tcpInput } from "../tcp/input";
+import { postpone } from "../tcp/deadlines";
 import { runNotices } from "../tcp/notices";
 import { asTcb } from "../tcp/tcb";
 import { tcpTimer } from "../tcp/timers";
-import { setNow } from "../time/clock";
+import { isBefore, now, setNow } from "../time/clock";
 import { hasDeadline, nextDeadline, takeExpired, TIMER_NEIGHBOUR, TIMER_TCP } from "../time/wheel";
 import { eventRoom, finishEvents, reserveEvents, resetEvents } from "../user/events";
 import { runSyscalls } from "../user/syscalls";
@@ -31,6 +34,9 @@ import { count } from "./counters";
 import { beginMetrics, endMetrics } from "./metrics";
 import { parsedPacket, parsedPackets, receive } from "./receive";
 import { markInProgress } from "./state";
+
+/** How soon a migration that waits for the NIC or a mailbox looks again, µs. */
+const MIGRATION_RETRY: u32 = 50;
 
 let work: u32 = 0;
 
@@ -59,6 +65,7 @@ export function calls(): void {
 export function transmit(): void {
   flushAgenda();
   work += txDoorbell();
+  work += migrate();
 }
 
 /** Takes packets through the gate; what waited for room in the event array goes first. */
@@ -94,17 +101,26 @@ export function timers(): u32 {
   const done = work + events + u32(hasNewAgenda());
   store<u32>(coreBlock + CORE_WORK, done);
   endMetrics(done);
-  if (hasDeadline()) {
-    store<u32>(coreBlock + CORE_HAS_DEADLINE, 1);
-    store<u32>(coreBlock + CORE_DEADLINE, nextDeadline());
-  } else {
-    store<u32>(coreBlock + CORE_HAS_DEADLINE, 0);
-  }
+  announceDeadline();
   return events;
 }
 
+/** Says when the next poll must come at the latest. */
+function announceDeadline(): void {
+  const waits = migrationWaits();
+  const pending = hasDeadline();
+  store<u32>(coreBlock + CORE_HAS_DEADLINE, u32(pending || waits));
+  if (!pending && !waits) return;
+  let at = pending ? nextDeadline() : now + MIGRATION_RETRY;
+  if (waits && isBefore(now + MIGRATION_RETRY, at)) at = now + MIGRATION_RETRY;
+  store<u32>(coreBlock + CORE_DEADLINE, at);
+}
+
 function connectionTimer(connection: u32): void {
+  const tcb = asTcb(connection);
   markInProgress(connection);
-  tcpTimer(asTcb(connection));
+  // Packets that wait while the group moves may say that there is nothing to do.
+  if (isOurs(tcb.hash)) tcpTimer(tcb);
+  else postpone(tcb);
   markInProgress(0);
 }

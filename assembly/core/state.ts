@@ -27,7 +27,11 @@ export const STATE_PENDING: u32 = 5248;
 export const STATE_ICMP: u32 = 5252;
 export const STATE_USER_TIMERS: u32 = 5264;
 export const STATE_CHALLENGES: u32 = 5280;
-const STATE_END: u32 = 5376;
+export const STATE_DEPARTURE: u32 = 5312;
+export const STATE_ARRIVAL: u32 = 5376;
+/** Endpoint records of the `arrived` events of one poll. */
+export const STATE_ENDPOINTS: u32 = 6144;
+const STATE_END: u32 = 8192;
 
 /** Empties all records of this core; whoever needs more than zeroes prepares that itself. */
 export function clearState(): void {

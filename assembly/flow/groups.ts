@@ -18,33 +18,48 @@ import {
   GROUP_SIZE,
 } from "../abi";
 import { config, coreBlock } from "../core/config";
-import { asTcb, Tcb } from "../tcp/tcb";
+import { asTcb, DONE, Tcb } from "../tcp/tcb";
 
 const GROUP_BITS: u32 = 7;
 
-/** GROUP_SIZE bytes, written by the owning core. */
+/** Nobody processes the group's packets: they wait in one of its backlogs. */
+const NOBODY: u32 = 0xffffffff;
+
+/** GROUP_SIZE bytes, written by the owning core, but for the backlog of the next one. */
 @final
 @unmanaged
-class FlowGroup {
-  /** Core that processes the group's packets. */
+export class FlowGroup {
+  /** Core that the group's connections belong to. */
   owner: u32;
   connections: u32;
+  /** TCP packets processed since the start. */
+  packets: u64;
+  /** The owner, or NOBODY while the group moves. */
+  processor: u32;
+  /** The core that the group is leaving for, plus 1; 0 while it stays. */
+  target: u32;
+  /** What came to the old owner meanwhile, and what came to the new one: lists of buffers. */
+  lateHead: u32;
+  lateTail: u32;
+  earlyHead: u32;
+  earlyTail: u32;
 }
 
 let groups: u32 = 0;
 let buckets: u32 = 0;
 let bucketMask: u32 = 0;
-let coreId: u32 = 0;
+export let coreId: u32 = 0;
 /** True when other cores own groups too. */
 let shared = false;
 
 /** Deals the groups to the cores round robin, as the RETA starts out. */
 export function prepareGroups(cores: u32): void {
   const table = config(CFG_GROUPS);
+  memory.fill(table, 0, FLOW_GROUPS * GROUP_SIZE);
   for (let i: u32 = 0; i < FLOW_GROUPS; i++) {
     const group = changetype<FlowGroup>(table + i * GROUP_SIZE);
     group.owner = i % cores;
-    group.connections = 0;
+    group.processor = i % cores;
   }
 }
 
@@ -56,8 +71,19 @@ export function bindGroups(): void {
   shared = config(CFG_CORES) > 1;
 }
 
-/** True when this core processes the packets with that hash. */
+/** True when this core processes the packets with that hash, and runs the timers of their connections. */
 export function isOurs(hash: u32): bool {
+  return groupOf(hash).processor == coreId;
+}
+
+/** True when this core's application may make calls on connections with that hash. */
+export function isCallable(hash: u32): bool {
+  const group = groupOf(hash);
+  return group.owner == coreId && group.target == 0;
+}
+
+/** True when this core owns the group of that hash, be it on the move or not. */
+export function isOwned(hash: u32): bool {
   return groupOf(hash).owner == coreId;
 }
 
@@ -75,7 +101,14 @@ export function findConnection(hash: u32, ports: u32, remote: u32, local: u32): 
   let at = load<u32>(bucketOf(hash));
   while (at != 0) {
     const tcb = asTcb(at);
-    if (tcb.hash == hash && tcb.ports == ports && tcb.remoteIp == remote && tcb.localIp == local) {
+    if (
+      tcb.hash == hash &&
+      tcb.ports == ports &&
+      tcb.remoteIp == remote &&
+      tcb.localIp == local &&
+      // Over, but for what its application holds: the tuple is free again.
+      tcb.state != DONE
+    ) {
       return tcb;
     }
     at = tcb.chain;
@@ -99,8 +132,42 @@ export function removeConnection(tcb: Tcb): void {
   groupOf(tcb.hash).connections--;
 }
 
-function groupOf(hash: u32): FlowGroup {
+/** Counts a packet that is processed. */
+export function notePacket(hash: u32): void {
+  groupOf(hash).packets++;
+}
+
+/** The group by its number; higher bits of a hash do not matter. */
+export function groupOf(hash: u32): FlowGroup {
   return changetype<FlowGroup>(groups + (hash & (FLOW_GROUPS - 1)) * GROUP_SIZE);
+}
+
+/** From now on this core processes the group's packets. */
+export function resume(group: FlowGroup): void {
+  group.processor = coreId;
+}
+
+/** Lets the group's packets wait from now on; it leaves for `target`. */
+export function suspend(group: FlowGroup, target: u32): void {
+  group.processor = NOBODY;
+  group.target = target + 1;
+}
+
+/** Makes this core the group's owner, whose packets go on waiting. */
+export function settle(group: FlowGroup): void {
+  group.owner = coreId;
+  group.processor = NOBODY;
+  group.target = 0;
+}
+
+/** Buckets of a group. */
+export function bucketCount(): u32 {
+  return bucketMask + 1;
+}
+
+/** First connection in a bucket of a group, or 0. */
+export function firstInBucket(group: u32, bucket: u32): u32 {
+  return load<u32>(buckets + ((group * (bucketMask + 1) + bucket) << 2));
 }
 
 function bucketOf(hash: u32): u32 {

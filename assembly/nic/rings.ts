@@ -84,8 +84,12 @@ export class Queue {
   txHead: u32;
   txPublished: u32;
   txSeen: u32;
-  /** Next completion position to read. */
+  /** Next completion position to read, and what is to be added to compare it with tx positions. */
   completionTail: u32;
+  completionBias: u32;
+  /** Positions that `markTx` and `markRx` noted. */
+  txMark: u32;
+  rxMark: u32;
 }
 
 /** Refills of fewer descriptors wait for more, as PCIe writes did in the paper (section 3). */
@@ -125,6 +129,7 @@ export function prepareRings(): void {
     queue.txPublished = queue.txHead;
     queue.txSeen = atomic.load<u32>(queue.txConsumer);
     queue.completionTail = atomic.load<u32>(queue.completionConsumer);
+    queue.completionBias = queue.txHead - queue.completionTail;
     refill(queue);
   }
 }
@@ -247,6 +252,34 @@ export function txDoorbell(): u32 {
     queue.txPublished = queue.txHead;
   }
   return published;
+}
+
+/** Notes how far has been queued for sending. */
+export function markTx(): void {
+  txQueue.txMark = txQueue.txHead;
+}
+
+/** True when the NIC needs nothing any more of what was queued before `markTx`. */
+export function txPassed(): bool {
+  const queue = txQueue;
+  return i32(queue.completionTail + queue.completionBias - queue.txMark) >= 0;
+}
+
+/** Notes how far the NIC has received. */
+export function markRx(): void {
+  for (let i: u32 = 0; i < queueCount; i++) {
+    const queue = queueAt(i);
+    queue.rxMark = atomic.load<u32>(queue.rxProducer);
+  }
+}
+
+/** True when all that was received before `markRx` has been taken. */
+export function rxPassed(): bool {
+  for (let i: u32 = 0; i < queueCount; i++) {
+    const queue = queueAt(i);
+    if (i32(queue.rxTail - queue.rxMark) < 0) return false;
+  }
+  return true;
 }
 
 /** Takes back the frames that the NIC has sent. */

@@ -13,6 +13,7 @@ import { deflate, enterRecovery, inflate, leaveRecovery } from "./fast-recovery"
 import { reportSent } from "./notices";
 import { output, retransmitHead, SENT_AGAIN } from "./output";
 import { backedOffRto, clearSample, sampleRtt } from "./rtt";
+import { SENT_ELSEWHERE } from "./send";
 import { seqAfterEq, seqBefore } from "./seq";
 import { coldOf, F_PERSIST, F_RECOVERY, F_RESENDING, R_PARTIAL, Tcb } from "./tcb";
 
@@ -101,7 +102,7 @@ function limitedTransmit(tcb: Tcb): void {
   cold.limitedBytes += tcb.sndNxt - before;
 }
 
-/** Takes covered buffers off the queue, samples the round trip; returns stream bytes covered. */
+/** Takes covered buffers off the queue, samples the round trip; returns how many bytes the application sent. */
 function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
   let at = tcb.txHead;
   let sentAt: u32 = 0;
@@ -119,10 +120,10 @@ function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
       buffer.seq = ack;
       buffer.address += covered;
       buffer.length = left;
-      bytes += covered;
+      if (!(buffer.flags & SENT_ELSEWHERE)) bytes += covered;
       break;
     }
-    bytes += buffer.length;
+    if (!(buffer.flags & SENT_ELSEWHERE)) bytes += buffer.length;
     if (tcb.txNext == at) tcb.txNext = buffer.next;
     at = buffer.next;
     release(buffer);

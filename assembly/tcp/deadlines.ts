@@ -4,8 +4,11 @@
  * early and looking again costs once per timeout instead of twice per message.
  */
 import { cancelTimer, addTimer, isPending, Timer } from "../time/wheel";
-import { isBefore } from "../time/clock";
+import { isBefore, now } from "../time/clock";
 import { coldOf, F_ACK_DEADLINE, F_DEADLINE, Tcb } from "./tcb";
+
+/** How long a timer waits for its connection to be up to date again, µs. */
+const POSTPONEMENT: u32 = 100;
 
 /** Sets when retransmission, persist or TIME-WAIT is due (µs). */
 export function setDeadline(tcb: Tcb, at: u32): void {
@@ -30,6 +33,16 @@ export function rearm(tcb: Tcb): void {
   const flags = tcb.flags;
   if (flags & F_DEADLINE) armBy(tcb, tcb.deadline);
   if (flags & F_ACK_DEADLINE) armBy(tcb, coldOf(tcb).ackDeadline);
+}
+
+/** Takes the timer off the wheel; the deadlines remain. */
+export function stopTimer(tcb: Tcb): void {
+  cancelTimer(timerOf(tcb));
+}
+
+/** Looks at the deadlines again shortly, however late they are. */
+export function postpone(tcb: Tcb): void {
+  addTimer(timerOf(tcb), now + POSTPONEMENT);
 }
 
 export function cancelDeadlines(tcb: Tcb): void {

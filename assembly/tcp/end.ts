@@ -125,7 +125,6 @@ export function enterTimeWait(tcb: Tcb): void {
     cancelDeadlines(tcb);
     dropQueues(tcb);
     tcb.state = <u16>TIME_WAIT;
-    gauge(GAUGE_TIME_WAIT, 1);
   }
   linkTimeWait(tcb);
   setDeadline(tcb, now + timeWait);
@@ -134,11 +133,13 @@ export function enterTimeWait(tcb: Tcb): void {
 
 /** LAST-ACK is over, or 2 MSL have passed. */
 export function finishOrderly(tcb: Tcb): void {
-  leaveNetwork(tcb);
   if (tcb.flags & F_KNOWN) {
+    // It may still go to another core with its group.
+    retire(tcb);
     tcb.state = <u16>DONE;
     orderlyEnd(tcb);
   } else {
+    leaveNetwork(tcb);
     bury(tcb);
     tcb.state = <u16>CLOSED;
     releaseTcb(tcb);
@@ -168,6 +169,7 @@ export function recycleTimeWait(): bool {
 
 /** Frees a connection's record unless a list still leads to it; the list's walk calls again. */
 export function releaseTcb(tcb: Tcb): void {
+  if (tcb.state == DONE) removeConnection(tcb);
   if (tcb.flags & (F_ON_AGENDA | F_ON_NOTICES)) {
     tcb.state = <u16>CLOSED;
     return;
@@ -183,16 +185,18 @@ function tell(tcb: Tcb, reason: i32): void {
 
 /** Takes a connection out of every table and queue but the received data's. */
 function leaveNetwork(tcb: Tcb): void {
+  removeConnection(tcb);
+  retire(tcb);
+}
+
+/** The same, but the connection remains in its group's table as long as the application knows it. */
+function retire(tcb: Tcb): void {
   // DONE has left already.
   if (tcb.state == DONE) return;
-  if (tcb.state == TIME_WAIT) {
-    unlinkTimeWait(tcb);
-    gauge(GAUGE_TIME_WAIT, -1);
-  }
+  if (tcb.state == TIME_WAIT) unlinkTimeWait(tcb);
   if (tcb.flags & F_IN_BACKLOG) leaveBacklog(tcb);
   cancelDeadlines(tcb);
   dropQueues(tcb);
-  removeConnection(tcb);
   releaseNeighbour(tcb.neighbour);
   tcb.flags &= ~(F_ACK_NOW | F_ACK_PENDING);
 }
@@ -206,7 +210,9 @@ function dropQueues(tcb: Tcb): void {
   if (tcb.flags & F_OUT_OF_ORDER) discard(tcb);
 }
 
-function linkTimeWait(tcb: Tcb): void {
+/** Appends to the list of TIME-WAIT connections. */
+export function linkTimeWait(tcb: Tcb): void {
+  gauge(GAUGE_TIME_WAIT, 1);
   const at = changetype<u32>(tcb);
   const cold = coldOf(tcb);
   cold.timeWaitNext = 0;
@@ -216,7 +222,9 @@ function linkTimeWait(tcb: Tcb): void {
   ends.timeWaitTail = at;
 }
 
-function unlinkTimeWait(tcb: Tcb): void {
+/** Takes a connection off that list. */
+export function unlinkTimeWait(tcb: Tcb): void {
+  gauge(GAUGE_TIME_WAIT, -1);
   const cold = coldOf(tcb);
   if (cold.timeWaitPrev == 0) ends.timeWaitHead = cold.timeWaitNext;
   else coldOf(asTcb(cold.timeWaitPrev)).timeWaitNext = cold.timeWaitNext;

@@ -3,7 +3,7 @@
  * that does not answer.
  */
 import { RC_REFUSED, RC_UNREACHABLE } from "../abi";
-import { findConnection } from "../flow/groups";
+import { findConnection, isOurs } from "../flow/groups";
 import { toeplitzIpv4 } from "../net/toeplitz";
 import { kill } from "./end";
 import { seqAfterEq, seqBefore } from "./seq";
@@ -52,5 +52,7 @@ export function tcpHostUnreachable(local: u32, remote: u32, ports: u32): void {
 
 function ours(local: u32, remote: u32, ports: u32): Tcb | null {
   const received = rotl<u32>(ports, 16);
-  return findConnection(toeplitzIpv4(remote, local, received), received, remote, local);
+  const hash = toeplitzIpv4(remote, local, received);
+  // While its group moves, what ICMP says is let go.
+  return isOurs(hash) ? findConnection(hash, received, remote, local) : null;
 }

@@ -3,7 +3,6 @@
  * an established connection that most are, and go through RFC 9293 section 3.10.7 otherwise.
  */
 import {
-  CNT_DROP_FOREIGN_GROUP,
   CNT_DROP_TCP_MALFORMED,
   CNT_DROP_TCP_NO_CONNECTION,
   CNT_TCP_FAST_PATH,
@@ -13,7 +12,9 @@ import {
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { markInProgress } from "../core/state";
-import { findConnection, isForeign } from "../flow/groups";
+import { setAside } from "../flow/backlog";
+import { isHandedOver } from "../flow/departure";
+import { findConnection, isForeign, notePacket } from "../flow/groups";
 import { framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN, URG } from "../wire/tcp";
 import { timestampValue } from "../wire/tcp-options";
@@ -29,14 +30,16 @@ import { segmentArrives } from "./segment";
 import { coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
 import { echoLater, hasFreshTimestamp } from "./timestamps";
 
-/** Processes one parsed segment. The packet's buffer is the caller's no longer. */
+/** Takes one parsed segment in. The packet's buffer is the caller's no longer. */
 export function tcpInput(packet: Packet): void {
+  if (isForeign(packet.hash)) setAside(packet, isHandedOver());
+  else tcpSegment(packet);
+}
+
+/** Processes a segment of a flow group of this core. */
+export function tcpSegment(packet: Packet): void {
   count(CNT_TCP_IN);
-  if (isForeign(packet.hash)) {
-    count(CNT_DROP_FOREIGN_GROUP);
-    release(packet.buffer);
-    return;
-  }
+  notePacket(packet.hash);
   const tcb = findConnection(packet.hash, packet.ports, packet.source, packet.destination);
   if (tcb == null) {
     noConnection(packet);

@@ -12,6 +12,7 @@ import {
   EV_DEAD,
   EV_RECV,
   EV_SENT,
+  RC_OK,
 } from "../abi";
 import { markInProgress } from "../core/state";
 import { Buffer, sendableSegments } from "../mem/buffers";
@@ -36,7 +37,10 @@ import {
   F_STARVED,
   F_UNANNOUNCED,
   F_UNREPORTED,
+  M_HANDSHAKE,
   retireHandle,
+  SYN_RECEIVED,
+  SYN_SENT,
   Tcb,
 } from "./tcb";
 
@@ -55,13 +59,14 @@ export function runNotices(): void {
     const tcb = asTcb(at);
     markInProgress(at);
     at = nextNotice(tcb);
-    if (eventRoom() < 4) scheduleNotice(tcb);
+    if (eventRoom() < 5) scheduleNotice(tcb);
     else notify(tcb);
   }
   markInProgress(0);
 }
 
 function notify(tcb: Tcb): void {
+  reportHandshake(tcb);
   if (tcb.flags & F_UNANNOUNCED && tcb.flags & F_OWNED) announceQueued(tcb);
   if (tcb.flags & F_DIE) {
     // A reset makes data unannounced so far unreachable; an orderly end comes after all of it.
@@ -71,6 +76,16 @@ function notify(tcb: Tcb): void {
   if (tcb.flags & (F_STARVED | F_UNREPORTED) && tcb.flags & F_KNOWN) reportLate(tcb);
   if (tcb.flags & F_UNANNOUNCED && tcb.flags & F_OWNED) scheduleNotice(tcb);
   if (tcb.state == CLOSED) releaseTcb(tcb);
+}
+
+/** A handshake that was over before the application of this core had accepted it. */
+function reportHandshake(tcb: Tcb): void {
+  const cold = coldOf(tcb);
+  if (!(cold.moving & M_HANDSHAKE) || !(tcb.flags & F_OWNED)) return;
+  if (tcb.state == CLOSED || tcb.state & (SYN_SENT | SYN_RECEIVED)) return;
+  cold.moving &= ~M_HANDSHAKE;
+  const port: u32 = bswap<u16>(<u16>(tcb.ports >> 16));
+  pushEvent(EV_CONNECTED, tcb.handle, tcb.cookie, RC_OK, port, 0);
 }
 
 function announceQueued(tcb: Tcb): void {

@@ -64,6 +64,7 @@ import {
   F_PASSIVE,
   F_SCALED,
   F_UNANNOUNCED,
+  M_HANDSHAKE,
   R_SACK,
   SYN_RECEIVED,
   SYN_SENT,
@@ -195,6 +196,10 @@ export function accept(tcb: Tcb, cookie: u32, flags: u32, control: u32): i32 {
     return RC_OK;
   }
   if (tcb.flags & F_IN_BACKLOG) leaveBacklog(tcb);
+  if (coldOf(tcb).moving & M_HANDSHAKE && tcb.state > SYN_RECEIVED) {
+    // Its data waits behind `connected`.
+    tcb.flags |= F_UNANNOUNCED;
+  }
   if (tcb.flags & F_UNANNOUNCED) scheduleNotice(tcb);
   return RC_OK;
 }
@@ -256,10 +261,12 @@ export function establish(tcb: Tcb): void {
     tcb.flags &= ~F_CONNECTING;
     pushEvent(EV_CONNECTED, tcb.handle, tcb.cookie, RC_OK, bswap<u16>(<u16>(tcb.ports >> 16)), 0);
   } else if (tcb.flags & F_OWNED) {
-    // Accepted on its SYN; the handshake the application waited for is over.
+    // Accepted in its handshake, whose end the application waits for.
     if (tcb.flags & F_IN_BACKLOG) leaveBacklog(tcb);
+    cold.moving = 0;
     pushEvent(EV_CONNECTED, tcb.handle, tcb.cookie, RC_OK, bswap<u16>(<u16>(tcb.ports >> 16)), 0);
-  } else {
+  } else if (!(tcb.flags & F_KNOWN)) {
+    // One that `arrived` announced in its handshake hears of the end of it after accept.
     knock(tcb);
   }
 }

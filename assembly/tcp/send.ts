@@ -10,6 +10,9 @@ import { PAYLOAD_OFFSET } from "./emit";
 import { sendRoom } from "./output";
 import { coldOf, F_REFERENCES, Tcb } from "./tcb";
 
+/** Buffer flag: the application of another core sent it, and is not to be told of its acknowledgment. */
+export const SENT_ELSEWHERE: u16 = 1 << 14;
+
 /** Bytes that a send would accept now. */
 export function acceptable(tcb: Tcb): u32 {
   return sendRoom(tcb, config(CFG_SEND_BUFFER_MAX));
@@ -54,6 +57,7 @@ function appendCopy(tcb: Tcb, address: u32, length: u32): u32 {
       hasFrame(last) &&
       last.length < tcb.mss &&
       last.holds == 1 &&
+      !(last.flags & SENT_ELSEWHERE) &&
       last.address == frameOf(last) + PAYLOAD_OFFSET
     ) {
       const taken = min<u32>(length, u32(tcb.mss) - last.length);

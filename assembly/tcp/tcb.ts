@@ -105,6 +105,16 @@ export const F_STARVED: u32 = 1 << 29;
 export const F_SCOREBOARD: u32 = 1 << 30;
 /** Acknowledged bytes wait for room in the event array to be reported. */
 export const F_UNREPORTED: u32 = 1 << 31;
+// Bits of `moving`, for a connection that travels to another core.
+/** It is frozen: no list, timer or call leads to it. */
+export const M_LEFT: u32 = 1;
+/** An application knows it. */
+export const M_KNOWN: u32 = 2;
+/** It counted against a listener. */
+export const M_IN_BACKLOG: u32 = 4;
+/** It arrived in its handshake, whose end the application has not been told of. */
+export const M_HANDSHAKE: u32 = 8;
+
 /** Conditions under which a segment never takes the short path. */
 export const F_SLOW: u32 =
   F_OUT_OF_ORDER |
@@ -258,6 +268,10 @@ export class TcbCold {
   timeWaitPrev: u32;
   /** Bytes that limited transmit sent beyond the window (RFC 3042). */
   limitedBytes: u32;
+  /** The application's number that travels along. */
+  tag: u32;
+  /** Bits `M_*`. */
+  moving: u32;
 }
 
 let hotBase: u32 = 0;

@@ -33,6 +33,7 @@ import {
   SYS_SEND,
   SYS_SENDV,
   SYS_SHUTDOWN,
+  SYS_TAG,
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
@@ -57,6 +58,7 @@ import {
   sysSend,
   sysSendv,
   sysShutdown,
+  sysTag,
 } from "./tcp-calls";
 import { cancelUserTimer, setTimer, timerHandle } from "./timers";
 import { sysUdpBind, sysUdpRecvDone, sysUdpSend, sysUdpSendv, sysUdpUnbind } from "./udp-calls";
@@ -122,6 +124,8 @@ function run(call: u32): i32 {
       return sysTimerSet(call);
     case SYS_TIMER_CANCEL:
       return cancelUserTimer(load<u32>(call, CALL_HANDLE));
+    case SYS_TAG:
+      return sysTag(call);
     default:
       return RC_NOSYS;
   }

@@ -21,6 +21,7 @@ import {
   RC_CLOSED,
   RC_FAULT,
   RC_INVAL,
+  RC_MOVED,
   RC_NOBUFS,
   RC_OK,
   RC_UNREACHABLE,
@@ -28,7 +29,7 @@ import {
   SG_SIZE,
 } from "../abi";
 import { markInProgress } from "../core/state";
-import { isOurs } from "../flow/groups";
+import { isCallable } from "../flow/groups";
 import { isBroadcast } from "../net/routes";
 import { scheduleNotice, scheduleOutput } from "../tcp/agenda";
 import { takeBack } from "../tcp/deliver";
@@ -40,6 +41,7 @@ import { output } from "../tcp/output";
 import { acceptable, enqueue } from "../tcp/send";
 import {
   CAN_SEND,
+  coldOf,
   DONE,
   ESTABLISHED,
   F_APP_CLOSED,
@@ -55,6 +57,7 @@ import {
   FIN_WAIT_1,
   FIN_WAIT_2,
   LAST_ACK,
+  M_LEFT,
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
@@ -89,7 +92,7 @@ export function sysConnect(call: u32): i32 {
 
 export function sysAccept(call: u32): i32 {
   const tcb = knownTcb(call);
-  if (tcb == null) return RC_BADH;
+  if (tcb == null) return wrongHandle(call);
   const flags = load<u32>(call, CALL_OP) >> 16;
   const control = controlOf(flags);
   if (control >= CONTROL_END) return RC_INVAL;
@@ -98,13 +101,13 @@ export function sysAccept(call: u32): i32 {
 
 export function sysReject(call: u32): i32 {
   const tcb = knownTcb(call);
-  if (tcb == null) return RC_BADH;
+  if (tcb == null) return wrongHandle(call);
   return reject(tcb);
 }
 
 export function sysSend(call: u32): i32 {
   const tcb = ownedTcb(call);
-  if (tcb == null) return RC_BADH;
+  if (tcb == null) return wrongHandle(call);
   const address = load<u32>(call, CALL_A);
   const length = load<u32>(call, CALL_B);
   if (!isReadable(address, length)) return RC_FAULT;
@@ -117,7 +120,7 @@ export function sysSend(call: u32): i32 {
 /** All entries are checked before the first byte is taken. */
 export function sysSendv(call: u32): i32 {
   const tcb = ownedTcb(call);
-  if (tcb == null) return RC_BADH;
+  if (tcb == null) return wrongHandle(call);
   const array = load<u32>(call, CALL_A);
   const entries = load<u32>(call, CALL_B);
   if (entries > SG_MAX) return RC_INVAL;
@@ -147,14 +150,14 @@ export function sysSendv(call: u32): i32 {
 
 export function sysRecvDone(call: u32): i32 {
   const tcb = ownedTcb(call);
-  if (tcb == null) return RC_BADH;
+  if (tcb == null) return wrongHandle(call);
   return takeBack(tcb, load<u32>(call, CALL_A));
 }
 
 /** FIN after what was sent; receiving goes on. */
 export function sysShutdown(call: u32): i32 {
   const tcb = ownedTcb(call);
-  if (tcb == null) return RC_BADH;
+  if (tcb == null) return wrongHandle(call);
   if (tcb.flags & F_FIN_QUEUED) return RC_CLOSED;
   const refusal = mayNotSend(tcb);
   if (refusal != RC_OK) return refusal;
@@ -165,7 +168,7 @@ export function sysShutdown(call: u32): i32 {
 /** FIN after what was sent, and the application's farewell. */
 export function sysClose(call: u32): i32 {
   const tcb = ownedTcb(call);
-  if (tcb == null) return RC_BADH;
+  if (tcb == null) return wrongHandle(call);
   if (tcb.state & (SYN_SENT | SYN_RECEIVED)) {
     // Nothing was exchanged that a FIN could follow.
     tcb.flags &= ~F_CONNECTING;
@@ -191,7 +194,7 @@ export function sysClose(call: u32): i32 {
 
 export function sysAbort(call: u32): i32 {
   const tcb = knownTcb(call);
-  if (tcb == null) return RC_BADH;
+  if (tcb == null) return wrongHandle(call);
   abortByApp(tcb);
   return RC_OK;
 }
@@ -208,10 +211,26 @@ export function sysListen(call: u32): i32 {
   return code;
 }
 
+/** Stores a number that travels with the connection from core to core. */
+export function sysTag(call: u32): i32 {
+  const tcb = knownTcb(call);
+  if (tcb == null) return wrongHandle(call);
+  coldOf(tcb).tag = load<u32>(call, CALL_A);
+  return RC_OK;
+}
+
+/** Why a handle names no connection of this application. */
+function wrongHandle(call: u32): i32 {
+  const tcb = tcbOfHandle(load<u32>(call, CALL_HANDLE));
+  if (tcb == null) return RC_BADH;
+  const elsewhere = !isCallable(tcb.hash) || (coldOf(tcb).moving & M_LEFT) != 0;
+  return elsewhere ? RC_MOVED : RC_BADH;
+}
+
 /** The live connection that a descriptor names, if the application has been told of it. */
 function knownTcb(call: u32): Tcb | null {
   const tcb = tcbOfHandle(load<u32>(call, CALL_HANDLE));
-  if (tcb == null || !(tcb.flags & F_KNOWN) || !isOurs(tcb.hash)) return null;
+  if (tcb == null || !(tcb.flags & F_KNOWN) || !isCallable(tcb.hash)) return null;
   markInProgress(changetype<u32>(tcb));
   return tcb;
 }

@@ -30,6 +30,7 @@ import {
   CFG_LISTENERS,
   CFG_LISTENER_TABLE,
   CFG_MAC,
+  CFG_MAILBOXES,
   CFG_MEMORY_SIZE,
   CFG_MTU,
   CFG_NEIGHBOURS,
@@ -159,6 +160,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_WINDOW, map.window.address);
   set(CFG_WINDOW_SIZE, map.window.size);
   set(CFG_TOEPLITZ, map.toeplitz.address);
+  set(CFG_MAILBOXES, map.mailboxes.address);
   set(CFG_MTU, options.mtu);
   set(CFG_TTL, options.ttl);
   set(CFG_PREFIX, options.ip.prefix);

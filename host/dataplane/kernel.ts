@@ -22,6 +22,8 @@ export interface KernelExports {
   poll(now: number): number;
   /** Runs the system calls that wait, and nothing else. */
   dispatch(now: number): void;
+  /** Tells a core that asked for it (REQUEST_STEER) that the RETA was rewritten. */
+  steered(now: number): number;
   /** One part of `poll` by itself: 0 calls, 1 timers, 2 transmit, 3 receive, 4 TCP. */
   stage(which: number, now: number): number;
   /** Adds a route; address words as they lie in memory, the prefix in bits of its family. */
@@ -56,6 +58,7 @@ const EXPORTS = [
   "abiVersion",
   "poll",
   "dispatch",
+  "steered",
   "stage",
   "addRoute",
   "addNeighbour",

@@ -7,7 +7,7 @@
  *   configuration     CONFIG_BASE
  *   core blocks       one per core, a page-sized record of cache lines with one writer each
  *   shared tables     flow groups, their hash buckets, neighbours, routes, listeners, UDP ports,
- *                     Toeplitz tables
+ *                     Toeplitz tables, mailboxes between the cores
  *   TCBs              hot parts, then cold parts
  *   per core          timing wheel, event array, system-call array, parsed packets, user timers,
  *                     queue blocks, and for each queue pair its four rings
@@ -31,6 +31,7 @@ import {
   FRAME_SIZE,
   GROUP_SIZE,
   LISTENER_SIZE,
+  MAILBOX_SIZE,
   MAX_BATCH,
   MAX_QUEUES_PER_CORE,
   NEIGHBOUR_SIZE,
@@ -114,6 +115,8 @@ export interface MemoryMap {
   readonly listeners: Region;
   readonly udpPorts: Region;
   readonly toeplitz: Region;
+  /** One for each ordered pair of cores. */
+  readonly mailboxes: Region;
   readonly tcbHot: Region;
   readonly tcbCold: Region;
   readonly cores: readonly CoreMap[];
@@ -158,6 +161,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   const listeners = cursor.take("listeners", cores * tables.listeners * LISTENER_SIZE);
   const udpPorts = cursor.take("UDP ports", cores * tables.udpPorts * UDP_PORT_SIZE);
   const toeplitz = cursor.take("Toeplitz tables", TOEPLITZ_SIZE);
+  const mailboxes = cursor.take("mailboxes", cores * cores * MAILBOX_SIZE);
   // A hot part is two whole cache lines.
   const tcbHot = cursor.take("TCBs, hot", maxConnections * TCB_HOT_SIZE, TCB_HOT_SIZE);
   const tcbCold = cursor.take("TCBs, cold", maxConnections * TCB_COLD_SIZE, TCB_COLD_SIZE);
@@ -190,6 +194,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
     listeners,
     udpPorts,
     toeplitz,
+    mailboxes,
     tcbHot,
     tcbCold,
     cores: coreMaps,

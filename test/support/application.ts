@@ -16,6 +16,7 @@ import {
   SYS_SEND,
   SYS_SENDV,
   SYS_SHUTDOWN,
+  SYS_TAG,
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
@@ -107,6 +108,10 @@ export abstract class ApplicationSide {
 
   recvDone(handle: number, bytes: number): number {
     return this.call({ op: SYS_RECV_DONE, handle, a: bytes }).result;
+  }
+
+  tag(handle: number, tag: number): number {
+    return this.call({ op: SYS_TAG, handle, a: tag }).result;
   }
 
   shutdown(handle: number): number {

@@ -6,9 +6,11 @@
  * - Its events carry its own cookie, and come only while it lives.
  * - `sent` and `dead` never acknowledge more than was accepted.
  * - What `recv` handed out stays untouched until `recv_done` gives it back.
+ * - A connection that leaves for another core has ended here, and is born anew there.
  * - After the stream's end, and after `close`, nothing more is received.
  */
 import {
+  ARRIVED_CONNECTING,
   FLAG_DEFER,
   RC_OK,
   SYS_ABORT,
@@ -51,6 +53,8 @@ interface Connection {
   cookie: number | undefined;
   /** Knocked on its SYN: `connected` follows accept. */
   readonly deferred: boolean;
+  /** Came from another core: only in its handshake does `connected` follow accept. */
+  readonly arrived: boolean;
   owned: boolean;
   connecting: boolean;
   closed: boolean;
@@ -102,7 +106,7 @@ export class Contract {
         const connection = this.#live(handle, "accept");
         connection.cookie = call.cookie;
         connection.owned = true;
-        connection.connecting = connection.deferred;
+        connection.connecting ||= connection.deferred && !connection.arrived;
         break;
       }
       case SYS_REJECT:
@@ -164,6 +168,15 @@ export class Contract {
           deferred: this.#deferring.has(cookie),
         });
         return;
+      case "arrived":
+        this.#bear(handle, {
+          cookie: undefined,
+          owned: false,
+          connecting: (event.flags & ARRIVED_CONNECTING) !== 0,
+          deferred: true,
+          arrived: true,
+        });
+        return;
       case "timer":
         if (!this.timers.delete(handle)) this.#broken(event, "no such timer");
         return;
@@ -199,6 +212,9 @@ export class Contract {
         if (connection.connecting) this.#broken(event, "before connected");
         this.#acknowledge(connection, event.acked, event);
         return;
+      case "left":
+        this.connections.delete(handle);
+        return;
       case "dead":
         if (connection.connecting && !connection.deferred && !connection.closed)
           this.#broken(event, "before connected");
@@ -229,12 +245,15 @@ export class Contract {
 
   #bear(
     handle: number,
-    state: Pick<Connection, "cookie" | "owned" | "connecting" | "deferred">,
+    state: Pick<Connection, "cookie" | "owned" | "connecting" | "deferred"> & {
+      readonly arrived?: boolean;
+    },
   ): void {
     if (this.connections.has(handle)) {
       throw new Error(`handle ${handle.toString(16)} was given out twice`);
     }
     this.connections.set(handle, {
+      arrived: false,
       ...state,
       closed: false,
       ended: false,

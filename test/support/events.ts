@@ -9,9 +9,11 @@ import {
   CALL_OP,
   CALL_RESULT,
   ENDPOINT_PORT,
+  EV_ARRIVED,
   EV_CONNECTED,
   EV_DEAD,
   EV_KNOCK,
+  EV_LEFT,
   EV_RECV,
   EV_SENT,
   EV_TIMER,
@@ -79,7 +81,24 @@ export interface TimerEvent extends Common {
   readonly kind: "timer";
 }
 
-export type KernelEvent = Knock | Connected | Recv | Sent | Dead | UdpRecv | UdpSent | TimerEvent;
+export interface Left extends Common {
+  readonly kind: "left";
+  readonly target: number;
+}
+
+export interface Arrived extends Common {
+  readonly kind: "arrived";
+  readonly remoteIp: string;
+  readonly remotePort: number;
+  readonly localPort: number;
+  readonly tag: number;
+  readonly source: number;
+  /** ARRIVED_* */
+  readonly flags: number;
+}
+
+export type KernelEvent =
+  Left | Arrived | Knock | Connected | Recv | Sent | Dead | UdpRecv | UdpSent | TimerEvent;
 
 /** Reads the event descriptor at `address`. */
 export function decodeEvent(view: DataView, address: number, at: number): KernelEvent {
@@ -118,6 +137,22 @@ export function decodeEvent(view: DataView, address: number, at: number): Kernel
       };
     case EV_UDP_SENT:
       return { kind: "udp_sent", ...common, bytes: a };
+    case EV_LEFT:
+      return { kind: "left", ...common, target: a };
+    case EV_ARRIVED:
+      if (view.getUint16(b + ENDPOINT_PORT, true) !== (result & 0xffff)) {
+        throw new Error("arrived: the endpoint's port is not the event's");
+      }
+      return {
+        kind: "arrived",
+        ...common,
+        remoteIp: mappedText(bytes.slice(b, b + 16)),
+        remotePort: result & 0xffff,
+        localPort: result >>> 16,
+        tag: a,
+        source: c,
+        flags: d,
+      };
     case EV_TIMER:
       return { kind: "timer", ...common };
     default:

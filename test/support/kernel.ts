@@ -277,6 +277,20 @@ export class KernelHarness extends ApplicationSide {
     return this.view.getInt32(this.block + offset, true);
   }
 
+  /** A u32 of the core's control block. */
+  word(offset: number): number {
+    return this.#word(offset);
+  }
+
+  setWord(offset: number, value: number): void {
+    this.view.setUint32(this.block + offset, value, true);
+  }
+
+  /** Tells the kernel that the RETA was rewritten. */
+  steered(): number {
+    return this.#kernel.steered(this.now);
+  }
+
   /** The last packets, events and calls, one line each: part of every failure's message. */
   log(): string {
     return this.#log.slice(-LOG_LINES).join("\n");

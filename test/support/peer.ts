@@ -82,7 +82,8 @@ export interface Segment {
 let nextPort = 40_000;
 
 export class TcpPeer {
-  readonly k: KernelHarness;
+  /** The core that it talks to. */
+  k: KernelHarness;
   readonly host: Host;
   readonly port: number;
   readonly iss: number;

@@ -10,6 +10,7 @@ import {
   FLOW_GROUPS,
   RC_AGAIN,
   RC_BADH,
+  RC_MOVED,
   RC_INVAL,
   RC_NOMEM,
   RC_NOSYS,
@@ -212,8 +213,8 @@ describe.each(kernels)("$name kernel", (build) => {
       const peer = TcpPeer.connected(first);
       const other = TcpPeer.connected(second);
       for (const op of Object.values(CONNECTION_CALLS)) {
-        expect(callOn(second, op, peer.handle)).toBe(RC_BADH);
-        expect(callOn(first, op, other.handle)).toBe(RC_BADH);
+        expect(callOn(second, op, peer.handle)).toBe(RC_MOVED);
+        expect(callOn(first, op, other.handle)).toBe(RC_MOVED);
       }
       peer.send({ payload: text("alive") });
       expect(first.event("recv").data).toEqual(text("alive"));
