@@ -195,12 +195,19 @@ export const CORE_DOORBELL: u32 = 256;
 // Line 5: the elastic thread
 /** 1 while the thread sleeps, or is about to sleep, on its doorbell. */
 export const CORE_PARKED: u32 = 320;
-/** 1 once an instance was bound to the core, which happens once in its life. Written by the host. */
+/** Whether an instance is bound to the core, `ATTACHED_*`. Written by the host. */
 export const CORE_ATTACHED: u32 = 324;
+
+export const ATTACHED_NEVER: u32 = 0;
+export const ATTACHED_BOUND: u32 = 1;
+/** The core was given back between two polls; another instance may adopt it. */
+export const ATTACHED_LEFT: u32 = 2;
 
 // Line 6: the control plane
 /** 1 asks the elastic thread to leave its loop. */
 export const CORE_STOP: u32 = 384;
+/** 1 asks the elastic thread to look at its messages. */
+export const CORE_MESSAGES: u32 = 388;
 
 // Line 7: gauges, by the kernel; all read zero when nothing is in use
 /** Buffer records in use outside the fill rings: frames that the app, TCP, reassembly, TX hold. */

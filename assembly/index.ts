@@ -58,6 +58,7 @@ import "./trap";
 export { announce } from "./net/arp";
 export { addNeighbour } from "./net/neighbours";
 export { addRoute } from "./net/routes";
+export { forget } from "./user/forget";
 
 /**
  * Prepares what all cores of a dataplane share; once, before any `attach`. RC_NOTSUP when the host was

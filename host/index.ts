@@ -10,6 +10,7 @@ export { NO_COSTS, REFERENCE_COSTS, type CostModel } from "./dataplane/cost-mode
 export type { CounterName, Counters, GaugeName, Gauges } from "./dataplane/counters.ts";
 export { createDataplane, Dataplane, type DataplaneHandle } from "./dataplane/dataplane.ts";
 export { ElasticThread, type ElasticThreadOptions } from "./dataplane/elastic-thread.ts";
+export { Elasticity } from "./dataplane/elasticity.ts";
 export {
   CoreError,
   KernelError,

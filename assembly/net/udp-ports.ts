@@ -112,6 +112,15 @@ export function unbindUdpPort(record: UdpPort): void {
   record.port = 0;
 }
 
+/** A port of this core that is bound, or null when there is none. */
+export function anyUdpPort(): UdpPort | null {
+  for (let index: u32 = 0; index < capacity; index++) {
+    const record = changetype<UdpPort>(table + index * UDP_PORT_SIZE);
+    if (record.port != 0) return record;
+  }
+  return null;
+}
+
 /** A port of the ephemeral range that is not bound, drawn at random; 0 when there is none. */
 export function drawUdpPort(): u32 {
   const low = config(CFG_EPHEMERAL_LOW);

@@ -88,6 +88,14 @@ export function unlisten(handle: u32): i32 {
   return RC_OK;
 }
 
+/** Closes all ports of this core. */
+export function unlistenAll(): void {
+  for (let index: u32 = 0; index < entries; index++) {
+    const listener = entry(index);
+    if (listener.port != 0) unlisten(listener.handle);
+  }
+}
+
 /** The listener on a port (host order), or null. */
 export function findListener(port: u32): Listener | null {
   let at = entry(port % entries).bucket;

@@ -92,6 +92,16 @@ export function cancelUserTimer(handle: u32): i32 {
   return RC_OK;
 }
 
+/** Disarms all timers of this core. */
+export function cancelUserTimers(): void {
+  for (let index: u32 = 0; index < pool.fresh; index++) {
+    const timer = entry(index);
+    if (!isPending(changetype<Timer>(timer))) continue;
+    cancelTimer(changetype<Timer>(timer));
+    free(timer);
+  }
+}
+
 /** The wheel's upcall; the event array has room. */
 export function userTimer(expired: Timer): void {
   const timer = changetype<UserTimer>(expired);

@@ -23,6 +23,7 @@ import {
 } from "../abi";
 import { maxUdpPayload, sendUdp } from "../net/udp-output";
 import {
+  anyUdpPort,
   bindUdpPort,
   drawUdpPort,
   findUdpPort,
@@ -60,6 +61,14 @@ export function sysUdpUnbind(call: u32): i32 {
   takeBackAll(port);
   unbindUdpPort(port);
   return RC_OK;
+}
+
+/** Ends all bindings of this core in the same way. */
+export function unbindAll(): void {
+  for (let port = anyUdpPort(); port != null; port = anyUdpPort()) {
+    takeBackAll(port);
+    unbindUdpPort(port);
+  }
 }
 
 /** udp_send: its address and length are one scatter-gather entry. */

@@ -33,7 +33,8 @@ import {
   RX_META_TIME,
 } from "../../assembly/abi.ts";
 import { widen } from "../dataplane/clock.ts";
-import { queuesOf, type Dataplane } from "../dataplane/dataplane.ts";
+import type { Dataplane } from "../dataplane/dataplane.ts";
+import { queuesOf } from "../dataplane/queues.ts";
 
 /** A metric smoothed three times, with alpha 1/2, 1/4 and 1/8 for each 10 ms. */
 export interface Average {

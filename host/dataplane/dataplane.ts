@@ -2,18 +2,20 @@
  * A dataplane: linear memory laid out and configured, a NIC port, and its cores. Making one starts
  * nothing; an `InlineRunner`, or `startThreaded` on Node, runs its cores.
  */
-import { CORE_DOORBELL, CORE_STOP, RC_OK } from "../../assembly/abi.ts";
-import { createPort } from "../nic/port.ts";
+import { FLOW_GROUPS, GROUP_OWNER, GROUP_SIZE, RC_OK } from "../../assembly/abi.ts";
+import { createPort, Port } from "../nic/port.ts";
 import type { PortHandle } from "../nic/types.ts";
 import { addressWords, formatIp } from "./addresses.ts";
 import { typeError } from "./checks.ts";
 import { configureMemory, offloadBits } from "./configure.ts";
+import { CoreControl } from "./core-control.ts";
 import { Core } from "./core.ts";
 import { readCounters, readGauges, sum, type Counters, type Gauges } from "./counters.ts";
 import { codeName, KernelError, LeakError, MemoryError } from "./errors.ts";
-import { instantiateKernel, type KernelExports } from "./kernel.ts";
+import { checkKernel, instantiateKernel, type KernelExports } from "./kernel.ts";
 import { layOutMemory, type MemoryMap } from "./memory-map.ts";
 import type { DataplaneOptions, ResolvedOptions } from "./options.ts";
+import { queueFor } from "./queues.ts";
 import { resolveOptions } from "./resolve-options.ts";
 
 /** A dataplane as plain data, which a worker can be given to run its cores. */
@@ -45,7 +47,9 @@ export function createDataplane(options: DataplaneOptions): Dataplane {
   configureMemory(memory, map, resolved);
   const kernel = instantiateKernel(options.kernel, memory);
   initialize(kernel, resolved);
-  return new Dataplane(options.kernel, memory, map, resolved);
+  const dataplane = new Dataplane(options.kernel, memory, map, resolved);
+  dealGroups(dataplane);
+  return dataplane;
 }
 
 export class Dataplane {
@@ -59,7 +63,7 @@ export class Dataplane {
   readonly cores: readonly Core[];
   /** The application's own memory, in equal shares for the cores. */
   readonly window: { readonly address: number; readonly size: number };
-  readonly #kernel: WebAssembly.Module;
+  #kernel: WebAssembly.Module;
 
   /** Use `createDataplane`. */
   constructor(
@@ -125,12 +129,18 @@ export class Dataplane {
 
   /** Asks the elastic threads of all cores to leave their loops. */
   close(): void {
-    const words = new Int32Array(this.memory.buffer);
-    for (const { block } of this.cores) {
-      Atomics.store(words, (block + CORE_STOP) >>> 2, 1);
-      Atomics.add(words, (block + CORE_DOORBELL) >>> 2, 1);
-      Atomics.notify(words, (block + CORE_DOORBELL) >>> 2);
-    }
+    for (const { block } of this.cores) new CoreControl(this.memory, block).stop();
+  }
+
+  /**
+   * Checks that cores of this dataplane can go on with another kernel, and takes it for those that start
+   * from now on. Whoever runs the cores upgrades the others.
+   *
+   * @throws {KernelError} the module is no kernel, or one for another ABI; nothing has changed
+   */
+  adoptKernel(module: WebAssembly.Module): void {
+    checkKernel(module);
+    this.#kernel = module;
   }
 
   #blocks(core: number | undefined): number[] {
@@ -139,11 +149,6 @@ export class Dataplane {
     if (!found) throw new RangeError(`ixwasm: ${this.name} has no core ${core}`);
     return [found.block];
   }
-}
-
-/** Numbers of the port queues that belong to a core. */
-export function queuesOf(port: PortHandle, cores: number, core: number): number[] {
-  return port.queues.map((_, queue) => queue).filter((queue) => queue % cores === core);
 }
 
 /**
@@ -157,6 +162,22 @@ function portQueues(map: MemoryMap): number[] {
     for (const core of map.cores) queues.push(core.queues[index].block);
   }
   return queues;
+}
+
+/** Gives all flow groups to the cores that run from the start, round robin, in the RETA too. */
+function dealGroups({ memory, map, port: handle, options }: Dataplane): void {
+  const { cores, activeCores } = options;
+  if (activeCores === cores) return;
+  const words = new Uint32Array(memory.buffer);
+  const port = new Port(handle);
+  const queues = handle.queues.length;
+  const changes: [group: number, queue: number][] = [];
+  for (let group = 0; group < FLOW_GROUPS; group++) {
+    const core = group % activeCores;
+    words[(map.groups.address + group * GROUP_SIZE + GROUP_OWNER) >>> 2] = core;
+    changes.push([group, queueFor(group, core, cores, queues)]);
+  }
+  port.updateReta(changes);
 }
 
 function allocateMemory(map: MemoryMap): WebAssembly.Memory {

@@ -11,11 +11,13 @@ import type { AppFactory } from "../libix/app.ts";
 import { createBackend } from "../nic/backend.ts";
 import type { PortHandle, QueueBackend, Wire } from "../nic/types.ts";
 import { realClock, type Clock } from "./clock.ts";
-import { queuesOf, type Dataplane } from "./dataplane.ts";
-import { ElasticThread } from "./elastic-thread.ts";
+import type { Dataplane } from "./dataplane.ts";
+import type { ElasticThread } from "./elastic-thread.ts";
+import type { Elasticity } from "./elasticity.ts";
 import { LivelockError, StateError } from "./errors.ts";
+import { InlineCores, type InlineHost } from "./inline-cores.ts";
 import { InlineDriver } from "./inline-driver.ts";
-import { Parking } from "./parking.ts";
+import type { Parking } from "./parking.ts";
 
 export interface InlineOptions {
   /** Default "virtual". */
@@ -51,16 +53,26 @@ export interface RunLimits {
 const MAX_STEPS = 50_000_000;
 
 export class InlineRunner {
-  readonly #threads: ElasticThread[] = [];
-  readonly #parkings: Parking[] = [];
+  readonly #dataplanes: InlineCores[] = [];
+  #threads: readonly ElasticThread[] = [];
+  #parkings: readonly Parking[] = [];
   #polls = false;
   readonly #clock: Clock | undefined;
+  readonly #host: InlineHost;
   #now: number;
   #driver: InlineDriver | undefined;
 
   constructor(options: InlineOptions = {}) {
     this.#clock = options.clock === "real" ? realClock() : undefined;
     this.#now = this.#clock ? this.#clock() : (options.startAt ?? 0);
+    const now = (): number => this.#now;
+    this.#host = {
+      get now() {
+        return now();
+      },
+      changed: () => this.#gatherBeds(),
+      wake: () => this.wake(),
+    };
   }
 
   /** The runner's time, µs: that of the last step. */
@@ -83,28 +95,36 @@ export class InlineRunner {
     return this.#threads;
   }
 
-  /** Attaches all cores of a dataplane and starts their applications. Returns its threads. */
+  /** Attaches the active cores of a dataplane and starts their applications. Returns their threads. */
   add(dataplane: Dataplane, options: InlineDataplane): readonly ElasticThread[] {
-    const { onMessage } = options;
     const makeBackend = backendMaker(options);
-    const { port, cores } = dataplane;
-    const now = this.#clock ? this.#clock() : this.#now;
-    const threads = cores.map((core) => {
-      const queues = queuesOf(port, cores.length, core.id);
-      const backends = queues.map((queue) => makeBackend(port, queue));
-      const blocks = queues.map((queue) => port.queues[queue]);
-      this.#parkings.push(new Parking(dataplane.memory, core.block, blocks));
-      this.#polls ||= backends.some((backend) => backend.wait !== undefined);
-      return new ElasticThread(core, now, {
-        backends,
-        app: options.app,
-        options: options.options,
-        post: onMessage && ((message) => onMessage(message, core.id)),
-        announce: dataplane.options.announce && core.id === 0,
-      });
-    });
-    this.#threads.push(...threads);
-    return threads;
+    if (this.#clock) this.#now = this.#clock();
+    const cores = new InlineCores(dataplane, this.#host, options, makeBackend);
+    this.#dataplanes.push(cores);
+    this.#gatherBeds();
+    return cores.beds.map(({ thread }) => thread);
+  }
+
+  /**
+   * Adds and takes away cores of a dataplane, and moves flow groups between them. Its operations go on
+   * with the runner's steps: their promises are fulfilled by `run`, `step` or a started runner.
+   *
+   * @throws {StateError} the runner does not run the dataplane
+   */
+  manager(dataplane: Dataplane): Elasticity {
+    return this.#coresOf(dataplane).elasticity;
+  }
+
+  /**
+   * Has all cores of a dataplane go on with another kernel from the next iteration on: connections and
+   * all else stay as they are, because a core's state is in memory.
+   *
+   * @throws {KernelError} the module is no kernel of this host's ABI; the present one goes on
+   */
+  upgrade(dataplane: Dataplane, module: WebAssembly.Module): void {
+    const { beds } = this.#coresOf(dataplane);
+    dataplane.adoptKernel(module);
+    for (const { thread } of beds) thread.upgrade(module, this.#now);
   }
 
   /** One iteration of every thread, at the same time. Returns the work done; 0: all are quiet. */
@@ -114,6 +134,7 @@ export class InlineRunner {
     const threads = this.#threads;
     let work = 0;
     for (let i = 0; i < threads.length; i++) work += threads[i].iterate(now);
+    for (const cores of this.#dataplanes) work += cores.advance();
     return work;
   }
 
@@ -202,6 +223,19 @@ export class InlineRunner {
   /** Lets go of what the backends hold outside the dataplanes. */
   close(): void {
     for (const thread of this.#threads) thread.close();
+  }
+
+  #coresOf(dataplane: Dataplane): InlineCores {
+    const found = this.#dataplanes.find((cores) => cores.dataplane === dataplane);
+    if (!found) throw new StateError(`the runner does not run ${dataplane.name}`);
+    return found;
+  }
+
+  #gatherBeds(): void {
+    const beds = this.#dataplanes.flatMap((cores) => cores.beds);
+    this.#threads = beds.map(({ thread }) => thread);
+    this.#parkings = beds.map(({ parking }) => parking);
+    this.#polls = this.#threads.some((thread) => thread.polls);
   }
 }
 

@@ -3,6 +3,7 @@
  * has an instance of its own over the one shared memory; what is private to a core and not in memory
  * is in the instance's globals.
  */
+import { ABI_VERSION } from "../../assembly/abi.ts";
 import { KernelError } from "./errors.ts";
 
 /** Exports of assembly/index.ts. `now` is in microseconds, in the same base for all cores. */
@@ -16,6 +17,15 @@ export interface KernelExports {
    * everything goes on where it was.
    */
   adopt(core: number, now: number): number;
+  /**
+   * Binds the instance to a core whose thread is gone, in whatever state that left it, and prepares it
+   * to give its flow groups away.
+   */
+  rescue(core: number, now: number): number;
+  /** The RETA has been rewritten as CORE_REQUEST asked; no more frames come to the old queue. */
+  steered(now: number): void;
+  /** Ends what the application of this core made, which has left: listeners, UDP ports, timers. */
+  forget(): void;
   /** The ABI that the module was built for. */
   abiVersion(): number;
   /** One iteration of the dataplane. Returns how many events wait in the event array. */
@@ -56,6 +66,7 @@ const EXPORTS = [
   "attach",
   "adopt",
   "abiVersion",
+  "forget",
   "poll",
   "dispatch",
   "steered",
@@ -90,6 +101,23 @@ export function instantiateKernel(
     throw new KernelError(`module is not the kernel: it does not export ${missing.join(", ")}`);
   }
   return instance.exports as unknown as KernelExports;
+}
+
+/**
+ * Demands that a module is a kernel of this host's ABI, without letting it near a dataplane's memory:
+ * an instance over a few pages of its own is asked.
+ *
+ * @throws {KernelError} it is not
+ */
+export function checkKernel(module: WebAssembly.Module): void {
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true });
+  const version = instantiateKernel(module, memory).abiVersion();
+  if (version !== ABI_VERSION) {
+    throw new KernelError(
+      `the module is a kernel for version ${version} of the ABI; this host and its memory have ` +
+        `version ${ABI_VERSION}: start it afresh`,
+    );
+  }
 }
 
 /** An AssemblyScript string: UTF-16 units, their length in bytes in the word before them. */

@@ -26,6 +26,8 @@ export interface DataplaneOptions {
   ttl?: number;
   /** Cores, each an instance of the kernel with its own queues and connections. Default 1, to 64. */
   cores?: number;
+  /** How many of them run from the start: the first ones. The others can be added. Default all. */
+  activeCores?: number;
   /** NIC queue pairs of each core. Default 1, to 8. */
   queuesPerCore?: number;
   /** Entries of each fill and rx ring, a power of two. Default 1024. */
@@ -172,6 +174,7 @@ export interface ResolvedOptions {
   readonly mtu: number;
   readonly ttl: number;
   readonly cores: number;
+  readonly activeCores: number;
   readonly queuesPerCore: number;
   readonly ringSize: number;
   readonly txRingSize: number;

@@ -21,7 +21,8 @@ import {
 } from "../../assembly/abi.ts";
 import type { PortHandle, QueueBackend } from "../nic/types.ts";
 import { Meter, REFERENCE_COSTS, type CostModel } from "./cost-model.ts";
-import { queuesOf, type Dataplane } from "./dataplane.ts";
+import type { Dataplane } from "./dataplane.ts";
+import { queuesOf } from "./queues.ts";
 import { ElasticThread } from "./elastic-thread.ts";
 import { LivelockError } from "./errors.ts";
 import { backendMaker, type InlineDataplane, type RunLimits } from "./inline.ts";
@@ -217,6 +218,7 @@ export class SimulatedCore {
       (queue) => new Outlet(port, queue, makeBackend(port, queue)),
     );
     this.thread = new ElasticThread(core, now, {
+      port,
       backends: this.#outlets,
       app,
       options: options.options,

@@ -395,9 +395,11 @@ class Backend implements QueueBackend {
   #list(destination: Destination, frame: Frame): void {
     const { port, queues } = destination;
     let queue = 0;
-    if (queues.length !== 1 && (frame.state & HASHED) !== 0) {
+    if (queues.length !== 1) {
+      // What has no hash, as ARP, has hash 0, and goes along with the first flow group.
       queue = port.reta[frame.hash & 127];
-      if (port.filterCount !== 0) queue = this.#filteredQueue(port, frame, queue);
+      if (port.filterCount !== 0 && (frame.state & HASHED) !== 0)
+        queue = this.#filteredQueue(port, frame, queue);
     }
     const rx = queues[queue];
     if (rx.frameCount === 0) {

@@ -58,7 +58,10 @@ export interface PortCounters extends Record<PortCounterName, number> {
   readonly queues: readonly (Record<RxCounterName, number> & Record<TxCounterName, number>)[];
 }
 
-/** Makes a port over a dataplane's memory. Flow group g begins on queue g modulo the queues. */
+/**
+ * Makes a port over a dataplane's memory. Flow group g begins on queue g modulo the queues; frames that
+ * have no hash go where group 0 goes.
+ */
 export function createPort(options: PortOptions): PortHandle {
   const { name, memory, queues, offloads } = options;
   const mac = Array.from(options.mac);

@@ -3,7 +3,7 @@
  * that last sent something of it, which is no promise; a dataplane needs every flow group on the queue
  * of the core that owns it. So the driver is given an eBPF program that does what an RSS NIC does:
  * the Toeplitz hash of addresses and ports, its low seven bits an index into the RETA, an eBPF array
- * that can be rewritten at any time. What is no IP packet goes to queue 0.
+ * that can be rewritten at any time. What is no IP packet goes where flow group 0 goes.
  *
  * See Documentation/bpf/standardization/instruction-set.rst in the Linux tree, bpf(2), and
  * host/nic/rss.ts for the hash.
@@ -263,7 +263,7 @@ function steeringProgram(reta: number): Uint8Array {
   program.emit(MOV64_IMMEDIATE, HASH, 0, 0, 0);
   program.packet(PACKET16, ETHERTYPE);
   program.jump(JUMP_EQUAL, ETHERTYPE_IPV6, "ipv6");
-  program.jump(JUMP_NOT_EQUAL, ETHERTYPE_IPV4, "other");
+  program.jump(JUMP_NOT_EQUAL, ETHERTYPE_IPV4, "look up");
 
   program.packet(PACKET32, IPV4_ADDRESSES).hashWord(0);
   program.packet(PACKET32, IPV4_ADDRESSES + 4).hashWord(4);
@@ -290,10 +290,8 @@ function steeringProgram(reta: number): Uint8Array {
   program.emit(LOAD_MAP, R1, PSEUDO_MAP_FD, 0, reta).emit(0, 0, 0);
   program.emit(MOV64, R2, STACK).emit(ADD64_IMMEDIATE, R2, 0, 0, -4);
   program.emit(CALL, 0, 0, 0, MAP_LOOKUP_ELEM);
-  program.jump(JUMP_EQUAL, 0, "other");
-  program.emit(LOAD32, R0, R0).emit(EXIT, 0, 0);
-
-  program.label("other");
-  program.emit(MOV64_IMMEDIATE, R0, 0, 0, 0).emit(EXIT, 0, 0);
+  program.jump(JUMP_EQUAL, 0, "none");
+  program.emit(LOAD32, R0, R0);
+  program.label("none").emit(EXIT, 0, 0);
   return program.finish();
 }

@@ -9,7 +9,8 @@ import { CaptureRingWriter, type CaptureRingHandle } from "../nic/capture-ring.t
 import type { PortHandle, QueueBackend, Wire } from "../nic/types.ts";
 import { realClock } from "../dataplane/clock.ts";
 import { Core } from "../dataplane/core.ts";
-import { queuesOf, type DataplaneHandle } from "../dataplane/dataplane.ts";
+import type { DataplaneHandle } from "../dataplane/dataplane.ts";
+import { queuesOf } from "../dataplane/queues.ts";
 import { runElasticLoop, type IdlePolicy } from "../dataplane/elastic-loop.ts";
 import { ElasticThread } from "../dataplane/elastic-thread.ts";
 import { Parking } from "../dataplane/parking.ts";
@@ -55,6 +56,7 @@ export default async function runCore(task: CoreTask): Promise<void> {
   const clock = realClock();
   const core = new Core(dataplane.kernel, memory, id);
   const thread = new ElasticThread(core, clock(), {
+    port,
     backends,
     app,
     options: task.options,

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import * as abi from "../../assembly/abi.ts";
 import { Core } from "../../host/dataplane/core.ts";
 import { widen } from "../../host/dataplane/clock.ts";
-import { queuesOf } from "../../host/dataplane/dataplane.ts";
+import { queuesOf } from "../../host/dataplane/queues.ts";
 import {
   codeName,
   KernelError,
@@ -122,7 +122,7 @@ describe("a module that is not the kernel", () => {
   it("is refused", () => {
     const create = () => smallDataplane(SERVER_IP, { kernel: empty });
     expect(create).toThrow(KernelError);
-    expect(create).toThrow(/does not export initialize, attach, poll/);
+    expect(create).toThrow(/does not export initialize, attach, adopt/);
   });
 });
 

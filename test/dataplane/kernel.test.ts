@@ -14,6 +14,11 @@ import { SERVER_IP, smallDataplane } from "./support.ts";
 const FAILING_KERNEL = `
   export function initialize(now: f64): i32 { assert(now > 0, "time must pass"); return 0; }
   export function attach(core: u32, now: f64): i32 { return 0; }
+  export function adopt(core: u32, now: f64): i32 { return 0; }
+  export function rescue(core: u32, now: f64): i32 { return 0; }
+  export function steered(now: f64): void {}
+  export function abiVersion(): u32 { return 0; }
+  export function forget(): void {}
   export function poll(now: f64): u32 { return 0; }
   export function dispatch(now: f64): void {}
   export function stage(which: u32, now: f64): u32 { return 0; }
