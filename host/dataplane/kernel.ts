@@ -22,8 +22,6 @@ export interface KernelExports {
    * to give its flow groups away.
    */
   rescue(core: number, now: number): number;
-  /** The RETA has been rewritten as CORE_REQUEST asked; no more frames come to the old queue. */
-  steered(now: number): void;
   /** Ends what the application of this core made, which has left: listeners, UDP ports, timers. */
   forget(): void;
   /** The ABI that the module was built for. */
@@ -32,7 +30,10 @@ export interface KernelExports {
   poll(now: number): number;
   /** Runs the system calls that wait, and nothing else. */
   dispatch(now: number): void;
-  /** Tells a core that asked for it (REQUEST_STEER) that the RETA was rewritten. */
+  /**
+   * Tells a core that asked for it (REQUEST_STEER) that the RETA was rewritten: no more frames come to
+   * the old queue.
+   */
   steered(now: number): number;
   /** One part of `poll` by itself: 0 calls, 1 timers, 2 transmit, 3 receive, 4 TCP. */
   stage(which: number, now: number): number;
