@@ -125,6 +125,8 @@ export const CFG_TCP_OPTIONS: u32 = 236;
 export const CFG_CONGESTION_CONTROL: u32 = 240;
 /** Challenge ACKs that a core sends in a second, more or less (RFC 5961 section 7). */
 export const CFG_CHALLENGE_ACKS: u32 = 244;
+/** 1: controls that are ruled by a window spread it over the round trip. BBR always paces. */
+export const CFG_PACING: u32 = 252;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;
@@ -620,7 +622,11 @@ export const CONTROL_MASK: u32 = 7;
 export const CONTROL_NEWRENO: u32 = 1;
 /** RFC 9438, with HyStart++ (RFC 9406). */
 export const CONTROL_CUBIC: u32 = 2;
-export const CONTROL_END: u32 = 3;
+/** DCTCP's place, RFC 8257. */
+export const CONTROL_DCTCP: u32 = 3;
+/** BBR version 1 (draft-cardwell-iccrg-bbr-congestion-control-00): loss alone does not slow it down. */
+export const CONTROL_BBR: u32 = 4;
+export const CONTROL_END: u32 = 5;
 
 /**
  * Event conditions.

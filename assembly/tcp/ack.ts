@@ -9,13 +9,14 @@ import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
 import { onAck } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
+import { beginSample, noteDelivered } from "./delivery-rate";
 import { deflate, enterRecovery, inflate, leaveRecovery } from "./fast-recovery";
 import { reportSent } from "./notices";
 import { output, retransmitHead, SENT_AGAIN } from "./output";
 import { backedOffRto, clearSample, sampleRtt } from "./rtt";
 import { SENT_ELSEWHERE } from "./send";
 import { seqAfterEq, seqBefore } from "./seq";
-import { coldOf, F_PERSIST, F_RECOVERY, F_RESENDING, R_PARTIAL, Tcb } from "./tcb";
+import { C_SAMPLED, coldOf, F_PERSIST, F_RECOVERY, F_RESENDING, R_PARTIAL, Tcb } from "./tcb";
 
 /** An ACK that covers something new, up to `ack`: sndUna < ack <= sndMax. */
 export function acknowledge(tcb: Tcb, ack: u32): void {
@@ -23,6 +24,7 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
   const flight = tcb.sndNxt - tcb.sndUna;
   const acked = ack - tcb.sndUna;
   clearSample();
+  if (tcb.controlFlags & C_SAMPLED) beginSample();
   const bytes = releaseAcknowledged(tcb, ack);
   tcb.sndUna = ack;
   cold.retries = 0;
@@ -107,6 +109,7 @@ function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
   let at = tcb.txHead;
   let sentAt: u32 = 0;
   let clean = at != 0;
+  const sampled: bool = (tcb.controlFlags & C_SAMPLED) != 0;
   let bytes: u32 = 0;
   while (at != 0) {
     const buffer = changetype<Buffer>(at);
@@ -117,6 +120,7 @@ function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
     const left = i32(buffer.seq + buffer.length - ack);
     if (left > 0) {
       const covered = buffer.length - left;
+      if (sampled) noteDelivered(tcb, buffer, covered);
       buffer.seq = ack;
       buffer.address += covered;
       buffer.length = left;
@@ -124,6 +128,7 @@ function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
       break;
     }
     if (!(buffer.flags & SENT_ELSEWHERE)) bytes += buffer.length;
+    if (sampled) noteDelivered(tcb, buffer, buffer.length);
     if (tcb.txNext == at) tcb.txNext = buffer.next;
     at = buffer.next;
     release(buffer);

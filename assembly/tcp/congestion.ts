@@ -12,16 +12,34 @@
 import {
   CFG_CONGESTION_CONTROL,
   CFG_INITIAL_WINDOW,
+  CFG_PACING,
+  CONTROL_BBR,
   CONTROL_CUBIC,
+  CONTROL_DCTCP,
   CONTROL_MASK,
   CONTROL_NEWRENO,
   CONTROL_SHIFT,
 } from "../abi";
 import { config } from "../core/config";
+import { Buffer } from "../mem/buffers";
 import { now } from "../time/clock";
+import { bbrInit, bbrOnAck, bbrOnLoss, bbrRestart, bbrRestore } from "./bbr";
+import { baseState, controlState, rateState } from "./control-state";
 import { cubicGrow, cubicInit, cubicPause, cubicReduce, cubicTimeout, cubicUndo } from "./cubic";
+import { markLimited, noteSent } from "./delivery-rate";
 import { CWND_MAX, renoGrow, renoReduce, restorePrior, UNLIMITED } from "./newreno";
-import { coldOf, F_RECOVERY, SYN_RECEIVED, SYN_SENT, Tcb, TcbCold } from "./tcb";
+import { paceCharge, rateOf, setPacingRate } from "./pacing";
+import {
+  C_PACED,
+  C_SAMPLED,
+  CONTROL_STATE_SIZE,
+  coldOf,
+  F_RECOVERY,
+  SYN_RECEIVED,
+  SYN_SENT,
+  Tcb,
+  TcbCold,
+} from "./tcb";
 
 /** The control that the flags of a system call name, or 0. */
 export function controlOf(flags: u32): u32 {
@@ -40,11 +58,17 @@ export function onInit(tcb: Tcb): void {
   // A SYN that had to be repeated starts with one segment (RFC 5681 section 3.1).
   tcb.cwnd = cold.synCount > 1 ? tcb.mss : initialWindow(tcb);
   cold.ssthresh = UNLIMITED;
+  tcb.controlFlags &= ~(<u16>(C_PACED | C_SAMPLED));
+  memory.fill(controlState(cold), 0, CONTROL_STATE_SIZE);
   switch (u32(tcb.control)) {
     case CONTROL_CUBIC:
       cubicInit(tcb, cold);
       break;
+    case CONTROL_BBR:
+      bbrInit(tcb, cold);
+      return;
   }
+  if (config(CFG_PACING)) paceWindow(tcb, cold);
 }
 
 /**
@@ -54,12 +78,19 @@ export function onInit(tcb: Tcb): void {
  * @param flight bytes in flight before it
  */
 export function onAck(tcb: Tcb, acked: u32, flight: u32): void {
+  const controlFlags: u32 = tcb.controlFlags;
+  if (controlFlags & C_SAMPLED) {
+    bbrOnAck(tcb, coldOf(tcb), acked, flight);
+    return;
+  }
+  if (controlFlags & C_PACED) paceWindow(tcb, coldOf(tcb));
   // A window that the sender did not use does not grow (RFC 7661 section 4.1).
   const cwnd = tcb.cwnd;
   if (tcb.flags & F_RECOVERY || flight << 1 < cwnd || cwnd >= CWND_MAX) return;
   const cold = coldOf(tcb);
   switch (u32(tcb.control)) {
     case CONTROL_NEWRENO:
+    case CONTROL_DCTCP:
       renoGrow(tcb, cold, acked);
       break;
     case CONTROL_CUBIC:
@@ -79,7 +110,9 @@ export function onLoss(tcb: Tcb, flight: u32): void {
 
 /** All that was in flight when recovery began is acknowledged. */
 export function onRecoveryEnd(tcb: Tcb): void {
-  tcb.cwnd = coldOf(tcb).ssthresh;
+  const cold = coldOf(tcb);
+  if (tcb.control == CONTROL_BBR) bbrRestore(tcb, cold);
+  else tcb.cwnd = cold.ssthresh;
 }
 
 /**
@@ -103,10 +136,14 @@ export function onUndo(tcb: Tcb): void {
   const cold = coldOf(tcb);
   switch (u32(tcb.control)) {
     case CONTROL_NEWRENO:
+    case CONTROL_DCTCP:
       restorePrior(tcb, cold);
       break;
     case CONTROL_CUBIC:
       cubicUndo(tcb, cold);
+      break;
+    case CONTROL_BBR:
+      bbrRestore(tcb, cold);
       break;
   }
 }
@@ -118,6 +155,7 @@ export function onUndo(tcb: Tcb): void {
  */
 export function onIdleRestart(tcb: Tcb, due: u32): void {
   const cold = coldOf(tcb);
+  if (tcb.control == CONTROL_BBR) return;
   const cwnd = tcb.cwnd;
   const floor = initialWindow(tcb);
   if (cwnd <= floor) return;
@@ -132,6 +170,32 @@ export function onIdleRestart(tcb: Tcb, due: u32): void {
   }
 }
 
+/**
+ * A segment of a connection with C_PACED or C_SAMPLED goes out now, perhaps again; to be called before
+ * sndNxt moves.
+ */
+export function onSend(tcb: Tcb, buffer: Buffer): void {
+  const controlFlags: u32 = tcb.controlFlags;
+  if (controlFlags & C_PACED) paceCharge(tcb, buffer.length);
+  if (!(controlFlags & C_SAMPLED)) return;
+  if (tcb.sndNxt == tcb.sndUna) bbrRestart(tcb, coldOf(tcb));
+  noteSent(tcb, buffer);
+}
+
+/** A connection with C_SAMPLED has sent all it had; what the window would still take is not used. */
+export function onDataEnd(tcb: Tcb): void {
+  const flight = tcb.sndNxt - tcb.sndUna;
+  if (flight < tcb.cwnd) markLimited(rateState(coldOf(tcb)), flight);
+}
+
+/** Paces a window over its round trip: twice as fast in slow start, by a fifth faster later. */
+function paceWindow(tcb: Tcb, cold: TcbCold): void {
+  const rtt = cold.srtt8 >> 3;
+  const rate = rateOf(tcb.cwnd, rtt);
+  const margin = tcb.cwnd < cold.ssthresh >> 1 ? rate : rate / 5;
+  setPacingRate(tcb, baseState(cold), rate + min<u32>(margin, u32.MAX_VALUE - rate));
+}
+
 /** RFC 6928. */
 function initialWindow(tcb: Tcb): u32 {
   return config(CFG_INITIAL_WINDOW) * tcb.mss;
@@ -140,10 +204,14 @@ function initialWindow(tcb: Tcb): u32 {
 function reduce(tcb: Tcb, cold: TcbCold, flight: u32): void {
   switch (u32(tcb.control)) {
     case CONTROL_NEWRENO:
+    case CONTROL_DCTCP:
       renoReduce(tcb, cold, flight);
       break;
     case CONTROL_CUBIC:
       cubicReduce(tcb, cold, flight);
+      break;
+    case CONTROL_BBR:
+      bbrOnLoss(tcb, cold);
       break;
   }
 }

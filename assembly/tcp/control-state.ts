@@ -11,6 +11,22 @@ import { CONTROL_STATE_SIZE, TcbCold } from "./tcb";
 export class ControlState {
   /** The window before the last reduction. */
   priorCwnd: u32;
+  /** With C_PACED (pacing.ts): bytes a second, and the bytes at `paceAt` (µs) that were sent too early. */
+  pacingRate: u32;
+  paceAt: u32;
+  paceDebt: u32;
+}
+
+/** A control that measures the delivery rate (delivery-rate.ts, with C_SAMPLED). */
+@unmanaged
+export class RateState extends ControlState {
+  /** Bytes delivered since the start, modulo 2^32, and when that was last more, µs. */
+  delivered: u32;
+  deliveredAt: u32;
+  /** When the segment was sent that the last sample was taken from, µs: the start of the next flight. */
+  firstSentAt: u32;
+  /** Samples tell what the application had to send until `delivered` passes this; 0: they tell all. */
+  appLimited: u32;
 }
 
 /** A control that answers losses by a slow-start threshold. */
@@ -23,6 +39,14 @@ export class WindowState extends ControlState {
 /** Address of the record. */
 export function controlState(cold: TcbCold): u32 {
   return changetype<u32>(cold) + (TCB_COLD_SIZE - CONTROL_STATE_SIZE);
+}
+
+export function baseState(cold: TcbCold): ControlState {
+  return changetype<ControlState>(controlState(cold));
+}
+
+export function rateState(cold: TcbCold): RateState {
+  return changetype<RateState>(controlState(cold));
 }
 
 export function windowState(cold: TcbCold): WindowState {

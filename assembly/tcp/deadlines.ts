@@ -5,7 +5,8 @@
  */
 import { cancelTimer, addTimer, isPending, Timer } from "../time/wheel";
 import { isBefore, now } from "../time/clock";
-import { coldOf, F_ACK_DEADLINE, F_DEADLINE, Tcb } from "./tcb";
+import { releaseTime } from "./pacing";
+import { C_PACE_WAIT, coldOf, F_ACK_DEADLINE, F_DEADLINE, Tcb } from "./tcb";
 
 /** How long a timer waits for its connection to be up to date again, µs. */
 const POSTPONEMENT: u32 = 100;
@@ -28,11 +29,18 @@ export function setAckDeadline(tcb: Tcb, at: u32): void {
   armBy(tcb, at);
 }
 
+/** Has the timer continue a paced connection when it may send again. */
+export function waitForPace(tcb: Tcb): void {
+  tcb.controlFlags |= <u16>C_PACE_WAIT;
+  armBy(tcb, releaseTime(tcb));
+}
+
 /** Arms the timer for whatever deadlines remain. */
 export function rearm(tcb: Tcb): void {
   const flags = tcb.flags;
   if (flags & F_DEADLINE) armBy(tcb, tcb.deadline);
   if (flags & F_ACK_DEADLINE) armBy(tcb, coldOf(tcb).ackDeadline);
+  if (tcb.controlFlags & C_PACE_WAIT) armBy(tcb, releaseTime(tcb));
 }
 
 /** Takes the timer off the wheel; the deadlines remain. */
@@ -47,6 +55,7 @@ export function postpone(tcb: Tcb): void {
 
 export function cancelDeadlines(tcb: Tcb): void {
   tcb.flags &= ~(F_DEADLINE | F_ACK_DEADLINE);
+  tcb.controlFlags &= ~(<u16>C_PACE_WAIT);
   cancelTimer(timerOf(tcb));
 }
 

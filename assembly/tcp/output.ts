@@ -9,12 +9,16 @@ import { allocFrame, allocRecord, Buffer, frameOf, hasFrame } from "../mem/buffe
 import { now } from "../time/clock";
 import { ACK, FIN, PSH } from "../wire/tcp";
 import { scheduleOutput } from "./agenda";
-import { onIdleRestart } from "./congestion";
-import { setDeadline } from "./deadlines";
+import { onDataEnd, onIdleRestart, onSend } from "./congestion";
+import { setDeadline, waitForPace } from "./deadlines";
 import { bareSequence, PAYLOAD_OFFSET, sendBare, sendPayload } from "./emit";
+import { paceAllows } from "./pacing";
 import { backedOffRto } from "./rtt";
 import { seqAfter, seqBefore } from "./seq";
 import {
+  C_PACE_WAIT,
+  C_PACED,
+  C_SAMPLED,
   coldOf,
   CAN_SEND,
   F_ACK_NOW,
@@ -36,6 +40,7 @@ export const SENT_AGAIN: u16 = 1;
 /** Sends whatever may be sent, and an ACK if one is due and nothing carried it. */
 export function output(tcb: Tcb): void {
   if (tcb.state & (SYN_SENT | SYN_RECEIVED)) return;
+  const controlFlags: u32 = tcb.controlFlags;
   let at = tcb.txNext;
   while (at != 0) {
     const buffer = changetype<Buffer>(at);
@@ -51,6 +56,10 @@ export function output(tcb: Tcb): void {
     } else if (buffer.next == 0 && buffer.length < tcb.mss && waitsForMore(tcb, flight)) {
       break;
     }
+    if (controlFlags & C_PACED && !paceAllows(tcb)) {
+      waitForPace(tcb);
+      break;
+    }
     if (!transmit(tcb, buffer)) {
       retryLater(tcb);
       break;
@@ -58,7 +67,10 @@ export function output(tcb: Tcb): void {
     at = buffer.next;
     tcb.txNext = at;
   }
-  if (at == 0 && tcb.flags & F_FIN_QUEUED) outputFin(tcb);
+  if (at == 0) {
+    if (controlFlags & C_SAMPLED) onDataEnd(tcb);
+    if (tcb.flags & F_FIN_QUEUED) outputFin(tcb);
+  }
   if (at != 0 && tcb.sndNxt == tcb.sndUna && !(tcb.flags & F_DEADLINE)) startPersist(tcb);
   if (tcb.flags & F_ACK_NOW) sendAck(tcb);
 }
@@ -97,6 +109,7 @@ export function retransmitHead(tcb: Tcb): void {
   count(CNT_TCP_RETRANSMITS);
   buffer.flags |= SENT_AGAIN;
   buffer.sentAt = now;
+  if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
 }
 
 /**
@@ -121,6 +134,8 @@ export function cut(buffer: Buffer, length: u32, tcb: Tcb): bool {
   tail.seq = buffer.seq + length;
   tail.flags = buffer.flags;
   tail.sentAt = buffer.sentAt;
+  tail.info = buffer.info;
+  tail.extra = buffer.extra;
   tail.next = buffer.next;
   buffer.length = length;
   buffer.next = changetype<u32>(tail);
@@ -137,6 +152,7 @@ function transmit(tcb: Tcb, buffer: Buffer): bool {
     count(CNT_TCP_RETRANSMITS);
   }
   buffer.sentAt = now;
+  if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
   const end = buffer.seq + buffer.length;
   if (fin && buffer.next == 0) {
     tcb.flags |= F_FIN_SENT;
@@ -200,7 +216,7 @@ function waitsForMore(tcb: Tcb, flight: u32): bool {
 
 /** Unsent data, nothing in flight, and the window does not let it go: probe until it does. */
 function startPersist(tcb: Tcb): void {
-  if (tcb.flags & F_MORE) return;
+  if (tcb.flags & F_MORE || tcb.controlFlags & C_PACE_WAIT) return;
   tcb.flags |= F_PERSIST;
   setDeadline(tcb, now + backedOffRto(tcb, coldOf(tcb)));
 }

@@ -131,6 +131,14 @@ export const R_SACK: u32 = 1;
 /** Without SACK: a partial ACK has come in this recovery. */
 export const R_PARTIAL: u32 = 2;
 
+// Bits of `controlFlags`.
+/** What is sent is spread over time (pacing.ts). */
+export const C_PACED: u32 = 1;
+/** Something waits for its time to be sent; the timer is armed for that. */
+export const C_PACE_WAIT: u32 = 2;
+/** Every segment sent notes what its ACK needs to measure the delivery rate (delivery-rate.ts). */
+export const C_SAMPLED: u32 = 4;
+
 /** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
 export const CONTROL_STATE_SIZE: u32 = 64;
 

@@ -19,8 +19,10 @@ import { sendBare, sendSyn } from "./emit";
 import { finishOrderly, kill } from "./end";
 import { collapseWindow } from "./fast-recovery";
 import { cut, output, retransmitHead, sendAck } from "./output";
+import { releaseTime } from "./pacing";
 import { backedOffRto } from "./rtt";
 import {
+  C_PACE_WAIT,
   coldOf,
   F_ACK_DEADLINE,
   F_ACK_PENDING,
@@ -47,6 +49,10 @@ export function tcpTimer(tcb: Tcb): void {
   if (tcb.flags & F_DEADLINE && isDue(tcb.deadline)) {
     tcb.flags &= ~F_DEADLINE;
     if (!expire(tcb)) return;
+  }
+  if (tcb.controlFlags & C_PACE_WAIT && isDue(releaseTime(tcb))) {
+    tcb.controlFlags &= ~(<u16>C_PACE_WAIT);
+    output(tcb);
   }
   rearm(tcb);
 }

@@ -1,5 +1,6 @@
 /** `bench bulk`: one connection, one direction, as much as goes through. */
 import { Command } from "commander";
+import { CONGESTION_CONTROLS } from "../../host/dataplane/options.ts";
 import type { LinkOptions } from "../../host/nic/types.ts";
 import { describeMachine } from "../lib/machine.ts";
 import { decimal, integer, someOf } from "../lib/options.ts";
@@ -16,6 +17,7 @@ interface BulkCommandOptions {
   readonly chunk: number;
   readonly mtu: number;
   readonly profile: readonly string[];
+  readonly cc: readonly string[];
   readonly loss?: number;
   readonly delay?: number;
   readonly rate?: number;
@@ -25,6 +27,7 @@ interface BulkCommandOptions {
 
 const TASK = new URL("task.js", import.meta.url);
 const NAMES = ["inline", "threaded"];
+const CONTROLS: readonly string[] = CONGESTION_CONTROLS;
 
 export function bulkCommand(): Command {
   return new Command("bulk")
@@ -35,6 +38,9 @@ export function bulkCommand(): Command {
     .option("--chunk <bytes>", "bytes per send", integer(1024, 1 << 20), 65_536)
     .option("--mtu <bytes>", "largest IP packet", integer(576, 1906), 1500)
     .option("--profile <name>", "TCP timers, default or lan", someOf(["default", "lan"]), ["lan"])
+    .option("--cc <name>", `congestion control, ${CONTROLS.join(", ")}`, someOf(CONTROLS), [
+      "cubic",
+    ])
     .option("--loss <p>", "part of the frames that the link loses, each way", decimal(0, 1))
     .option("--delay <ms>", "one-way delay of the link", decimal(0, 10_000))
     .option("--rate <mbit>", "rate of the link, Mbit/s", decimal(0.01, 1_000_000))
@@ -144,7 +150,9 @@ function renoBound(loss: number, delay: number, mtu: number): number {
 
 function taskOf(system: BulkTask["system"], options: BulkCommandOptions): BulkTask {
   const { chunk, mtu, seconds } = options;
-  return { system, chunk, mtu, seconds, profile: options.profile[0] as BulkTask["profile"] };
+  const [profile] = options.profile as readonly BulkTask["profile"][];
+  const [control] = options.cc as readonly BulkTask["control"][];
+  return { system, chunk, mtu, seconds, profile, control };
 }
 
 function gigabits({ bytes, seconds }: BulkSample): number {

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { InlineRunner, startThreaded } from "../../host/node/index.ts";
 import type { LinkOptions } from "../../host/node/index.ts";
+import type { CongestionControl } from "../../host/dataplane/options.ts";
 import { createPair, SERVER_IP } from "../lib/pair.ts";
 import type { Pair } from "../lib/pair.ts";
 import { serveTask } from "../lib/task.ts";
@@ -14,6 +15,7 @@ export interface BulkTask {
   readonly mtu: number;
   readonly seconds: number;
   readonly profile: "default" | "lan";
+  readonly control: CongestionControl;
   /** Of the link, when that is the system. */
   readonly link?: LinkOptions;
 }
@@ -32,8 +34,8 @@ const SENDER = new URL("sender.js", import.meta.url);
 const WARMUP = 0.7;
 
 serveTask(async (task: BulkTask): Promise<BulkSample> => {
-  const { mtu, profile, link } = task;
-  const pair = createPair({ mtu, tcp: { profile } }, link);
+  const { mtu, profile, control, link } = task;
+  const pair = createPair({ mtu, tcp: { profile, congestionControl: control } }, link);
   const options: BulkOptions = {
     server: SERVER_IP,
     port: 9000,

@@ -37,6 +37,7 @@ import {
   CFG_NEIGHBOUR_REFRESH,
   CFG_NEIGHBOUR_TABLE,
   CFG_OFFLOADS,
+  CFG_PACING,
   CFG_PREFIX,
   CFG_REASSEMBLY_MAX,
   CFG_RECEIVE_RESERVE,
@@ -184,6 +185,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_CONGESTION_CONTROL, CONGESTION_CONTROLS.indexOf(tcp.congestionControl) + 1);
   set(CFG_TCP_OPTIONS, tcpOptionBits(options));
   set(CFG_CHALLENGE_ACKS, tcp.challengeAcks);
+  set(CFG_PACING, tcp.pacing ? 1 : 0);
   set(CFG_EPHEMERAL_LOW, tcp.ephemeral[0]);
   set(CFG_EPHEMERAL_HIGH, tcp.ephemeral[1]);
 }

@@ -107,7 +107,7 @@ export interface OffloadOptions {
 }
 
 /** How a connection shares the network with others, by name, in the order of `CONTROL_*` from 1. */
-export const CONGESTION_CONTROLS = ["newreno", "cubic"] as const;
+export const CONGESTION_CONTROLS = ["newreno", "cubic", "dctcp", "bbr"] as const;
 export type CongestionControl = (typeof CONGESTION_CONTROLS)[number];
 
 /** All times in microseconds. */
@@ -148,6 +148,8 @@ export interface TcpOptions {
   initialWindow?: number;
   /** Congestion control of connections that ask for none by a flag. Default "cubic" (RFC 9438). */
   congestionControl?: CongestionControl;
+  /** Spread what a window allows over the round trip. Default false; "bbr" always does. */
+  pacing?: boolean;
   /** First and last port that `connect` may choose. Default [32768, 60999]. */
   ephemeral?: readonly [number, number];
 }

@@ -312,6 +312,7 @@ function resolveTcp(value: unknown, mtu: number): Required<TcpOptions> {
       "cubic",
       CONGESTION_CONTROLS,
     ),
+    pacing: check.boolean("tcp.pacing", given.pacing, false),
     ephemeral: resolveEphemeral(given.ephemeral),
   };
 }
@@ -336,6 +337,7 @@ const KNOWN_TCP = [
   "challengeAcks",
   "initialWindow",
   "congestionControl",
+  "pacing",
   "ephemeral",
 ] as const satisfies readonly (keyof TcpOptions)[];
 
