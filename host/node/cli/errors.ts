@@ -1,0 +1,31 @@
+/**
+ * How the command line ends: 0 when it did what was asked, EXIT_FAILURE when something prevented it,
+ * EXIT_USAGE when it was asked wrongly, EXIT_INTERRUPTED when Ctrl-C ended a `run`.
+ */
+export const EXIT_FAILURE = 1;
+export const EXIT_USAGE = 2;
+/** As shells report a process that SIGINT ended: 128 + 2. */
+export const EXIT_INTERRUPTED = 130;
+
+/** Something that the user can do something about: its message is shown as it is, without a stack. */
+export class CliError extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, options?: ErrorOptions & { exitCode?: number }) {
+    super(message, options);
+    this.name = "CliError";
+    this.exitCode = options?.exitCode ?? EXIT_FAILURE;
+  }
+}
+
+/** The command was given what does not make sense together, or what it does not take. */
+export function usageError(message: string): CliError {
+  return new CliError(message, { exitCode: EXIT_USAGE });
+}
+
+/** What to tell of a failure: the message alone where it was meant for people, else the stack. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const expected = error instanceof CliError || "code" in error;
+  return expected ? error.message.replace(/^ixwasm: /, "") : (error.stack ?? error.message);
+}

@@ -1,0 +1,72 @@
+/**
+ * What a run says of itself at one moment: every counter and gauge of every core and NIC queue, as
+ * plain data. Counters only grow, so two snapshots give rates.
+ */
+import type { Counters, Gauges } from "../../dataplane/counters.ts";
+import { queuesOf, type Dataplane } from "../../dataplane/dataplane.ts";
+import { sum } from "../../dataplane/counters.ts";
+import { Port, type PortCounters } from "../../nic/port.ts";
+import type { TapCounters } from "../tap.ts";
+
+export interface Snapshot {
+  readonly name: string;
+  readonly pid: number;
+  readonly version: string;
+  /** When it was taken, µs since the Unix epoch, and how long the run has run, s. */
+  readonly time: number;
+  readonly uptime: number;
+  /** What runs, and what its NIC is connected to. */
+  readonly app: string;
+  readonly nic: string;
+  readonly ip: string;
+  readonly cores: readonly CoreSnapshot[];
+  /** Frames dropped before they had a queue. */
+  readonly port: Omit<PortCounters, "queues">;
+  readonly tap?: TapCounters;
+  readonly load?: LoadSnapshot;
+}
+
+export type QueueCounters = PortCounters["queues"][number];
+
+export interface CoreSnapshot {
+  readonly core: number;
+  readonly counters: Counters;
+  readonly gauges: Gauges;
+  /** Of the core's NIC queues together. */
+  readonly nic: QueueCounters;
+}
+
+/** What the load has done, and its round trips: [at most so many µs, how many]. */
+export interface LoadSnapshot {
+  readonly messages: number;
+  readonly opened: number;
+  readonly failed: number;
+  readonly open: number;
+  readonly roundTrips: readonly (readonly [micros: number, count: number])[];
+}
+
+/** The cores of a dataplane, and what its port dropped. */
+export function snapshotCores(dataplane: Dataplane): Pick<Snapshot, "cores" | "port"> {
+  const { queues, ...port } = new Port(dataplane.port).counters();
+  const count = dataplane.cores.length;
+  const cores = dataplane.cores.map(({ id }) => ({
+    core: id,
+    counters: dataplane.counters(id),
+    gauges: dataplane.gauges(id),
+    nic: sum(queuesOf(dataplane.port, count, id).map((queue) => queues[queue])),
+  }));
+  return { cores, port };
+}
+
+/** NIC counters of a core that mean a frame did not arrive. */
+const NIC_DROPS = ["noFillDescriptor", "badFillDescriptor", "rxRingFull", "badChecksum"] as const;
+
+/** Packets that a core's NIC queues and its kernel have dropped, for whatever reason. */
+export function dropsOf({ counters, nic }: CoreSnapshot): number {
+  let drops = 0;
+  for (const [name, value] of Object.entries(counters)) {
+    if (name.startsWith("drop")) drops += value;
+  }
+  for (const name of NIC_DROPS) drops += nic[name];
+  return drops;
+}
