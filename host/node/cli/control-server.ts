@@ -100,9 +100,8 @@ async function bind(server: Server, path: string): Promise<void> {
   try {
     await once(server, "listening");
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const reason = code === "ENOENT" ? "its directory does not exist" : (cause as Error).message;
-    throw new CliError(`cannot make the control socket ${path}: ${reason}`, { cause });
+    const { message } = cause as Error;
+    throw new CliError(`cannot make the control socket: ${message}`, { cause });
   }
 }
 

@@ -2,10 +2,15 @@
  * How the command line ends: 0 when it did what was asked, EXIT_FAILURE when something prevented it,
  * EXIT_USAGE when it was asked wrongly, EXIT_INTERRUPTED when Ctrl-C ended a `run`.
  */
+import { CoreError, OptionRangeError, OptionTypeError } from "../../dataplane/errors.ts";
+
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
 /** As shells report a process that SIGINT ended: 128 + 2. */
 export const EXIT_INTERRUPTED = 130;
+
+/** What errors of the package's begin with: here it is clear who speaks. */
+const PREFIX = /^ixwasm: /;
 
 /** Something that the user can do something about: its message is shown as it is, without a stack. */
 export class CliError extends Error {
@@ -26,6 +31,20 @@ export function usageError(message: string): CliError {
 /** What to tell of a failure: the message alone where it was meant for people, else the stack. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof CoreError) return error.message.replace(PREFIX, "") + stackOf(error.cause);
   const expected = error instanceof CliError || "code" in error;
-  return expected ? error.message.replace(/^ixwasm: /, "") : (error.stack ?? error.message);
+  return expected ? error.message.replace(PREFIX, "") : (error.stack ?? error.message);
+}
+
+/** The exit code for a failure: options that a dataplane refuses were asked for wrongly, too. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CliError) return error.exitCode;
+  const refused = error instanceof OptionRangeError || error instanceof OptionTypeError;
+  return refused ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+/** Where an application threw, without the message. */
+function stackOf(cause: unknown): string {
+  const frames = cause instanceof Error ? cause.stack?.match(/^ +at .*$/gm) : undefined;
+  return frames ? `\n${frames.join("\n")}` : "";
 }

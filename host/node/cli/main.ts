@@ -7,7 +7,7 @@ import { captureCommand } from "./commands/capture.ts";
 import { runCommand } from "./commands/run.ts";
 import { statsCommand } from "./commands/stats.ts";
 import { topCommand } from "./commands/top.ts";
-import { CliError, describeError, EXIT_FAILURE, EXIT_USAGE } from "./errors.ts";
+import { describeError, EXIT_USAGE, exitCodeOf } from "./errors.ts";
 
 const EXAMPLES = `
 A tour, in two terminals:
@@ -39,7 +39,7 @@ function program(): Command {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   process.stderr.write(`error: ${describeError(error)}\n`);
-  return error instanceof CliError ? error.exitCode : EXIT_FAILURE;
+  return exitCodeOf(error);
 }
 
 try {

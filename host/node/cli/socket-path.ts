@@ -3,7 +3,7 @@
  * NAME.sock for each run. A socket file outlives a process that was killed, so a file alone says
  * nothing: who answers on it is alive.
  */
-import { lstatSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { createConnection } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
@@ -32,7 +32,10 @@ export function prepareDirectory(path: string): void {
     );
   }
   const directory = runDirectory();
-  if (dirname(path) !== directory) return;
+  if (dirname(path) !== directory) {
+    if (!existsSync(dirname(path))) throw new CliError(`there is no directory ${dirname(path)}`);
+    return;
+  }
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // Anybody may have made it before, in a directory that all can write.
   const stat = lstatSync(directory);

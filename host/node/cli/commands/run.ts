@@ -4,7 +4,9 @@ import { existsSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { formatIp, parseCidr } from "../../../dataplane/addresses.ts";
+import * as check from "../../../dataplane/checks.ts";
 import type { DataplaneOptions } from "../../../dataplane/options.ts";
+import { checkLinkOptions } from "../../../nic/link.ts";
 import type { LinkOptions } from "../../../nic/types.ts";
 import { packageFile } from "../../kernel.ts";
 import { cidr, decimal, hostPort, integer, json, type HostPort } from "../arguments.ts";
@@ -27,6 +29,20 @@ An application is a module whose default export makes an App (see "Applications"
 While it runs, ixwasm top, stats and capture show what it does. SIGTERM ends it with exit code 0,
 Ctrl-C with 130.
 `;
+
+/** What --link may say. */
+const LINK_OPTIONS: readonly (keyof LinkOptions)[] = [
+  "rate",
+  "delay",
+  "jitter",
+  "loss",
+  "duplicate",
+  "corrupt",
+  "reorder",
+  "reorderDelay",
+  "queueLimit",
+  "seed",
+];
 
 interface RunFlags {
   readonly echo?: boolean;
@@ -203,7 +219,7 @@ function dataplaneOptions(flags: RunFlags): DataplaneOptions {
 /** The other end of the cable: the load generator, or a module of the user's. */
 function peerOf(flags: RunFlags): Peer {
   const { ip, peer, loadCores: cores, loadConnections: connections, profile } = flags;
-  const link = (flags.link ?? {}) as LinkOptions;
+  const link = linkOptions(flags.link);
   const options = { ip: neighbourOf(ip), tcp: { profile } };
   if (peer !== undefined)
     return { app: userApp(peer, flags.peerOptions), dataplane: options, link };
@@ -225,6 +241,16 @@ function peerOf(flags: RunFlags): Peer {
     link,
     load: state,
   };
+}
+
+function linkOptions(given: unknown): LinkOptions {
+  const link = check.record<LinkOptions>("--link", given, LINK_OPTIONS);
+  try {
+    checkLinkOptions(link);
+  } catch (error) {
+    throw usageError(`--link: ${(error as Error).message}`);
+  }
+  return link;
 }
 
 /** Another address of the same network, with its prefix. */
