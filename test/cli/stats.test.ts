@@ -130,7 +130,15 @@ describe("ixwasm top", () => {
     expect(frames).toHaveLength(3);
     for (const frame of frames) {
       expect(frame.seconds).toBeGreaterThanOrEqual(0.19);
-      expect(frame.cores.map(({ core }) => core)).toEqual([0, 1]);
+      expect(frame.cores.map(({ core, groups }) => [core, groups])).toEqual([
+        [0, 64],
+        [1, 64],
+      ]);
+      for (const { idle, batch } of frame.cores) {
+        expect(idle).toBeGreaterThan(0);
+        expect(idle).toBeLessThanOrEqual(1);
+        expect(batch).toBeGreaterThanOrEqual(0);
+      }
       expect(frame.cores[0].rxPackets + frame.cores[1].rxPackets).toBeGreaterThan(0);
       expect(frame.load).toMatchObject({ open: 8, failed: 0 });
       expect(frame.load!.p50).toBeLessThanOrEqual(frame.load!.p99);

@@ -66,8 +66,10 @@ export async function metricsPage(snapshot: Snapshot): Promise<MetricsPage> {
   return page.print();
 }
 
-function addCore(page: Page, { core: id, counters, gauges, nic }: CoreSnapshot): void {
-  const core = String(id);
+function addCore(page: Page, snapshot: CoreSnapshot): void {
+  const { counters, gauges, nic } = snapshot;
+  const core = String(snapshot.core);
+  addMetrics(page, snapshot, core);
   for (const [name, value] of Object.entries(counters)) {
     const [, group, reason] = /^(drop|refused)([A-Z].*)$/.exec(name) ?? [];
     if (group === "drop") {
@@ -93,6 +95,24 @@ function addCore(page: Page, { core: id, counters, gauges, nic }: CoreSnapshot):
   for (const [name, value] of Object.entries(nic)) {
     page.counter(`nic_${snake(name)}`, `NIC queues: ${words(name)}`, value, { core });
   }
+}
+
+/** The averages with the longest memory, since a scrape is seconds from the next. */
+function addMetrics(page: Page, { metrics, groups }: CoreSnapshot, core: string): void {
+  const { queueDelay, batch, queueSize, loop, busyTime, idleTime } = metrics;
+  const gauge = (name: string, help: string, value: number): void =>
+    page.gauge(name, help, value, { core });
+  gauge("groups", "Flow groups that the core owns", groups);
+  gauge(
+    "queue_delay_seconds",
+    "How long the oldest packet of a batch has waited",
+    queueDelay.slow / 1e6,
+  );
+  gauge("batch_packets", "Packets taken per non-empty iteration", batch.slow);
+  gauge("queue_packets", "Packets that waited when a batch was taken", queueSize.slow);
+  gauge("iteration_seconds", "Length of a busy iteration", loop.slow / 1e6);
+  page.counter("busy_seconds", "Time with work", busyTime / 1e6, { core });
+  page.counter("idle_seconds", "Time without work", idleTime / 1e6, { core });
 }
 
 type Labels = Readonly<Record<string, string>>;

@@ -2,6 +2,7 @@
  * What `ixwasm run` starts: a dataplane on threads, a TAP or an emulated cable with a second dataplane
  * at its other end, and the servers that the other commands and Prometheus talk to.
  */
+import { MetricsReader } from "../../control/metrics.ts";
 import { realClock } from "../../dataplane/clock.ts";
 import type { Dataplane } from "../../dataplane/dataplane.ts";
 import type { DataplaneOptions } from "../../dataplane/options.ts";
@@ -59,6 +60,7 @@ export class Run {
   readonly captures: CaptureSession;
   readonly #options: RunOptions;
   readonly #dataplane: Dataplane;
+  readonly #reader: MetricsReader;
   readonly #threads: Threaded;
   readonly #tap: Tap | undefined;
   readonly #clock = realClock();
@@ -69,6 +71,7 @@ export class Run {
   private constructor(options: RunOptions, parts: Parts, threads: Threaded) {
     this.#options = options;
     this.#dataplane = parts.dataplane;
+    this.#reader = new MetricsReader(parts.dataplane);
     this.#tap = parts.tap;
     this.captures = new CaptureSession(parts.capture, this.#clock);
     this.#threads = threads;
@@ -119,7 +122,7 @@ export class Run {
       app: app.name,
       nic: "tap" in network ? `tap ${this.#tap!.name}` : `emulated, to ${network.peer.app.name}`,
       ip: dataplane.ip,
-      ...snapshotCores(this.#dataplane),
+      ...snapshotCores(this.#dataplane, this.#reader, time),
       tap: this.#tap?.counters(),
       load: load && readLoad(load),
     };

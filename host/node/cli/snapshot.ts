@@ -2,9 +2,10 @@
  * What a run says of itself at one moment: every counter and gauge of every core and NIC queue, as
  * plain data. Counters only grow, so two snapshots give rates.
  */
-import type { Counters, Gauges } from "../../dataplane/counters.ts";
+import { FLOW_GROUPS, GROUP_OWNER, GROUP_SIZE } from "../../../assembly/abi.ts";
+import type { CoreMetrics, MetricsReader } from "../../control/metrics.ts";
+import { sum, type Counters, type Gauges } from "../../dataplane/counters.ts";
 import { queuesOf, type Dataplane } from "../../dataplane/dataplane.ts";
-import { sum } from "../../dataplane/counters.ts";
 import { Port, type PortCounters } from "../../nic/port.ts";
 import type { TapCounters } from "../tap.ts";
 
@@ -30,6 +31,9 @@ export type QueueCounters = PortCounters["queues"][number];
 
 export interface CoreSnapshot {
   readonly core: number;
+  /** Flow groups that it owns, of FLOW_GROUPS. */
+  readonly groups: number;
+  readonly metrics: CoreMetrics;
   readonly counters: Counters;
   readonly gauges: Gauges;
   /** Of the core's NIC queues together. */
@@ -46,16 +50,31 @@ export interface LoadSnapshot {
 }
 
 /** The cores of a dataplane, and what its port dropped. */
-export function snapshotCores(dataplane: Dataplane): Pick<Snapshot, "cores" | "port"> {
+export function snapshotCores(
+  dataplane: Dataplane,
+  reader: MetricsReader,
+  now: number,
+): Pick<Snapshot, "cores" | "port"> {
   const { queues, ...port } = new Port(dataplane.port).counters();
+  const owners = ownersOf(dataplane);
   const count = dataplane.cores.length;
   const cores = dataplane.cores.map(({ id }) => ({
     core: id,
+    groups: owners.filter((owner) => owner === id).length,
+    metrics: structuredClone(reader.read(id, now)),
     counters: dataplane.counters(id),
     gauges: dataplane.gauges(id),
     nic: sum(queuesOf(dataplane.port, count, id).map((queue) => queues[queue])),
   }));
   return { cores, port };
+}
+
+/** The core of each flow group. */
+function ownersOf({ memory, map }: Dataplane): number[] {
+  const words = new Int32Array(memory.buffer);
+  const ownerOf = (group: number): number =>
+    words[(map.groups.address + group * GROUP_SIZE + GROUP_OWNER) >>> 2];
+  return Array.from({ length: FLOW_GROUPS }, (_, group) => ownerOf(group));
 }
 
 /** NIC counters of a core that mean a frame did not arrive. */

@@ -1,6 +1,7 @@
 /**
  * What `ixwasm top` shows: the difference of two snapshots, as rates per core, and that as a table.
  */
+import type { CoreMetrics } from "../../control/metrics.ts";
 import { dropsOf, type CoreSnapshot, type LoadSnapshot, type Snapshot } from "./snapshot.ts";
 import { compact, tableLines } from "./table.ts";
 
@@ -12,6 +13,14 @@ export interface CoreRates {
   readonly rxBits: number;
   readonly txBits: number;
   readonly drops: number;
+  /** Packets taken per non-empty iteration, packets that waited then, and how long the oldest had, µs. */
+  readonly batch: number;
+  readonly queue: number;
+  readonly delay: number;
+  /** Share of the time, 0 to 1. */
+  readonly idle: number;
+  /** Flow groups that the core owns. */
+  readonly groups: number;
   /** Open connections now. */
   readonly connections: number;
 }
@@ -57,8 +66,19 @@ function coreRates(before: CoreSnapshot, now: CoreSnapshot, seconds: number): Co
     rxBits: rate("rxBytes") * 8,
     txBits: rate("txBytes") * 8,
     drops: (dropsOf(now) - dropsOf(before)) / seconds,
+    batch: now.metrics.batch.slow,
+    queue: now.metrics.queueSize.slow,
+    delay: now.metrics.queueDelay.slow,
+    idle: idleShare(before.metrics, now.metrics),
+    groups: now.groups,
     connections: now.gauges.connections,
   };
+}
+
+function idleShare(before: CoreMetrics, now: CoreMetrics): number {
+  const idle = Math.max(now.idleTime - before.idleTime, 0);
+  const busy = Math.max(now.busyTime - before.busyTime, 0);
+  return idle + busy > 0 ? idle / (idle + busy) : 1;
 }
 
 function loadRates(before: LoadSnapshot, now: LoadSnapshot, seconds: number): LoadRates {
@@ -84,15 +104,31 @@ function percentile(buckets: readonly (readonly [number, number])[], share: numb
   return 0;
 }
 
-const HEAD = ["core", "rx/s", "tx/s", "rx bit/s", "tx bit/s", "conns", "drops/s"];
+const HEAD = [
+  "core",
+  "rx/s",
+  "tx/s",
+  "bit/s",
+  "batch",
+  "queue",
+  "wait µs",
+  "idle %",
+  "groups",
+  "conns",
+  "drops/s",
+];
 
 export function topLines(frame: TopFrame): string[] {
   const rows = frame.cores.map((core) => [
     String(core.core),
     compact(core.rxPackets),
     compact(core.txPackets),
-    compact(core.rxBits),
-    compact(core.txBits),
+    compact(core.rxBits + core.txBits),
+    compact(core.batch),
+    compact(core.queue),
+    compact(core.delay),
+    compact(core.idle * 100),
+    String(core.groups),
     compact(core.connections),
     compact(core.drops),
   ]);
