@@ -5,7 +5,8 @@
 import { FLOW_GROUPS, GROUP_OWNER, GROUP_SIZE } from "../../../assembly/abi.ts";
 import type { CoreMetrics, MetricsReader } from "../../control/metrics.ts";
 import { sum, type Counters, type Gauges } from "../../dataplane/counters.ts";
-import { queuesOf, type Dataplane } from "../../dataplane/dataplane.ts";
+import type { Dataplane } from "../../dataplane/dataplane.ts";
+import { queuesOf } from "../../dataplane/queues.ts";
 import { Port, type PortCounters } from "../../nic/port.ts";
 import type { TapCounters } from "../tap.ts";
 
