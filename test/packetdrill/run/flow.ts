@@ -1,0 +1,125 @@
+/**
+ * One connection (or datagram flow) that packets of a script are about: its two ends, and how the
+ * script's relative numbers become those on the wire and back.
+ */
+import type { TcpSpec } from "../language/script.ts";
+import { FLAG } from "../language/script.ts";
+import type { Ends } from "../packets/encode.ts";
+import type { LivePacket } from "../packets/live.ts";
+import { liveTimestamps, type OptionMapping } from "../packets/tcp-options.ts";
+import type { Hosts } from "./settings.ts";
+
+export class Flow {
+  readonly hosts: Hosts;
+  localPort: number | undefined;
+  remotePort: number | undefined;
+  /** The stack's initial sequence number, less what the script calls it. */
+  localBase = 0;
+  #localKnown = false;
+  /** The first sequence number that the script sent. */
+  remoteBase: number | undefined;
+  /** Timestamp values of the stack by what the script calls them. */
+  readonly #timestamps = new Map<number, number>();
+  /** The first binding: scaled echoes count from it. */
+  #firstTimestamp: readonly [script: number, live: number] | undefined;
+  /** What the script sent last as TSval in a segment the stack may have taken. */
+  readonly echoable = new Set<number>();
+
+  constructor(hosts: Hosts, localPort: number | undefined, remotePort: number | undefined) {
+    this.hosts = hosts;
+    this.localPort = localPort;
+    this.remotePort = remotePort;
+  }
+
+  /** Whether a packet of the stack's belongs here. */
+  owns(packet: LivePacket): boolean {
+    const { local, remote } = this.hosts;
+    if (packet.source !== local || packet.destination !== remote) return false;
+    if (packet.body.kind === "icmp") return true;
+    if (this.remotePort !== undefined && packet.destinationPort !== this.remotePort) return false;
+    return this.localPort === undefined || packet.sourcePort === this.localPort;
+  }
+
+  /** Ends of an inbound packet. */
+  inbound(): Ends {
+    return {
+      source: this.hosts.remote,
+      destination: this.hosts.local,
+      sourcePort: this.remotePort ?? 0,
+      destinationPort: this.localPort ?? 0,
+    };
+  }
+
+  /** Learns from what the stack sent where its port and its sequence numbers begin. */
+  learn(packet: LivePacket, spec: TcpSpec): void {
+    this.localPort ??= packet.sourcePort;
+    if (packet.body.kind !== "tcp" || !(packet.body.flags & FLAG.SYN) || this.#localKnown) return;
+    this.#localKnown = true;
+    this.localBase = (packet.body.seq - (spec.seqAny ? 0 : spec.seq)) >>> 0;
+    if (spec.seqAny) this.localBase = packet.body.seq;
+  }
+
+  /** Binds the TSval written to the one that came. */
+  bindTimestamp(script: number, live: number): void {
+    this.#timestamps.set(script, live);
+    this.#firstTimestamp ??= [script, live];
+  }
+
+  /** The live value of an echo; undefined when the script names one it has not seen. */
+  timestampEcho(echo: number, tick: number | undefined, scaled: boolean): number | undefined {
+    const bound = this.#timestamps.get(echo);
+    if (bound !== undefined) return bound;
+    if (!scaled || !this.#firstTimestamp) return undefined;
+    const [script, live] = this.#firstTimestamp;
+    // The stack's clock ticks once a millisecond.
+    return (live + Math.floor(((echo - script) * (tick ?? 1000)) / 1000)) >>> 0;
+  }
+
+  /** What the script's TSval `script` must be when its clock runs `tick` µs a tick. */
+  expectedTimestamp(script: number): number | undefined {
+    if (!this.#firstTimestamp) return undefined;
+    const [first, live] = this.#firstTimestamp;
+    return (live + script - first) >>> 0;
+  }
+
+  /** Sequence number on the wire of one that the script sends. */
+  remoteSeq(spec: TcpSpec): number {
+    this.remoteBase ??= spec.seq;
+    if (spec.seqAbsolute || spec.flags & FLAG.SYN) return spec.seq >>> 0;
+    return (spec.seq + this.remoteBase) >>> 0;
+  }
+
+  /** Acknowledgment number on the wire of one that the script sends. */
+  localAck(spec: TcpSpec): number {
+    if (spec.ack === undefined) return 0;
+    return spec.ackAbsolute ? spec.ack >>> 0 : (spec.ack + this.localBase) >>> 0;
+  }
+
+  /** Sequence number expected of the stack. */
+  localSeq(spec: TcpSpec): number {
+    return spec.seqAbsolute ? spec.seq >>> 0 : (spec.seq + this.localBase) >>> 0;
+  }
+
+  /** Acknowledgment number expected of the stack. */
+  remoteAck(spec: TcpSpec): number {
+    if (spec.ack === undefined) return 0;
+    return spec.ackAbsolute ? spec.ack >>> 0 : (spec.ack + (this.remoteBase ?? 0)) >>> 0;
+  }
+
+  /** How options of a segment that the stack sends are written. */
+  outboundMapping(): OptionMapping {
+    return {
+      sackEdge: (edge) => (edge + (this.remoteBase ?? 0)) >>> 0,
+      timestampValue: (value) => value,
+      timestampEcho: (echo) => echo,
+    };
+  }
+
+  /** Notes what the stack sent as its TSval. */
+  noteTimestamps(packet: LivePacket, spec: TcpSpec): void {
+    if (packet.body.kind !== "tcp" || spec.options === "any") return;
+    const written = spec.options.find((option) => option.kind === "timestamps");
+    const live = liveTimestamps(packet.body.options);
+    if (written && live && !written.valueAny) this.bindTimestamp(written.value, live.value);
+  }
+}

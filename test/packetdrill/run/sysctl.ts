@@ -1,0 +1,133 @@
+/**
+ * Kernel variables that scripts set, as options of the dataplane. Each key says which values the stack
+ * stands for; another value, or a key that is not here, makes the script unsupported.
+ */
+import { Unsupported } from "../language/errors.ts";
+import type { Settings } from "./settings.ts";
+
+type Apply = (settings: Settings, values: readonly number[], text: string) => boolean | void;
+
+const MILLISECOND = 1000;
+const SECOND = 1_000_000;
+
+/** Nothing to do: it changes nothing that this stack has, or nothing a script can see. */
+const ignore: Apply = () => true;
+
+/** Only these values are what the stack does. */
+function only(...allowed: readonly string[]): Apply {
+  return (_settings, _values, text) => allowed.includes(text);
+}
+
+const LINUX: Readonly<Record<string, Apply>> = {
+  tcp_rmem: (settings, [, initial, most]) => {
+    // Linux keeps half of it for its own bookkeeping.
+    settings.tcp.receiveWindow = Math.max(Math.floor(initial / 2), 4096);
+    settings.tcp.receiveWindowMax = Math.max(most, settings.tcp.receiveWindow);
+  },
+  tcp_wmem: (settings, [, initial, most]) => {
+    settings.sendBuffer = initial >= 262_144 ? most : initial;
+  },
+  tcp_syn_retries: (settings, [count]) => {
+    settings.tcp.synRetries = count;
+  },
+  tcp_synack_retries: ignore,
+  tcp_retries2: (settings, [count]) => {
+    settings.tcp.dataRetries = count;
+  },
+  tcp_fin_timeout: (settings, [seconds]) => {
+    settings.tcp.finWait2 = seconds * SECOND;
+  },
+  tcp_rto_min_us: (settings, [micros]) => {
+    settings.tcp.minRto = micros;
+  },
+  tcp_reordering: only("3"),
+  tcp_early_retrans: only("3", "4"),
+  tcp_recovery: only("1"),
+  tcp_slow_start_after_idle: only("0"),
+  tcp_mtu_probing: only("0"),
+  tcp_notsent_lowat: only("4294967295", "-1"),
+  tcp_window_scaling: only("1"),
+  tcp_congestion_control: only("cubic"),
+  tcp_frto: ignore,
+  tcp_fack: only("0"),
+  tcp_dsack: only("1"),
+  tcp_timestamps: ignore,
+  tcp_sack: ignore,
+  tcp_ecn: ignore,
+  tcp_ecn_option: ignore,
+  tcp_ecn_option_beacon: ignore,
+  tcp_tso_win_divisor: ignore,
+  tcp_min_tso_segs: ignore,
+  tcp_pacing_ss_ratio: ignore,
+  tcp_pacing_ca_ratio: ignore,
+  tcp_fastopen: ignore,
+  tcp_fastopen_key: ignore,
+  tcp_fastopen_blackhole_timeout_sec: ignore,
+  tcp_syncookies: ignore,
+  tcp_autocorking: ignore,
+  tcp_limit_output_bytes: ignore,
+  tcp_challenge_ack_limit: ignore,
+  tcp_invalid_ratelimit: ignore,
+  tcp_moderate_rcvbuf: ignore,
+  tcp_no_metrics_save: ignore,
+  icmp_ratelimit: ignore,
+  icmp_msgs_per_sec: ignore,
+};
+
+const FREEBSD: Readonly<Record<string, Apply>> = {
+  "net.inet.tcp.recvspace": (settings, [bytes]) => {
+    settings.tcp.receiveWindow = bytes;
+    settings.receiveBuffer = bytes;
+  },
+  "net.inet.tcp.sendspace": (settings, [bytes]) => {
+    settings.sendBuffer = bytes;
+  },
+  "kern.ipc.maxsockbuf": (settings, [bytes]) => {
+    settings.tcp.receiveWindowMax = bytes;
+  },
+  "net.inet.tcp.rexmit_initial": (settings, [millis]) => {
+    settings.tcp.initialRto = millis * MILLISECOND;
+  },
+  "net.inet.tcp.delacktime": (settings, [millis]) => {
+    settings.tcp.delayedAck = millis * MILLISECOND;
+  },
+  "net.inet.tcp.rexmit_slop": ignore,
+  "net.inet.tcp.rexmit_drop_options": ignore,
+  "net.inet.tcp.rfc1323": only("1"),
+  "net.inet.tcp.sack.enable": only("1"),
+  "net.inet.tcp.ecn.enable": ignore,
+  "net.inet.tcp.ecn.maxretries": ignore,
+  "net.inet.tcp.blackhole": only("0"),
+  "net.inet.tcp.insecure_rst": only("0"),
+  "net.inet.tcp.insecure_syn": only("0"),
+  "net.inet.tcp.drop_synfin": ignore,
+  "net.inet.tcp.syncookies": ignore,
+  "net.inet.tcp.syncookies_only": only("0"),
+  "net.inet.tcp.hostcache.purgenow": ignore,
+  "net.inet.tcp.icmp_may_rst": only("1"),
+  "net.inet.tcp.keepinit": ignore,
+  "net.inet.tcp.keepintvl": ignore,
+  "net.inet.tcp.fastopen.client_enable": ignore,
+  "net.inet.tcp.fastopen.server_enable": ignore,
+  "net.inet.tcp.udp_tunneling_port": only("0"),
+  "net.inet.tcp.udp_tunneling_overhead": ignore,
+};
+
+/** Sets `key` (`net.ipv4.tcp_sack`, or with slashes) to `value`. */
+export function applySysctl(settings: Settings, path: string, value: string): void {
+  const key = path.replace(/^\/?proc\/sys\//, "").replaceAll("/", ".");
+  const linux = /^net\.ipv[46]\.(\w+)$/.exec(key)?.[1];
+  const apply = linux === undefined ? FREEBSD[key] : LINUX[linux];
+  const text = value.trim();
+  const values = text.split(/\s+/).map(Number);
+  if (!apply || apply(settings, values, text) === false) {
+    throw new Unsupported(`sysctl ${key}=${text}`);
+  }
+}
+
+/** What `defaults.sh` of the public suites sets that matters here. */
+export function applyLinuxDefaults(settings: Settings): void {
+  applySysctl(settings, "net.ipv4.tcp_rmem", "4096 540000 15728640");
+  applySysctl(settings, "net.ipv4.tcp_wmem", "4096 262144 4194304");
+  applySysctl(settings, "net.ipv4.tcp_syn_retries", "5");
+}

@@ -1,0 +1,112 @@
+/**
+ * What Linux' TCP_INFO says, from the fields of a connection in the kernel's memory. A name that this
+ * kernel keeps nothing for is missing, and a script that asks for it unsupported.
+ */
+import type { Value } from "./code.ts";
+import type { TcbView } from "./tcb.ts";
+
+const CONSTANTS: Readonly<Record<string, number>> = {
+  TCP_ESTABLISHED: 1,
+  TCP_SYN_SENT: 2,
+  TCP_SYN_RECV: 3,
+  TCP_FIN_WAIT1: 4,
+  TCP_FIN_WAIT2: 5,
+  TCP_TIME_WAIT: 6,
+  TCP_CLOSE: 7,
+  TCP_CLOSE_WAIT: 8,
+  TCP_LAST_ACK: 9,
+  TCP_LISTEN: 10,
+  TCP_CLOSING: 11,
+  TCP_CA_Open: 0,
+  TCP_CA_Disorder: 1,
+  TCP_CA_CWR: 2,
+  TCP_CA_Recovery: 3,
+  TCP_CA_Loss: 4,
+  TCPI_OPT_TIMESTAMPS: 1,
+  TCPI_OPT_SACK: 2,
+  TCPI_OPT_WSCALE: 4,
+  TCPI_OPT_ECN: 8,
+  TCPI_OPT_ECN_SEEN: 16,
+  TCPI_OPT_SYN_DATA: 32,
+};
+
+const STATES: Readonly<Record<string, number>> = {
+  SYN_SENT: 2,
+  SYN_RECEIVED: 3,
+  ESTABLISHED: 1,
+  FIN_WAIT_1: 4,
+  FIN_WAIT_2: 5,
+  CLOSING: 11,
+  TIME_WAIT: 6,
+  CLOSE_WAIT: 8,
+  LAST_ACK: 9,
+  CLOSED: 7,
+};
+
+/** What Linux calls an ssthresh that nothing has set. */
+const INFINITE_SSTHRESH = 0x7fffffff;
+const INFINITE_FROM = 0x3fffffff;
+
+type Reader = (tcb: TcbView) => number | undefined;
+
+function field(
+  name: string,
+  use: (value: number, tcb: TcbView) => number = (value) => value,
+): Reader {
+  return (tcb) => {
+    const value = tcb.get(name);
+    return value === undefined ? undefined : use(value, tcb);
+  };
+}
+
+function segments(bytes: number, tcb: TcbView): number {
+  return Math.floor(bytes / Math.max(tcb.get("mss") ?? 1, 1));
+}
+
+/** The bits that the handshake settled, as far as the kernel has a flag for each. */
+function optionBits(tcb: TcbView): number {
+  let bits = 0;
+  if (tcb.flag("F_TIMESTAMPS")) bits |= 1;
+  if (tcb.flag("F_SACK") ?? tcb.flag("F_SACK_OK")) bits |= 2;
+  if (tcb.flag("F_SCALED")) bits |= 4;
+  if (tcb.flag("F_ECN")) bits |= 8;
+  return bits;
+}
+
+const READERS: Readonly<Record<string, Reader>> = {
+  tcpi_state: (tcb) => STATES[tcb.state],
+  tcpi_options: optionBits,
+  tcpi_snd_wscale: field("sndShift"),
+  tcpi_rcv_wscale: field("rcvShift"),
+  tcpi_rto: field("rto"),
+  tcpi_snd_mss: field("mss"),
+  tcpi_backoff: field("backoff"),
+  tcpi_retransmits: field("retries"),
+  tcpi_probes: (tcb) => (tcb.flag("F_PERSIST") ? tcb.get("retries") : 0),
+  tcpi_rtt: field("srtt8", (value) => value >> 3),
+  tcpi_rttvar: field("rttvar4", (value) => value >> 2),
+  tcpi_min_rtt: field("minRtt"),
+  tcpi_snd_cwnd: field("cwnd", segments),
+  tcpi_snd_ssthresh: field("ssthresh", (value, tcb) =>
+    value > INFINITE_FROM ? INFINITE_SSTHRESH : segments(value, tcb),
+  ),
+  tcpi_unacked: (tcb) => unacked(tcb),
+};
+
+function unacked(tcb: TcbView): number | undefined {
+  const [next, una] = [tcb.get("sndNxt"), tcb.get("sndUna")];
+  if (next === undefined || una === undefined) return undefined;
+  return Math.ceil(((next - una) >>> 0) / Math.max(tcb.get("mss") ?? 1, 1));
+}
+
+/** Names that a block of code may use; `tcb` is undefined when the connection is gone. */
+export function infoNames(tcb: TcbView | undefined): { get(name: string): Value | undefined } {
+  return {
+    get(name) {
+      if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
+      if (!Object.hasOwn(READERS, name)) return undefined;
+      if (tcb) return READERS[name](tcb);
+      return name === "tcpi_state" ? CONSTANTS.TCP_CLOSE : undefined;
+    },
+  };
+}

@@ -1,0 +1,129 @@
+/** Calls that read and write. */
+import { Unsupported } from "../language/errors.ts";
+import type { CallSpec, Expression } from "../language/script.ts";
+import type { CallContext, Handler } from "./descriptors.ts";
+import { onSocket } from "./life-calls.ts";
+import { failed, immediate, type Operation, type Outcome } from "./outcome.ts";
+import type { Endpoint, Socket } from "./socket.ts";
+import { symbolValue } from "./symbols.ts";
+import { TcpSocket } from "./tcp-socket.ts";
+import { addressOf, fieldOf, isEllipsis, isNull, numberOf, partLengths } from "./values.ts";
+
+const FAST_OPEN = symbolValue("MSG_FASTOPEN")!;
+
+/** A buffer that is nowhere fails the call, unless there is nothing to put into it. */
+function checked(call: CallSpec, begin: () => Operation): Operation {
+  const nowhere = isNull(call.args[1]) && numberOf(call.args[2]) > 0;
+  return nowhere ? immediate(failed("EFAULT")) : begin();
+}
+
+const read = onSocket((socket, call) =>
+  checked(call, () => socket.read(numberOf(call.args[2]), optional(call.args[3]))),
+);
+
+const write = onSocket((socket, call) =>
+  checked(call, () => socket.write(numberOf(call.args[2]), optional(call.args[3]))),
+);
+
+const sendto = onSocket((socket, call, context) => {
+  const flags = optional(call.args[3]);
+  if (flags & FAST_OPEN) throw new Unsupported("MSG_FASTOPEN");
+  return checked(call, () => writeTo(socket, numberOf(call.args[2]), flags, call.args[4], context));
+});
+
+const readv = onSocket((socket, call) => socket.read(vectorLength(call.args[1]), 0));
+
+const writev = onSocket((socket, call) => socket.write(vectorLength(call.args[1]), 0));
+
+const sendmsg = onSocket((socket, call, context) => {
+  const [, message, flagsArgument] = call.args;
+  const flags = optional(flagsArgument);
+  if (flags & FAST_OPEN) throw new Unsupported("MSG_FASTOPEN");
+  if (hasControl(message)) throw new Unsupported("msg_control of sendmsg");
+  return writeTo(socket, total(message), flags, fieldOf(message, "msg_name"), context);
+});
+
+const recvmsg = onSocket((socket, call) => {
+  const [, message, flagsArgument] = call.args;
+  const operation = socket.read(total(message), optional(flagsArgument));
+  const attempt = (): Outcome | undefined => {
+    const outcome = operation.attempt();
+    if (!outcome || outcome.result < 0) return outcome;
+    const wrong = checkMessage(socket, message);
+    return wrong === undefined ? outcome : { ...outcome, wrong };
+  };
+  return { attempt, deadline: operation.deadline };
+});
+
+function writeTo(
+  socket: Socket,
+  count: number,
+  flags: number,
+  name: Expression | undefined,
+  context: CallContext,
+): Operation {
+  if (socket instanceof TcpSocket) return socket.write(count, flags);
+  const to = destination(name, context);
+  const operation = socket.write(count, flags, to);
+  const { remote } = socket.ends;
+  if (remote) context.connecting(socket, to ?? remote);
+  return operation;
+}
+
+function destination(
+  expression: Expression | undefined,
+  context: CallContext,
+): Endpoint | undefined {
+  if (expression === undefined || isNull(expression)) return undefined;
+  return isEllipsis(expression) ? context.remote : addressOf(expression);
+}
+
+function optional(expression: Expression | undefined): number {
+  return expression === undefined ? 0 : numberOf(expression);
+}
+
+function total(message: Expression | undefined): number {
+  return partLengths(message).reduce((sum, length) => sum + length, 0);
+}
+
+/** `[{..., 1000}, {..., 500}]` of readv and writev. */
+function vectorLength(vector: Expression | undefined): number {
+  return total({ kind: "struct", fields: [{ name: "msg_iov", value: vector! }] });
+}
+
+function hasControl(message: Expression | undefined): boolean {
+  const control = fieldOf(message, "msg_control");
+  return control?.kind === "list" && control.items.length > 0;
+}
+
+/** What is wrong with the message's flags and control messages. */
+function checkMessage(socket: Socket, message: Expression | undefined): string | undefined {
+  const flags = fieldOf(message, "msg_flags");
+  if (flags && numberOf(flags) !== 0) return "msg_flags are 0";
+  const control = fieldOf(message, "msg_control");
+  const expected = control?.kind === "list" ? control.items : [];
+  const inq = socket instanceof TcpSocket && socket.inq;
+  if (expected.length !== (inq ? 1 : 0)) return `${inq ? 1 : 0} control messages came`;
+  for (const entry of expected) {
+    const type = fieldOf(entry, "cmsg_type");
+    if (type?.kind !== "word" || type.name !== "TCP_CM_INQ") {
+      throw new Unsupported("control messages other than TCP_CM_INQ");
+    }
+    const hint = (socket as TcpSocket).inqHint();
+    if (numberOf(fieldOf(entry, "cmsg_data")) !== hint) return `TCP_CM_INQ is ${hint}`;
+  }
+  return undefined;
+}
+
+export const ioCalls: Readonly<Record<string, Handler>> = {
+  read,
+  recv: read,
+  recvfrom: read,
+  readv,
+  recvmsg,
+  write,
+  send: write,
+  sendto,
+  writev,
+  sendmsg,
+};

@@ -1,0 +1,353 @@
+/** A TCP socket: fresh, listening, or with a connection. */
+import { FLAG_NAGLE, RC_OK } from "../../../assembly/abi.ts";
+import { IpAddress } from "../../../host/libix/ip-address.ts";
+import { Unsupported } from "../language/errors.ts";
+import type { Expression } from "../language/script.ts";
+import { TcbView } from "../run/tcb.ts";
+import { Connection } from "./connection.ts";
+import { Listener } from "./listener.ts";
+import type { Network } from "./network.ts";
+import {
+  done,
+  errnoOf,
+  failed,
+  immediate,
+  waiting,
+  type Operation,
+  type Outcome,
+} from "./outcome.ts";
+import { checkFlags, POLL, Socket, type Endpoint, type SocketEnds } from "./socket.ts";
+import { ERRNO, symbolValue } from "./symbols.ts";
+import { numberOf, fieldOf } from "./values.ts";
+
+const MSG_PEEK = symbolValue("MSG_PEEK")!;
+const MSG_DONTWAIT = symbolValue("MSG_DONTWAIT")!;
+const MSG_WAITALL = symbolValue("MSG_WAITALL")!;
+const MSG_MORE = symbolValue("MSG_MORE")!;
+const SHUT_RD = 0;
+const SHUT_WR = 1;
+const LOWAT_OFF = 0xffffffff;
+
+/** Buffer sizes before SO_SNDBUF and SO_RCVBUF, bytes. */
+export interface BufferSizes {
+  readonly send: number;
+  readonly receive: number;
+}
+
+export class TcpSocket extends Socket {
+  listener: Listener | undefined;
+  connection: Connection | undefined;
+  remote: Endpoint | undefined;
+  noDelay = false;
+  /** TCP_INQ: recvmsg reports what is left to read. */
+  inq = false;
+  #localPort: number | undefined;
+  #bound: number | undefined;
+  #readShut = false;
+  #cork = false;
+  #lingerZero = false;
+  #connectReported = false;
+  #sendBuffer: number;
+  readonly #network: Network;
+  readonly #sizes: BufferSizes;
+
+  constructor(network: Network, sizes: BufferSizes) {
+    super();
+    this.#network = network;
+    this.#sizes = sizes;
+    this.#sendBuffer = sizes.send;
+  }
+
+  /** The socket of a connection that knocked. */
+  static accepted(listening: TcpSocket, handle: number, remote: Endpoint): TcpSocket {
+    const socket = new TcpSocket(listening.#network, listening.#sizes);
+    socket.remote = remote;
+    socket.noDelay = listening.noDelay;
+    socket.#localPort = listening.#bound;
+    socket.connection = new Connection(listening.#network, "open", () => socket.wakeups++);
+    socket.connection.handle = handle;
+    return socket;
+  }
+
+  override get ends(): SocketEnds {
+    const localPort = this.connection?.localPort ?? this.#localPort ?? this.#bound;
+    return { localPort, remote: this.remote };
+  }
+
+  get isFresh(): boolean {
+    return !this.listener && !this.connection;
+  }
+
+  /** Takes over the connection in the kernel; false when it was gone already. */
+  own(): boolean {
+    const { connection } = this;
+    if (!connection) return false;
+    const cookie = this.#network.register(connection);
+    const flags = this.noDelay ? 0 : FLAG_NAGLE;
+    return this.#network.call((ix) => ix.accept(connection.handle, cookie, flags)).result === RC_OK;
+  }
+
+  override bind(local: Endpoint): Outcome {
+    if (this.#bound !== undefined || !this.isFresh) return failed("EINVAL");
+    this.#bound = local.port;
+    return done(0);
+  }
+
+  override listen(backlog: number): Outcome {
+    if (this.connection) return failed("EINVAL");
+    if (this.listener) return done(0);
+    const listener = new Listener(this.#network, () => this.wakeups++);
+    const code = listener.open(this.#bound ?? 0, backlog);
+    if (code !== RC_OK) return failed(errnoOf(code));
+    this.listener = listener;
+    return done(0);
+  }
+
+  override connect(remote: Endpoint): Operation {
+    const { connection } = this;
+    if (this.listener) return immediate(failed("EISCONN"));
+    if (connection) return this.#reconnect(connection);
+    const fresh = new Connection(this.#network, "connecting", () => this.wakeups++);
+    const cookie = this.#network.register(fresh);
+    const to = IpAddress.parse(remote.ip);
+    const flags = this.noDelay ? 0 : FLAG_NAGLE;
+    const { result, handle } = this.#network.call((ix) =>
+      ix.connect(cookie, to, remote.port, this.#bound ?? 0, flags),
+    );
+    if (result !== RC_OK) return immediate(failed(errnoOf(result)));
+    fresh.handle = handle;
+    this.connection = fresh;
+    this.remote = remote;
+    if (this.nonblocking) return immediate(failed("EINPROGRESS"));
+    return waiting(() => this.#connectOutcome(fresh), false);
+  }
+
+  /** Takes the oldest connection that waits to be accepted. */
+  accept(noDelay: boolean): { readonly operation: Operation; taken(): TcpSocket | undefined } {
+    const { listener } = this;
+    let taken: TcpSocket | undefined;
+    const attempt = (): Outcome | undefined => {
+      const next = listener?.take();
+      if (!next) return undefined;
+      taken = TcpSocket.accepted(this, next.handle, next.remote);
+      taken.noDelay ||= noDelay;
+      if (next.dead !== undefined || !taken.own()) {
+        taken.connection!.dead(next.handle, next.dead ?? 0, 0);
+      }
+      return done(0);
+    };
+    if (!listener) return { operation: immediate(failed("EINVAL")), taken: () => taken };
+    return { operation: waiting(attempt, this.nonblocking), taken: () => taken };
+  }
+
+  override read(count: number, flags: number): Operation {
+    checkFlags(flags);
+    const nonblocking = this.nonblocking || (flags & MSG_DONTWAIT) !== 0;
+    return waiting(() => this.#tryRead(count, flags), nonblocking);
+  }
+
+  override write(count: number, flags: number): Operation {
+    checkFlags(flags);
+    const nonblocking = this.nonblocking || (flags & MSG_DONTWAIT) !== 0;
+    const more = this.#cork || (flags & MSG_MORE) !== 0;
+    let written = 0;
+    const attempt = (): Outcome | undefined => {
+      const { connection } = this;
+      if (connection?.phase === "connecting") return undefined;
+      const refused = this.#writeError(connection);
+      if (refused) return written > 0 ? done(written) : refused;
+      written += this.#push(connection!, count - written, more);
+      if (written === count || (nonblocking && written > 0)) return done(written);
+      return undefined;
+    };
+    return waiting(attempt, nonblocking);
+  }
+
+  override shutdown(how: number): Outcome {
+    const { connection } = this;
+    if (!connection || connection.phase !== "open") return failed("ENOTCONN");
+    if (how !== SHUT_WR) this.#readShut = true;
+    if (how !== SHUT_RD && !connection.finished) connection.finish();
+    this.wakeups++;
+    return done(0);
+  }
+
+  override close(): void {
+    this.listener?.close();
+    this.connection?.release(this.#lingerZero);
+  }
+
+  override readiness(): number {
+    if (this.listener) return this.listener.waiting > 0 ? POLL.IN : 0;
+    const { connection } = this;
+    if (!connection) return POLL.OUT | POLL.HUP;
+    const dead = connection.phase === "dead";
+    const readShut = this.#readShut || connection.ended || dead;
+    const writeShut = connection.finished || dead;
+    let ready = connection.error !== 0 ? POLL.ERR : 0;
+    if (readShut && writeShut) ready |= POLL.HUP;
+    if (readShut) ready |= POLL.IN | POLL.RDHUP;
+    if (connection.unread > 0) ready |= POLL.IN;
+    if (connection.phase !== "connecting" && (writeShut || this.#hasRoom(connection))) {
+      ready |= POLL.OUT;
+    }
+    return ready;
+  }
+
+  override inputQueue(): number {
+    if (this.listener) return -1;
+    return this.connection?.unread ?? 0;
+  }
+
+  override outputQueue(): number {
+    const connection = this.connection;
+    if (!connection) return 0;
+    // Linux counts a FIN that was not acknowledged.
+    return connection.outstanding + (connection.finished && connection.phase !== "dead" ? 1 : 0);
+  }
+
+  /** What recvmsg reports as TCP_CM_INQ: at the stream's end there is one byte more to read, its end. */
+  inqHint(): number {
+    const connection = this.connection;
+    if (!connection) return 0;
+    return connection.unread > 0 ? connection.unread : connection.ended ? 1 : 0;
+  }
+
+  override takeError(): number {
+    const { connection } = this;
+    if (!connection) return 0;
+    const { error } = connection;
+    connection.error = 0;
+    return error;
+  }
+
+  override setOption(name: string, value: number, argument: Expression | undefined): Outcome {
+    switch (name) {
+      case "TCP_NODELAY":
+        if (this.connection && this.noDelay !== (value !== 0)) {
+          throw new Unsupported("TCP_NODELAY on a connection that has sent");
+        }
+        this.noDelay = value !== 0;
+        return done(0);
+      case "TCP_CORK":
+        if (value === 0 && this.#cork && (this.connection?.outstanding ?? 0) > 0) {
+          throw new Unsupported("TCP_CORK taken off with data queued");
+        }
+        this.#cork = value !== 0;
+        return done(0);
+      case "TCP_INQ":
+        if (value !== 0 && value !== 1) return failed("EINVAL");
+        this.inq = value !== 0;
+        return done(0);
+      case "TCP_NOTSENT_LOWAT":
+        if (value !== 0 && value >>> 0 !== LOWAT_OFF)
+          throw new Unsupported(`socket option ${name}`);
+        this.stored.set(name, value >>> 0);
+        return done(0);
+      case "SO_SNDBUF":
+        // Linux doubles it, to make room for its own bookkeeping.
+        this.#sendBuffer = value * 2;
+        return done(0);
+      case "SO_LINGER":
+        return this.#setLinger(argument);
+      default:
+        return super.setOption(name, value, argument);
+    }
+  }
+
+  override getOption(name: string): number {
+    switch (name) {
+      case "TCP_NODELAY":
+        return this.noDelay ? 1 : 0;
+      case "TCP_CORK":
+        return this.#cork ? 1 : 0;
+      case "TCP_NOTSENT_LOWAT":
+        return this.stored.get(name) ?? 0;
+      case "SO_SNDBUF":
+        return this.#sendBuffer;
+      case "SO_RCVBUF":
+        return this.#sizes.receive;
+      case "TCP_MAXSEG":
+        return this.#maxSegment();
+      default:
+        return super.getOption(name);
+    }
+  }
+
+  #reconnect(connection: Connection): Operation {
+    if (connection.phase === "connecting") {
+      if (this.nonblocking) return immediate(failed("EALREADY"));
+      return waiting(() => this.#connectOutcome(connection), false);
+    }
+    if (connection.error !== 0 || connection.phase === "dead") {
+      return immediate(failed(this.takeError() || ERRNO.ECONNABORTED));
+    }
+    if (this.#connectReported) return immediate(failed("EISCONN"));
+    this.#connectReported = true;
+    return immediate(done(0));
+  }
+
+  #connectOutcome(connection: Connection): Outcome | undefined {
+    if (connection.phase === "connecting") return undefined;
+    this.#connectReported = true;
+    return connection.phase === "open" ? done(0) : failed(this.takeError() || ERRNO.ECONNREFUSED);
+  }
+
+  #tryRead(count: number, flags: number): Outcome | undefined {
+    const { connection } = this;
+    if (this.listener || !connection) return failed("ENOTCONN");
+    if (connection.phase === "connecting") return undefined;
+    const bytes = Math.min(count, connection.unread);
+    const whole = (flags & MSG_WAITALL) === 0 || bytes === count || connection.ended;
+    if (bytes > 0 && whole) {
+      if (!(flags & MSG_PEEK)) connection.take(bytes);
+      return done(bytes);
+    }
+    if (count === 0) return done(0);
+    if (connection.error !== 0) return failed(this.takeError());
+    if (connection.ended || connection.phase === "dead" || this.#readShut) return done(0);
+    return undefined;
+  }
+
+  #writeError(connection: Connection | undefined): Outcome | undefined {
+    if (connection?.phase === "open" && !connection.finished) return undefined;
+    return failed(this.takeError() || ERRNO.EPIPE);
+  }
+
+  #push(connection: Connection, bytes: number, more: boolean): number {
+    let written = 0;
+    while (written < bytes) {
+      const room = this.#sendBuffer - connection.outstanding;
+      if (room <= 0) break;
+      const accepted = connection.give(Math.min(bytes - written, room), more);
+      if (accepted === 0) break;
+      written += accepted;
+    }
+    if (written < bytes) connection.full = true;
+    return written;
+  }
+
+  /** As Linux: after a write found no room, a third of the buffer must be free. */
+  #hasRoom(connection: Connection): boolean {
+    if (!connection.full) return connection.outstanding < this.#sendBuffer;
+    if (connection.outstanding * 3 > this.#sendBuffer * 2) return false;
+    connection.full = false;
+    return true;
+  }
+
+  #setLinger(argument: Expression | undefined): Outcome {
+    const on = numberOf(fieldOf(argument, "onoff")) !== 0;
+    const time = numberOf(fieldOf(argument, "linger"));
+    if (on && time !== 0) throw new Unsupported("SO_LINGER with a time");
+    this.#lingerZero = on;
+    return done(0);
+  }
+
+  #maxSegment(): number {
+    const handle = this.connection?.handle;
+    const tcb = handle === undefined ? undefined : TcbView.ofHandle(this.#network.memory, handle);
+    const mss = tcb?.get("mss");
+    if (mss === undefined) throw new Unsupported("TCP_MAXSEG without a connection");
+    return mss;
+  }
+}
