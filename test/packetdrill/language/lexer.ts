@@ -41,8 +41,8 @@ const IPV6 =
 const PATTERNS: readonly (readonly [TokenKind | "space", RegExp])[] = [
   ["space", /[ \t\r\n]+|\/\/[^\n]*|\/\*[\s\S]*?\*\//y],
   ["code", /%\{[\s\S]*?\}%/y],
-  ["shell", /`(?:\\.|[^`\\])*`/y],
-  ["string", /"(?:\\.|[^"\\])*"/y],
+  ["shell", /`(?:\\[\s\S]|[^`\\])*`/y],
+  ["string", /"(?:\\[\s\S]|[^"\\])*"/y],
   ["ellipsis", /\.\.\./y],
   ["option", /--[A-Za-z0-9_]+/y],
   ["ipv4", /\d+\.\d+\.\d+\.\d+/y],

@@ -99,7 +99,6 @@ function parseTcp(reader: TokenReader, inbound: boolean): TcpSpec {
   const window = reader.accept("win") ? reader.integer() : undefined;
   const urgent = reader.accept("urg") ? reader.integer() : undefined;
   const options = reader.accept("<") ? parseOptionList(reader) : [];
-  if (ack !== undefined && !(flags & FLAG.ACK)) reader.fail("ack number without the ACK flag");
   if (inbound && window === undefined) reader.fail("inbound packet without window");
   if (inbound && options === "any") reader.fail("inbound packet with <...>");
   return { kind: "tcp", flags, ...range, ack, ackAbsolute, window, urgent, options };

@@ -11,10 +11,13 @@ import type { Hosts } from "./settings.ts";
 
 export class Flow {
   readonly hosts: Hosts;
+  readonly #active: boolean;
   localPort: number | undefined;
   remotePort: number | undefined;
-  /** The stack's initial sequence number, less what the script calls it. */
+  /** The stack's initial sequence number: what all but SYNs of the script count from. */
   localBase = 0;
+  /** What the script calls it. */
+  #localName = 0;
   #localKnown = false;
   /** The first sequence number that the script sent. */
   remoteBase: number | undefined;
@@ -25,8 +28,15 @@ export class Flow {
   /** What the script sent last as TSval in a segment the stack may have taken. */
   readonly echoable = new Set<number>();
 
-  constructor(hosts: Hosts, localPort: number | undefined, remotePort: number | undefined) {
+  /** `active`: the stack opens it, so that the peer's numbers begin with its SYN. */
+  constructor(
+    hosts: Hosts,
+    localPort: number | undefined,
+    remotePort: number | undefined,
+    active = false,
+  ) {
     this.hosts = hosts;
+    this.#active = active;
     this.localPort = localPort;
     this.remotePort = remotePort;
   }
@@ -55,8 +65,8 @@ export class Flow {
     this.localPort ??= packet.sourcePort;
     if (packet.body.kind !== "tcp" || !(packet.body.flags & FLAG.SYN) || this.#localKnown) return;
     this.#localKnown = true;
-    this.localBase = (packet.body.seq - (spec.seqAny ? 0 : spec.seq)) >>> 0;
-    if (spec.seqAny) this.localBase = packet.body.seq;
+    this.localBase = packet.body.seq;
+    this.#localName = spec.seqAny ? 0 : spec.seq;
   }
 
   /** Binds the TSval written to the one that came. */
@@ -84,26 +94,27 @@ export class Flow {
 
   /** Sequence number on the wire of one that the script sends. */
   remoteSeq(spec: TcpSpec): number {
-    this.remoteBase ??= spec.seq;
-    if (spec.seqAbsolute || spec.flags & FLAG.SYN) return spec.seq >>> 0;
-    return (spec.seq + this.remoteBase) >>> 0;
+    if (isSyn(spec) || !this.#active) this.remoteBase ??= spec.seq;
+    const base = spec.seqAbsolute || isSyn(spec) ? 0 : (this.remoteBase ?? 0);
+    return (spec.seq + base) >>> 0;
   }
 
   /** Acknowledgment number on the wire of one that the script sends. */
   localAck(spec: TcpSpec): number {
     if (spec.ack === undefined) return 0;
-    return spec.ackAbsolute ? spec.ack >>> 0 : (spec.ack + this.localBase) >>> 0;
+    return (spec.ack + this.#localOffset(spec, spec.ackAbsolute)) >>> 0;
   }
 
   /** Sequence number expected of the stack. */
   localSeq(spec: TcpSpec): number {
-    return spec.seqAbsolute ? spec.seq >>> 0 : (spec.seq + this.localBase) >>> 0;
+    return (spec.seq + this.#localOffset(spec, spec.seqAbsolute)) >>> 0;
   }
 
-  /** Acknowledgment number expected of the stack. */
+  /** Acknowledgment number expected of the stack; the script's own numbers in SYNs are absolute. */
   remoteAck(spec: TcpSpec): number {
     if (spec.ack === undefined) return 0;
-    return spec.ackAbsolute ? spec.ack >>> 0 : (spec.ack + (this.remoteBase ?? 0)) >>> 0;
+    const base = spec.ackAbsolute || isSyn(spec) ? 0 : (this.remoteBase ?? 0);
+    return (spec.ack + base) >>> 0;
   }
 
   /** How options of a segment that the stack sends are written. */
@@ -122,4 +133,13 @@ export class Flow {
     const live = liveTimestamps(packet.body.options);
     if (written && live && !written.valueAny) this.bindTimestamp(written.value, live.value);
   }
+
+  #localOffset(spec: TcpSpec, absolute: boolean): number {
+    if (absolute) return 0;
+    return isSyn(spec) ? this.localBase - this.#localName : this.localBase;
+  }
+}
+
+function isSyn({ flags }: TcpSpec): boolean {
+  return (flags & FLAG.SYN) !== 0;
 }

@@ -42,7 +42,7 @@ export class Flows {
     const hosts = { ...this.#hosts, remote: remote.ip };
     const same = this.#current?.remotePort === remote.port;
     if (socket instanceof UdpSocket && same) return;
-    this.#current = this.#add(new Flow(hosts, socket.ends.localPort, remote.port));
+    this.#current = this.#add(new Flow(hosts, socket.ends.localPort, remote.port, true));
   }
 
   /** The flow that an inbound packet belongs to, begun if need be. */

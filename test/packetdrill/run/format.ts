@@ -23,9 +23,10 @@ export function formatLive(live: LivePacket, flow: Flow, start: number): string 
   if (body.kind === "udp") return `${time} udp (${body.payload.length})`;
   if (body.kind === "icmp") return `${time} icmp type_${body.type} code_${body.code}`;
   const flags = LETTERS.filter(([bit]) => body.flags & bit).map(([, letter]) => letter);
+  // As in scripts: what a SYN acknowledges is absolute.
   const seq = (body.seq - flow.localBase) >>> 0;
   const { length } = body.payload;
-  const base = flow.remoteBase ?? 0;
+  const base = body.flags & FLAG.SYN ? 0 : (flow.remoteBase ?? 0);
   const parts = [time, flags.join("") || "-", `${seq}:${(seq + length) >>> 0}(${length})`];
   if (body.flags & FLAG.ACK) parts.push(`ack ${(body.ack - base) >>> 0}`);
   parts.push(`win ${body.window}`);

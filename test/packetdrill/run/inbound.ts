@@ -11,6 +11,7 @@ import {
   encodeUdp,
   icmpProtocol,
   type Ends,
+  type TcpNumbers,
 } from "../packets/encode.ts";
 import { icmpNumbers } from "../packets/icmp-names.ts";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "../packets/live.ts";
@@ -19,40 +20,59 @@ import type { Flow } from "./flow.ts";
 import type { Level } from "./match.ts";
 import { LOCAL_MAC, REMOTE_MAC, type Settings } from "./settings.ts";
 
+const DEFAULT_MTU = 1500;
+
 const LINK = { destinationMac: LOCAL_MAC, sourceMac: REMOTE_MAC };
 
-/** The frame of an inbound packet. */
+/**
+ * The frames of an inbound packet. One that is larger than the MTU, as a card that merges segments hands
+ * it over, comes as the segments it was merged from.
+ */
 export function buildInbound(
   packet: PacketSpec,
   flow: Flow,
   settings: Settings,
   level: Level,
   line: number,
-): Uint8Array {
+): Uint8Array[] {
   const { body } = packet;
   const ends = flow.inbound();
   switch (body.kind) {
-    case "tcp":
-      return encodeFrame(
-        LINK,
-        ends,
-        PROTOCOL_TCP,
-        encodeTcp(ends, {
-          flags: body.flags,
-          seq: flow.remoteSeq(body),
-          ack: flow.localAck(body),
-          window: body.window ?? 0,
-          urgent: body.urgent ?? 0,
-          options: tcpOptions(body, flow, settings, level, line),
-          length: body.length,
-        }),
-        packet.ip,
+    case "tcp": {
+      const numbers = {
+        flags: body.flags,
+        seq: flow.remoteSeq(body),
+        ack: flow.localAck(body),
+        window: body.window ?? 0,
+        urgent: body.urgent ?? 0,
+        options: tcpOptions(body, flow, settings, level, line),
+        length: body.length,
+      };
+      const mtu = settings.mtu ?? DEFAULT_MTU;
+      return segmented(numbers, mtu - (settings.version === 6 ? 60 : 40)).map((segment) =>
+        encodeFrame(LINK, ends, PROTOCOL_TCP, encodeTcp(ends, segment), packet.ip),
       );
+    }
     case "udp":
-      return encodeFrame(LINK, ends, PROTOCOL_UDP, encodeUdp(ends, body.length), packet.ip);
+      return [encodeFrame(LINK, ends, PROTOCOL_UDP, encodeUdp(ends, body.length), packet.ip)];
     case "icmp":
-      return encodeFrame(LINK, ends, icmpProtocol(ends), icmp(body, flow, line), packet.ip);
+      return [encodeFrame(LINK, ends, icmpProtocol(ends), icmp(body, flow, line), packet.ip)];
   }
+}
+
+/** Segments that fit `room` bytes of options and payload: FIN and PSH on the last, CWR on the first. */
+function segmented(whole: TcpNumbers, room: number): TcpNumbers[] {
+  const size = room - whole.options.length;
+  if (whole.length <= size) return [whole];
+  const segments: TcpNumbers[] = [];
+  for (let at = 0; at < whole.length; at += size) {
+    const length = Math.min(size, whole.length - at);
+    let { flags } = whole;
+    if (at + length < whole.length) flags &= ~(FLAG.FIN | FLAG.PSH);
+    if (at > 0) flags &= ~FLAG.CWR;
+    segments.push({ ...whole, flags, length, seq: (whole.seq + at) >>> 0 });
+  }
+  return segments;
 }
 
 function tcpOptions(

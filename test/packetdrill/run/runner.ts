@@ -3,7 +3,7 @@
  * they are due; an outbound packet is taken from what the stack has sent, or waited for.
  */
 import { Mismatch, Unsupported } from "../language/errors.ts";
-import type { CallSpec, Event, PacketSpec, Script } from "../language/script.ts";
+import type { CallSpec, Event, EventTime, PacketSpec, Script } from "../language/script.ts";
 import { FLAG } from "../language/script.ts";
 import { MalformedFrame, type LivePacket } from "../packets/live.ts";
 import { beginCall } from "../sockets/calls.ts";
@@ -253,7 +253,7 @@ export class Runner {
     const operation = beginCall(call, this.#context);
     const begun = this.#now;
     const base = event.time.kind === "relative" ? due.from - event.time.from : 0;
-    const returns = call.returns && dueOf(call.returns, base);
+    const returns = call.returns && shifted(call.returns, base);
     const blocked: Blocked = {
       event,
       call,
@@ -380,4 +380,9 @@ export class Runner {
       (tcb) => tcb.localPort === flow.localPort && tcb.remotePort === flow.remotePort,
     );
   }
+}
+
+/** The end of a call is written as its begin is: relative to the same moment. */
+function shifted(time: EventTime, base: number): Due | undefined {
+  return time.kind === "any" ? undefined : { from: base + time.from, to: base + time.to };
 }

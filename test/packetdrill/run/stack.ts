@@ -6,6 +6,7 @@ import { createDataplane, type Dataplane } from "../../../host/dataplane/datapla
 import { ElasticThread } from "../../../host/dataplane/elastic-thread.ts";
 import type { DataplaneOptions } from "../../../host/dataplane/options.ts";
 import type { App } from "../../../host/libix/app.ts";
+import { Unsupported } from "../language/errors.ts";
 import { TestNic } from "../../support/nic.ts";
 import { rssHash } from "../../support/toeplitz.ts";
 import { decodeFrame, type LivePacket } from "../packets/live.ts";
@@ -25,7 +26,7 @@ export class Stack {
 
   constructor(options: DataplaneOptions, start: number, app: App) {
     this.now = start;
-    this.dataplane = createDataplane(options);
+    this.dataplane = makeDataplane(options);
     const { memory, port } = this.dataplane;
     this.#nic = new TestNic(memory, port.queues[0], port.offloads);
     this.thread = new ElasticThread(this.dataplane.cores[0], start, {
@@ -39,9 +40,12 @@ export class Stack {
     this.#dropOutbound = on;
   }
 
-  /** Delivers a frame and runs what follows from it. */
-  receive(frame: Uint8Array): void {
-    if (!this.#nic.receive(frame, { hash: rssHash(frame) })) throw new Error("rx ring is full");
+  /** Delivers frames at once and runs what follows from them. */
+  receive(frames: readonly Uint8Array[]): void {
+    for (const frame of frames) {
+      if (this.#nic.rx.free === 0) this.settle();
+      if (!this.#nic.receive(frame, { hash: rssHash(frame) })) throw new Error("rx ring is full");
+    }
     this.settle();
   }
 
@@ -75,5 +79,16 @@ export class Stack {
       if (packet && !this.#dropOutbound) this.sent.push(packet);
     }
     return frames.length;
+  }
+}
+
+/** Refuses what a dataplane cannot be asked for. */
+function makeDataplane(options: DataplaneOptions): Dataplane {
+  try {
+    return createDataplane(options);
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+    if (options.ip.includes(":")) throw new Unsupported("IPv6");
+    throw new Unsupported(error.message);
   }
 }
