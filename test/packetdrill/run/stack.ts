@@ -30,6 +30,7 @@ export class Stack {
     const { memory, port } = this.dataplane;
     this.#nic = new TestNic(memory, port.queues[0], port.offloads);
     this.thread = new ElasticThread(this.dataplane.cores[0], start, {
+      port,
       backends: [{ pump: () => this.#collect(), nextDeadline: () => Infinity }],
       app: () => app,
     });

@@ -2,6 +2,7 @@
  * Kernel variables that scripts set, as options of the dataplane. Each key says which values the stack
  * stands for; another value, or a key that is not here, makes the script unsupported.
  */
+import type { TcpOptions } from "../../../host/dataplane/options.ts";
 import { Unsupported } from "../language/errors.ts";
 import type { Settings } from "./settings.ts";
 
@@ -17,6 +18,13 @@ const ignore: Apply = () => true;
 function only(...allowed: readonly string[]): Apply {
   return (_settings, _values, text) => allowed.includes(text);
 }
+
+/** Congestion control by Linux' names. */
+const CONGESTION: Readonly<Record<string, TcpOptions["congestionControl"]>> = {
+  cubic: "cubic",
+  reno: "newreno",
+  bbr: "bbr",
+};
 
 const LINUX: Readonly<Record<string, Apply>> = {
   tcp_rmem: (settings, [, initial, most]) => {
@@ -47,12 +55,21 @@ const LINUX: Readonly<Record<string, Apply>> = {
   tcp_mtu_probing: only("0"),
   tcp_notsent_lowat: only("4294967295", "-1"),
   tcp_window_scaling: only("1"),
-  tcp_congestion_control: only("cubic"),
+  tcp_congestion_control: (settings, _values, name) => {
+    const algorithm = CONGESTION[name];
+    if (algorithm === undefined) return false;
+    settings.tcp.congestionControl = algorithm;
+    return true;
+  },
   tcp_frto: ignore,
   tcp_fack: only("0"),
   tcp_dsack: only("1"),
-  tcp_timestamps: ignore,
-  tcp_sack: ignore,
+  tcp_timestamps: (settings, [on]) => {
+    settings.tcp.timestamps = on !== 0;
+  },
+  tcp_sack: (settings, [on]) => {
+    settings.tcp.sack = on !== 0;
+  },
   tcp_ecn: ignore,
   tcp_ecn_option: ignore,
   tcp_ecn_option_beacon: ignore,
@@ -94,7 +111,9 @@ const FREEBSD: Readonly<Record<string, Apply>> = {
   "net.inet.tcp.rexmit_slop": ignore,
   "net.inet.tcp.rexmit_drop_options": ignore,
   "net.inet.tcp.rfc1323": only("1"),
-  "net.inet.tcp.sack.enable": only("1"),
+  "net.inet.tcp.sack.enable": (settings, [on]) => {
+    settings.tcp.sack = on !== 0;
+  },
   "net.inet.tcp.ecn.enable": ignore,
   "net.inet.tcp.ecn.maxretries": ignore,
   "net.inet.tcp.blackhole": only("0"),
