@@ -27,6 +27,7 @@ describe("ixwasm run", () => {
   it.each([
     ["SIGTERM", 0],
     ["SIGINT", 130],
+    ["SIGHUP", 129],
   ] as const)("ends on %s with exit code %i and leaves no socket", async (signal, code) => {
     const run = await place.run(...LIGHT);
     expect(await run.stop(signal)).toMatchObject({ code, stderr: "" });

@@ -1,13 +1,14 @@
 /**
  * How the command line ends: 0 when it did what was asked, EXIT_FAILURE when something prevented it,
- * EXIT_USAGE when it was asked wrongly, EXIT_INTERRUPTED when Ctrl-C ended a `run`.
+ * EXIT_USAGE when it was asked wrongly, EXIT_INTERRUPTED when Ctrl-C ended a `run`, EXIT_HUNG_UP when its terminal was closed.
  */
 import { CoreError, OptionRangeError, OptionTypeError } from "../../dataplane/errors.ts";
 
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
-/** As shells report a process that SIGINT ended: 128 + 2. */
+/** As shells report a process that SIGINT, or SIGHUP, ended: 128 and the signal's number. */
 export const EXIT_INTERRUPTED = 130;
+export const EXIT_HUNG_UP = 129;
 
 /** What errors of the package's begin with: here it is clear who speaks. */
 const PREFIX = /^ixwasm: /;

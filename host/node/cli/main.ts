@@ -7,6 +7,7 @@ import { captureCommand } from "./commands/capture.ts";
 import { runCommand } from "./commands/run.ts";
 import { statsCommand } from "./commands/stats.ts";
 import { topCommand } from "./commands/top.ts";
+import { OutputClosed } from "./output.ts";
 import { describeError, EXIT_USAGE, exitCodeOf } from "./errors.ts";
 
 const EXAMPLES = `
@@ -38,6 +39,7 @@ function program(): Command {
 /** The exit code for what a command threw; messages of the parser's have been printed by it. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (error instanceof OutputClosed) return 0;
   process.stderr.write(`error: ${describeError(error)}\n`);
   return exitCodeOf(error);
 }

@@ -5,7 +5,7 @@ import { decimal, integer } from "../arguments.ts";
 import type { CaptureResult } from "../capture-session.ts";
 import { withRun, type ControlClient } from "../control-client.ts";
 import { CliError } from "../errors.ts";
-import { interruption, write } from "../output.ts";
+import { interruption, OutputClosed, write } from "../output.ts";
 import { grouped } from "../table.ts";
 import { clientCommand, targetOf, type TargetOptions } from "./target.ts";
 
@@ -93,7 +93,9 @@ class Output {
     this.#writing = this.#writing
       .then(() => this.#write(bytes))
       .catch((cause: Error) => {
-        this.#fail(new CliError(`cannot write ${this.#name}: ${cause.message}`, { cause }));
+        const isClosed = cause instanceof OutputClosed;
+        const message = `cannot write ${this.#name}: ${cause.message}`;
+        this.#fail(isClosed ? cause : new CliError(message, { cause }));
       })
       .finally(() => {
         if (--this.#waiting === 0) this.#run.resume();

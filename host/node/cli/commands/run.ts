@@ -10,7 +10,7 @@ import { checkLinkOptions } from "../../../nic/link.ts";
 import type { LinkOptions } from "../../../nic/types.ts";
 import { packageFile } from "../../kernel.ts";
 import { cidr, decimal, hostPort, integer, json, type HostPort } from "../arguments.ts";
-import { CliError, EXIT_INTERRUPTED, usageError } from "../errors.ts";
+import { CliError, EXIT_HUNG_UP, EXIT_INTERRUPTED, usageError } from "../errors.ts";
 import { createLoadState } from "../load-state.ts";
 import type { LoadOptions } from "../load-app.ts";
 import { write } from "../output.ts";
@@ -156,6 +156,7 @@ function untilToldToEnd(duration: number | undefined): Promise<void> {
     };
     process.on("SIGINT", () => onSignal(EXIT_INTERRUPTED));
     process.on("SIGTERM", () => onSignal(0));
+    process.on("SIGHUP", () => onSignal(EXIT_HUNG_UP));
     if (duration !== undefined) setTimeout(resolve, duration * 1000).unref();
   });
 }
