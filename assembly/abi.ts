@@ -127,9 +127,16 @@ export const CFG_CONGESTION_CONTROL: u32 = 240;
 export const CFG_CHALLENGE_ACKS: u32 = 244;
 /** 1: controls that are ruled by a window spread it over the round trip. BBR always paces. */
 export const CFG_PACING: u32 = 252;
+/** `ECN_*` (RFC 3168). */
+export const CFG_ECN: u32 = 256;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;
+
+/** Never; for peers that ask for it; asked of every peer. BBR does not use it, DCTCP always asks. */
+export const ECN_OFF: u32 = 0;
+export const ECN_ACCEPT: u32 = 1;
+export const ECN_ON: u32 = 2;
 
 /** The NIC verifies IP, TCP and UDP checksums of received packets and says so in the metadata. */
 export const OFFLOAD_RX_CHECKSUM: u32 = 1;
@@ -337,7 +344,10 @@ export const CNT_TCP_UNDOS: u32 = 1184;
 export const CNT_TCP_SPURIOUS_TIMEOUTS: u32 = 1192;
 /** Peers that took back what they had selectively acknowledged (RFC 2018 section 8). */
 export const CNT_TCP_RENEGES: u32 = 1200;
-export const CNT_END: u32 = 1208;
+/** Segments with a congestion mark, and flights cut short because the peer echoed one. */
+export const CNT_TCP_CE_IN: u32 = 1208;
+export const CNT_TCP_ECN_REDUCTIONS: u32 = 1216;
+export const CNT_END: u32 = 1224;
 
 // Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
 /** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */
@@ -622,7 +632,7 @@ export const CONTROL_MASK: u32 = 7;
 export const CONTROL_NEWRENO: u32 = 1;
 /** RFC 9438, with HyStart++ (RFC 9406). */
 export const CONTROL_CUBIC: u32 = 2;
-/** DCTCP's place, RFC 8257. */
+/** RFC 8257; asks for ECN by itself. */
 export const CONTROL_DCTCP: u32 = 3;
 /** BBR version 1 (draft-cardwell-iccrg-bbr-congestion-control-00): loss alone does not slow it down. */
 export const CONTROL_BBR: u32 = 4;

@@ -42,6 +42,9 @@ import { bindUdpPorts, prepareUdpPorts, UdpPort } from "./net/udp-ports";
 import { bindRings, prepareRings, Queue } from "./nic/rings";
 import { bindAgenda } from "./tcp/agenda";
 import { bindChallenges } from "./tcp/challenge";
+import { Bbr } from "./tcp/bbr";
+import { Cubic } from "./tcp/cubic";
+import { Dctcp } from "./tcp/dctcp";
 import { bindEmit } from "./tcp/emit";
 import { bindEnds } from "./tcp/end";
 import { bindListeners, Listener } from "./tcp/listeners";
@@ -190,6 +193,9 @@ function recordsFit(): bool {
   return (
     offsetof<Tcb>() == TCB_HOT_SIZE &&
     offsetof<TcbCold>() <= TCB_COLD_SIZE - CONTROL_STATE_SIZE &&
+    offsetof<Bbr>() <= CONTROL_STATE_SIZE &&
+    offsetof<Cubic>() <= CONTROL_STATE_SIZE &&
+    offsetof<Dctcp>() <= CONTROL_STATE_SIZE &&
     offsetof<Buffer>() == BUFFER_SIZE &&
     offsetof<Packet>() <= PACKET_SIZE &&
     offsetof<Queue>() <= QUEUE_SIZE &&

@@ -47,7 +47,7 @@ const UNKNOWN: u32 = 0xffffffff;
 
 @final
 @unmanaged
-class Bbr extends RateState {
+export class Bbr extends RateState {
   /** RTprop, µs, UNKNOWN before the first sample; and when it was measured. */
   minRtt: u32;
   minRttAt: u32;

@@ -13,6 +13,7 @@ import {
   CFG_CONGESTION_CONTROL,
   CFG_INITIAL_WINDOW,
   CFG_PACING,
+  CNT_TCP_ECN_REDUCTIONS,
   CONTROL_BBR,
   CONTROL_CUBIC,
   CONTROL_DCTCP,
@@ -21,15 +22,21 @@ import {
   CONTROL_SHIFT,
 } from "../abi";
 import { config } from "../core/config";
+import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
 import { now } from "../time/clock";
 import { bbrInit, bbrOnAck, bbrOnLoss, bbrRestart, bbrRestore } from "./bbr";
-import { baseState, controlState, rateState } from "./control-state";
+import { baseState, controlState, rateState, windowState } from "./control-state";
 import { cubicGrow, cubicInit, cubicPause, cubicReduce, cubicTimeout, cubicUndo } from "./cubic";
+import { dctcpInit, dctcpObserve, dctcpReduce } from "./dctcp";
 import { markLimited, noteSent } from "./delivery-rate";
 import { CWND_MAX, renoGrow, renoReduce, restorePrior, UNLIMITED } from "./newreno";
 import { paceCharge, rateOf, setPacingRate } from "./pacing";
+import { seqAfter } from "./seq";
 import {
+  C_CWR,
+  C_ECN,
+  C_ECT,
   C_PACED,
   C_SAMPLED,
   CONTROL_STATE_SIZE,
@@ -58,16 +65,21 @@ export function onInit(tcb: Tcb): void {
   // A SYN that had to be repeated starts with one segment (RFC 5681 section 3.1).
   tcb.cwnd = cold.synCount > 1 ? tcb.mss : initialWindow(tcb);
   cold.ssthresh = UNLIMITED;
-  tcb.controlFlags &= ~(<u16>(C_PACED | C_SAMPLED));
+  tcb.controlFlags &= ~(<u16>(C_PACED | C_SAMPLED | C_ECT));
   memory.fill(controlState(cold), 0, CONTROL_STATE_SIZE);
   switch (u32(tcb.control)) {
     case CONTROL_CUBIC:
       cubicInit(tcb, cold);
       break;
+    case CONTROL_DCTCP:
+      dctcpInit(tcb, cold);
+      break;
     case CONTROL_BBR:
       bbrInit(tcb, cold);
       return;
   }
+  windowState(cold).ecnEnd = tcb.sndUna;
+  if (tcb.controlFlags & C_ECN) tcb.controlFlags |= <u16>C_ECT;
   if (config(CFG_PACING)) paceWindow(tcb, cold);
 }
 
@@ -84,6 +96,7 @@ export function onAck(tcb: Tcb, acked: u32, flight: u32): void {
     return;
   }
   if (controlFlags & C_PACED) paceWindow(tcb, coldOf(tcb));
+  if (controlFlags & C_ECT && tcb.control == CONTROL_DCTCP) dctcpObserve(tcb, coldOf(tcb), acked);
   // A window that the sender did not use does not grow (RFC 7661 section 4.1).
   const cwnd = tcb.cwnd;
   if (tcb.flags & F_RECOVERY || flight << 1 < cwnd || cwnd >= CWND_MAX) return;
@@ -146,6 +159,22 @@ export function onUndo(tcb: Tcb): void {
       bbrRestore(tcb, cold);
       break;
   }
+}
+
+/**
+ * The peer echoes a mark in an ACK up to `ack`: as a loss, but nothing has to be sent again, and once a
+ * flight (RFC 3168 section 6.1.2). Recovery has reduced the window already. Only with C_ECT.
+ */
+export function onEcnEcho(tcb: Tcb, ack: u32): void {
+  const cold = coldOf(tcb);
+  const state = windowState(cold);
+  if (tcb.flags & F_RECOVERY || !seqAfter(ack, state.ecnEnd)) return;
+  count(CNT_TCP_ECN_REDUCTIONS);
+  if (tcb.control == CONTROL_DCTCP) dctcpReduce(tcb, cold);
+  else reduce(tcb, cold, cold.sndMax - tcb.sndUna);
+  tcb.cwnd = min<u32>(tcb.cwnd, cold.ssthresh);
+  state.ecnEnd = cold.sndMax;
+  tcb.controlFlags |= <u16>C_CWR;
 }
 
 /**

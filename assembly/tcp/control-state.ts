@@ -34,6 +34,8 @@ export class RateState extends ControlState {
 export class WindowState extends ControlState {
   /** The threshold before the last reduction. */
   priorSsthresh: u32;
+  /** ECN: echoes up to this sequence number are of the flight that was reduced for. */
+  ecnEnd: u32;
 }
 
 /** Address of the record. */

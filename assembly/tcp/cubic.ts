@@ -15,15 +15,14 @@ const EPOCH_MAX: u32 = 1 << 30;
 
 @final
 @unmanaged
-class Cubic extends HyStart {
+export class Cubic extends HyStart {
   /** Where the curve is flat, bytes; 0 after a timeout: wherever the window then is. */
   wMax: u32;
   /** When it is there, µs after the epoch's start. */
   k: u32;
   epochStart: u32;
-  /** What Reno's window would be, and the bytes towards its next segment. */
+  /** What Reno's window would be; `cwndCredit` counts the bytes towards its next segment. */
   wEst: u32;
-  estCredit: u32;
   /** wMax before the last reduction. */
   priorWMax: u32;
 }
@@ -43,8 +42,8 @@ export function cubicGrow(tcb: Tcb, cold: TcbCold, acked: u32): void {
     cautiousSlowStart(tcb, cold, state, acked);
     return;
   }
-  if (!state.inEpoch || now - state.epochStart > EPOCH_MAX) beginEpoch(tcb, state);
-  growEstimate(tcb, state, acked);
+  if (!state.inEpoch || now - state.epochStart > EPOCH_MAX) beginEpoch(tcb, cold, state);
+  growEstimate(tcb, cold, state, acked);
   const cwnd = tcb.cwnd;
   const mss: u32 = tcb.mss;
   const elapsed = now - state.epochStart;
@@ -60,12 +59,12 @@ export function cubicGrow(tcb: Tcb, cold: TcbCold, acked: u32): void {
 }
 
 /** Congestion avoidance begins (section 4.2). */
-function beginEpoch(tcb: Tcb, state: Cubic): void {
+function beginEpoch(tcb: Tcb, cold: TcbCold, state: Cubic): void {
   const cwnd = tcb.cwnd;
   state.inEpoch = 1;
   state.epochStart = now;
   state.wEst = cwnd;
-  state.estCredit = 0;
+  cold.cwndCredit = 0;
   if (cwnd < state.wMax) {
     state.k = cubicK(state.wMax - cwnd, tcb.mss);
   } else {
@@ -79,16 +78,16 @@ function beginEpoch(tcb: Tcb, state: Cubic): void {
  * with the factor 0.7 shares as Reno does, until it has reached the window before the reduction; a
  * whole segment from there on.
  */
-function growEstimate(tcb: Tcb, state: Cubic, acked: u32): void {
+function growEstimate(tcb: Tcb, cold: TcbCold, state: Cubic, acked: u32): void {
   const weighed = state.wEst < state.priorCwnd ? u32((u64(acked) * 9) / 17) : acked;
   const cwnd = tcb.cwnd;
-  const credit = state.estCredit + weighed;
+  const credit = cold.cwndCredit + weighed;
   if (credit < cwnd) {
-    state.estCredit = credit;
+    cold.cwndCredit = credit;
     return;
   }
   const windows = credit / cwnd;
-  state.estCredit = credit - windows * cwnd;
+  cold.cwndCredit = credit - windows * cwnd;
   state.wEst += windows * tcb.mss;
 }
 

@@ -29,13 +29,16 @@ import { nextHop } from "../net/routes";
 import { txPut, txPutForeign, txRoom } from "../nic/rings";
 import { foldChecksum, pseudoHeaderSum, sumBytes } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
-import { IPV4_HEADER_SIZE } from "../wire/ipv4";
+import { IPV4_HEADER_SIZE, markEct } from "../wire/ipv4";
 import { ACK, emitTcp, RST, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
 import { emitSynOptions, emitTimestamps, OPTIONS_MAX, synOptionBytes } from "../wire/tcp-options";
+import { ecnFlags, ecnSynFlags } from "./ecn";
 import { emitSack, sackBytes } from "./sack-blocks";
 import { seqMax, seqMin } from "./seq";
 import { timestampNow } from "./timestamps";
 import {
+  C_ECN,
+  C_ECT,
   coldOf,
   F_ACK_DEADLINE,
   F_ACK_NOW,
@@ -116,7 +119,8 @@ export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
   const optionBytes = synOptionBytes(sack, timestamps, scale);
   const header = frameOf(buffer) + PAYLOAD_OFFSET - TCP_HEADER_SIZE - optionBytes;
   const ack = flags & ACK ? tcb.rcvNxt : 0;
-  emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, synWindow(tcb), optionBytes);
+  const bits = flags | ecnSynFlags(tcb, flags);
+  emitTcp(header, swapPorts(tcb.ports), seq, ack, bits, synWindow(tcb), optionBytes);
   const value = timestampNow(cold);
   emitSynOptions(header, localMss(), sack, timestamps, scale, tcb.rcvShift, value, cold.tsRecent);
   const length = TCP_HEADER_SIZE + optionBytes;
@@ -227,6 +231,9 @@ function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u3
   const headerLength = TCP_HEADER_SIZE + optionBytes;
   const header = end - headerLength;
   const ack = flags & ACK ? tcb.rcvNxt : 0;
+  const isEcn: bool = (tcb.controlFlags & C_ECN) != 0;
+  const isNew: bool = isEcn && length != 0 && seq == coldOf(tcb).sndMax;
+  if (isEcn) flags |= ecnFlags(tcb, isNew);
   emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, advertisedWindow(tcb), optionBytes);
   if (tcb.optionBytes != 0) {
     const cold = coldOf(tcb);
@@ -234,6 +241,8 @@ function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u3
   }
   if (sack != 0) emitSack(tcb, end - sack, sack);
   finish(header, headerLength, payload, length, tcb.localIp, tcb.remoteIp);
+  // What is sent again is not marked, nor a pure ACK (RFC 3168 sections 6.1.4 and 6.1.5).
+  if (isNew && tcb.controlFlags & C_ECT) markEct(header - IPV4_HEADER_SIZE);
   return header - IPV4_HEADER_SIZE - ETHERNET_HEADER_SIZE;
 }
 

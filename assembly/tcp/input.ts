@@ -21,13 +21,14 @@ import { timestampValue } from "../wire/tcp-options";
 import { acknowledge } from "./ack";
 import { scheduleOutput } from "./agenda";
 import { deliver } from "./deliver";
+import { ecnArrives } from "./ecn";
 import { sendReset } from "./emit";
 import { initialSequence } from "./isn";
 import { findListener } from "./listeners";
 import { openPassively } from "./open";
 import { output } from "./output";
 import { segmentArrives } from "./segment";
-import { coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
+import { C_ECN, coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
 import { echoLater, hasFreshTimestamp } from "./timestamps";
 
 /** Takes one parsed segment in. The packet's buffer is the caller's no longer. */
@@ -77,6 +78,7 @@ function isExpected(tcb: Tcb, packet: Packet): bool {
 
 function takeExpected(tcb: Tcb, packet: Packet): void {
   if (packet.options != 0) echoLater(tcb, packet.seq, timestampValue(packet.l4));
+  if (tcb.controlFlags & C_ECN) ecnArrives(tcb, packet);
   tcb.sndWl1 = packet.seq;
   const window = packet.window << tcb.sndShift;
   if (window > tcb.sndWnd) noteWindow(tcb, window);

@@ -48,6 +48,7 @@ import { scheduleNotice } from "./agenda";
 import { controlOf, onInit, selectControl } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { sendSyn } from "./emit";
+import { learnEcn } from "./ecn";
 import { abortByApp, recycleTimeWait } from "./end";
 import { initialSequence, portOffset, timestampOffset } from "./isn";
 import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener } from "./listeners";
@@ -216,6 +217,7 @@ export function learnSyn(tcb: Tcb, packet: Packet): void {
   const cold = coldOf(tcb);
   parseTcpOptions(packet.l4, packet.options);
   cold.irs = packet.seq;
+  learnEcn(tcb, packet.flags);
   tcb.rcvNxt = packet.seq + 1;
   // What a SYN of ours offered, which is never scaled.
   tcb.rcvAdv = tcb.rcvNxt + min<u32>(tcb.rcvWindow, 65535);

@@ -27,6 +27,7 @@ import { scheduleOutput } from "./agenda";
 import { challenge } from "./challenge";
 import { clearDeadline } from "./deadlines";
 import { deliver, deliverEnd } from "./deliver";
+import { ecnArrives } from "./ecn";
 import { sendSyn } from "./emit";
 import { enterTimeWait, finishOrderly, kill, limitFinWait2, orderlyEnd, reset } from "./end";
 import { refuse } from "./input";
@@ -41,6 +42,7 @@ import {
   CAN_RECEIVE,
   CLOSE_WAIT,
   CLOSING,
+  C_ECN,
   coldOf,
   ESTABLISHED,
   F_ACK_NOW,
@@ -282,6 +284,7 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
     challenge(tcb);
     return false;
   }
+  if (tcb.controlFlags & C_ECN) ecnArrives(tcb, packet);
   if (seqBefore(ack, tcb.sndUna)) {
     // RFC 5961 section 5.2: so old that no honest peer would send it.
     if (seqBefore(ack, tcb.sndUna - cold.sndWndMax)) {

@@ -138,6 +138,14 @@ export const C_PACED: u32 = 1;
 export const C_PACE_WAIT: u32 = 2;
 /** Every segment sent notes what its ACK needs to measure the delivery rate (delivery-rate.ts). */
 export const C_SAMPLED: u32 = 4;
+/** Both sides speak ECN (ecn.ts). */
+export const C_ECN: u32 = 8;
+/** New data is sent ECN-capable. */
+export const C_ECT: u32 = 16;
+/** ACKs echo that a mark was received. */
+export const C_ECHO: u32 = 32;
+/** The next new data says that the window was reduced. */
+export const C_CWR: u32 = 64;
 
 /** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
 export const CONTROL_STATE_SIZE: u32 = 64;

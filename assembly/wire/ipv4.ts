@@ -63,6 +63,22 @@ export function ipv4Destination(header: u32): u32 {
   return load<u32>(header, 16);
 }
 
+/** The ECN field (RFC 3168 section 5). */
+export const NOT_ECT: u32 = 0;
+export const ECT_0: u32 = 2;
+export const CE: u32 = 3;
+
+export function ipv4Ecn(header: u32): u32 {
+  return load<u8>(header, 1) & 3;
+}
+
+/** Marks a header that says Not-ECT as ECT(0), and puts its checksum right (RFC 1624 section 3). */
+export function markEct(header: u32): void {
+  store<u8>(header, u32(load<u8>(header, 1)) | ECT_0, 1);
+  const complement = u32(~load<u16>(header, IPV4_CHECKSUM) & 0xffff);
+  store<u16>(header, foldChecksum(complement + (ECT_0 << 8)), IPV4_CHECKSUM);
+}
+
 /** First byte of an address. */
 export function ipv4FirstOctet(address: u32): u32 {
   return address & 0xff;

@@ -21,6 +21,9 @@ export const RST: u32 = 0x04;
 export const PSH: u32 = 0x08;
 export const ACK: u32 = 0x10;
 export const URG: u32 = 0x20;
+/** RFC 3168: the receiver echoes a mark; the sender has reduced its window. */
+export const ECE: u32 = 0x40;
+export const CWR: u32 = 0x80;
 
 /** Offset of the checksum field, for the NIC. */
 export const TCP_CHECKSUM: u32 = 16;

@@ -19,6 +19,7 @@ import {
   CFG_CORE_BLOCKS,
   CFG_DATA_RETRIES,
   CFG_DELAYED_ACK,
+  CFG_ECN,
   CFG_EPHEMERAL_HIGH,
   CFG_EPHEMERAL_LOW,
   CFG_FIN_WAIT_2,
@@ -97,7 +98,7 @@ import {
 } from "../../assembly/abi.ts";
 import { toeplitzTables } from "../nic/rss.ts";
 import type { CoreMap, MemoryMap, QueueMap, RingMap } from "./memory-map.ts";
-import { CONGESTION_CONTROLS } from "./options.ts";
+import { CONGESTION_CONTROLS, ECN_MODES } from "./options.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** The `OFFLOAD_*` bits of the options. */
@@ -185,6 +186,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_CONGESTION_CONTROL, CONGESTION_CONTROLS.indexOf(tcp.congestionControl) + 1);
   set(CFG_TCP_OPTIONS, tcpOptionBits(options));
   set(CFG_CHALLENGE_ACKS, tcp.challengeAcks);
+  set(CFG_ECN, ECN_MODES.indexOf(tcp.ecn));
   set(CFG_PACING, tcp.pacing ? 1 : 0);
   set(CFG_EPHEMERAL_LOW, tcp.ephemeral[0]);
   set(CFG_EPHEMERAL_HIGH, tcp.ephemeral[1]);

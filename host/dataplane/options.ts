@@ -110,6 +110,10 @@ export interface OffloadOptions {
 export const CONGESTION_CONTROLS = ["newreno", "cubic", "dctcp", "bbr"] as const;
 export type CongestionControl = (typeof CONGESTION_CONTROLS)[number];
 
+/** In the order of `ECN_*`. */
+export const ECN_MODES = ["off", "accept", "on"] as const;
+export type Ecn = (typeof ECN_MODES)[number];
+
 /** All times in microseconds. */
 export interface TcpOptions {
   /** "lan" shortens minRto, initialRto, delayedAck and timeWait to what a data centre needs. */
@@ -150,6 +154,11 @@ export interface TcpOptions {
   congestionControl?: CongestionControl;
   /** Spread what a window allows over the round trip. Default false; "bbr" always does. */
   pacing?: boolean;
+  /**
+   * Explicit congestion notification (RFC 3168): never, for peers that ask for it, or asked of every
+   * peer. Default "accept"; "dctcp" always asks, "bbr" never.
+   */
+  ecn?: Ecn;
   /** First and last port that `connect` may choose. Default [32768, 60999]. */
   ephemeral?: readonly [number, number];
 }

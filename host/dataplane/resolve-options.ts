@@ -20,7 +20,7 @@ import {
   type Cidr,
 } from "./addresses.ts";
 import * as check from "./checks.ts";
-import { CONGESTION_CONTROLS } from "./options.ts";
+import { CONGESTION_CONTROLS, ECN_MODES } from "./options.ts";
 import type {
   DataplaneOptions,
   Neighbour,
@@ -313,6 +313,7 @@ function resolveTcp(value: unknown, mtu: number): Required<TcpOptions> {
       CONGESTION_CONTROLS,
     ),
     pacing: check.boolean("tcp.pacing", given.pacing, false),
+    ecn: check.oneOf("tcp.ecn", given.ecn, "accept", ECN_MODES),
     ephemeral: resolveEphemeral(given.ephemeral),
   };
 }
@@ -338,6 +339,7 @@ const KNOWN_TCP = [
   "initialWindow",
   "congestionControl",
   "pacing",
+  "ecn",
   "ephemeral",
 ] as const satisfies readonly (keyof TcpOptions)[];
 

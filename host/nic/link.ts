@@ -11,6 +11,7 @@
  * from its own sequence, derived from the seed, and counts its own waiting frames for `queueLimit`.
  */
 import { fulfil } from "./checksum.ts";
+import { markCe } from "./ecn.ts";
 import type { FrameStore } from "./frame-store.ts";
 import { STATE_LINE_FREE_AT, STATE_LINE_LOCK, TX_COUNTERS } from "./port-state.ts";
 import type { Port } from "./port.ts";
@@ -31,6 +32,7 @@ const LOST = TX_COUNTERS.indexOf("linkLost");
 const DUPLICATED = TX_COUNTERS.indexOf("linkDuplicated");
 const CORRUPTED = TX_COUNTERS.indexOf("linkCorrupted");
 const REORDERED = TX_COUNTERS.indexOf("linkReordered");
+const MARKED = TX_COUNTERS.indexOf("linkMarked");
 const QUEUE_DROPPED = TX_COUNTERS.indexOf("linkQueueDropped");
 
 /** Least and most of every option; times in µs. */
@@ -44,6 +46,7 @@ const LIMITS: readonly (readonly [keyof LinkOptions, number, number])[] = [
   ["reorder", 0, 1],
   ["reorderDelay", 0, 1e12],
   ["queueLimit", 1, 1 << 20],
+  ["ecnThreshold", 0, 1 << 20],
   ["seed", 0, Number.MAX_SAFE_INTEGER],
 ];
 
@@ -55,7 +58,7 @@ export function checkLinkOptions(options: LinkOptions): void {
     if (!(value >= low && value <= high)) {
       throw new RangeError(`${name}: ${value} is not in ${low}…${high}`);
     }
-    if (name === "queueLimit" && !Number.isInteger(value)) {
+    if ((name === "queueLimit" || name === "ecnThreshold") && !Number.isInteger(value)) {
       throw new RangeError(`${name}: ${value} is no whole number of frames`);
     }
   }
@@ -83,6 +86,7 @@ export class Link {
   readonly #reorder: number;
   readonly #reorderDelay: number;
   readonly #queueLimit: number;
+  readonly #ecnThreshold: number;
 
   /** When the frames that wait for the line will start: a ring, oldest first. */
   readonly #starts: Float64Array;
@@ -114,6 +118,7 @@ export class Link {
     this.#reorder = options.reorder ?? 0;
     this.#reorderDelay = options.reorderDelay ?? DEFAULT_REORDER_DELAY;
     this.#queueLimit = options.queueLimit ?? DEFAULT_QUEUE_LIMIT;
+    this.#ecnThreshold = options.ecnThreshold ?? Infinity;
     this.#starts = new Float64Array(this.#microsPerByte > 0 ? this.#queueLimit : 0);
   }
 
@@ -136,6 +141,7 @@ export class Link {
         this.#drop(slot, QUEUE_DROPPED);
         return;
       }
+      if (this.#waiting >= this.#ecnThreshold) this.#mark(slot, length);
       sent = this.#serialise(length, now);
     }
     const random = this.#random;
@@ -176,6 +182,12 @@ export class Link {
       this.#waiting--;
     }
     return this.#waiting < this.#queueLimit;
+  }
+
+  /** Congestion experienced, said to those who can hear it. */
+  #mark(slot: number, length: number): void {
+    const store = this.#store;
+    if (markCe(store.view(slot).bytes, store.address(slot), length)) this.#count(MARKED);
   }
 
   /** Gives the frame its place on the line; returns when its last bit has left. */

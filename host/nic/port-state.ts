@@ -62,6 +62,7 @@ export const TX_COUNTERS = [
   "linkCorrupted",
   "linkReordered",
   "linkQueueDropped",
+  "linkMarked",
   "storeFull",
   "switchFiltered",
 ] as const;

@@ -35,6 +35,10 @@ export interface LinkOptions {
   readonly reorderDelay?: number;
   /** Frames that wait for the rate at most; more are dropped at the tail. Default 1000. */
   readonly queueLimit?: number;
+  /**
+   * Frames waiting for the rate from which on ECN-capable ones are marked (CE, RFC 3168). Absent: never.
+   */
+  readonly ecnThreshold?: number;
   /** Seed of this link's random numbers. Default 1. */
   readonly seed?: number;
 }

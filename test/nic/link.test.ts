@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { RX_META_CHECKSUM_OK } from "../../assembly/abi.ts";
 import { connectPorts, createBackend } from "../../host/nic/index.ts";
 import type { LinkOptions } from "../../host/nic/index.ts";
-import { ipFrame, pattern } from "./frames.ts";
+import { ipFrame, onesComplementSum, pattern } from "./frames.ts";
 import { FakeKernel } from "./kernel.ts";
 import type { FakeKernelOptions } from "./kernel.ts";
 
@@ -267,5 +267,77 @@ describe("a link", () => {
     const [fromA, fromB] = connectPorts(a.handle, b.handle, [{ delay: 5 }, {}]);
     expect(fromA.options).toEqual({ delay: 5 });
     expect(fromB.options).toEqual({});
+  });
+});
+
+describe("a link with an ECN threshold", () => {
+  /** A frame with these two ECN bits, and a right checksum over its header. */
+  function frameWith(ecn: number, source?: number[], destination?: number[]): Uint8Array {
+    const frame = ipFrame({ payload: pattern(200), source, destination });
+    if (source?.length === 16) {
+      frame[15] |= ecn << 4;
+    } else {
+      frame[15] |= ecn;
+      frame.fill(0, 24, 26);
+      const sum = ~onesComplementSum(frame.subarray(14, 34)) & 0xffff;
+      frame[24] = sum >> 8;
+      frame[25] = sum;
+    }
+    return frame;
+  }
+
+  /** Sends frames at once; which of them came with what in their ECN bits. */
+  function through(options: LinkOptions, frames: readonly Uint8Array[], shift = 0) {
+    const net = link(options);
+    for (const frame of frames) net.a.send(frame);
+    const marks: number[] = [];
+    const arrived: Uint8Array[] = [];
+    for (let now = 0; now !== Infinity; now = net.backend.nextDeadline()) {
+      net.backend.pump(now);
+      for (const { bytes } of net.b.receive()) {
+        marks.push((bytes[15] >> shift) & 3);
+        arrived.push(Uint8Array.from(bytes));
+      }
+    }
+    return { marks, arrived, counters: net.counters() };
+  }
+
+  it("marks what finds that many frames waiting, and no other", () => {
+    const frames = range(10).map(() => frameWith(2));
+    const { marks, counters } = through({ rate: 1e6, ecnThreshold: 4 }, frames);
+    // The first is on the line at once; four wait, then.
+    expect(marks).toEqual([2, 2, 2, 2, 2, 3, 3, 3, 3, 3]);
+    expect(counters).toMatchObject({ linkMarked: 5, linkDelivered: 10 });
+  });
+
+  it("leaves alone who does not know ECN, and who is marked already", () => {
+    const frames = [0, 1, 2, 3].map((ecn) => frameWith(ecn));
+    const { marks, counters } = through({ rate: 1e6, ecnThreshold: 0 }, frames);
+    expect(marks).toEqual([0, 3, 3, 3]);
+    expect(counters.linkMarked).toBe(2);
+  });
+
+  it("keeps the header's checksum right, whatever the header", () => {
+    for (let i = 0; i < 500; i++) {
+      const source = [10, i & 255, (i * 7) & 255, (i * 31) & 255];
+      const destination = [i & 255, 255 - (i & 255), (i * 13) & 255, 2];
+      const frame = frameWith(1 + (i % 2), source, destination);
+      const { arrived } = through({ rate: 1e6, ecnThreshold: 0 }, [frame]);
+      expect(onesComplementSum(arrived[0].subarray(14, 34))).toBe(0xffff);
+      // Nothing but the two bits and the checksum has changed.
+      const changed = [...arrived[0].keys()].filter((at) => arrived[0][at] !== frame[at]);
+      expect(changed.every((at) => at === 15 || at === 24 || at === 25)).toBe(true);
+    }
+  });
+
+  it("marks IPv6 too", () => {
+    const host = (last: number) => [0xfd, ...Array<number>(14).fill(0), last];
+    const frames = [0, 1, 2, 3].map((ecn) => frameWith(ecn, host(1), host(2)));
+    expect(through({ rate: 1e6, ecnThreshold: 0 }, frames, 4).marks).toEqual([0, 3, 3, 3]);
+  });
+
+  it("is a whole number of frames", () => {
+    expect(() => link({ ecnThreshold: 1.5 })).toThrow(RangeError);
+    expect(() => link({ ecnThreshold: -1 })).toThrow(RangeError);
   });
 });

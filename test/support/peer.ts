@@ -68,6 +68,8 @@ export interface Segment {
   /** Bytes, before scaling. */
   readonly window?: number;
   readonly payload?: Uint8Array;
+  /** Of the IP header; its low two bits are ECN's. */
+  readonly tos?: number;
   /** Behind the timestamp that follows from the connection's state; null: not even that. */
   readonly options?: readonly TcpOption[] | null;
   /** SACK blocks, relative to the kernel's initial sequence number. */
@@ -148,7 +150,7 @@ export class TcpPeer {
       options: this.#options(segment, isSyn),
       ...segment.raw,
     };
-    return tcpFrame({ from: this.host, to: KERNEL }, fields, segment.payload);
+    return tcpFrame({ from: this.host, to: KERNEL }, fields, segment.payload, segment.tos);
   }
 
   /** Sends a segment, runs the kernel, and moves `sndNxt` over what was new in it. */
@@ -397,6 +399,7 @@ export class TcpPeer {
       flags: header.flags,
       window: isSyn ? header.window : header.window * 2 ** this.receiveScale,
       payload: packet.payload,
+      tos: packet.ip?.tos ?? 0,
       header,
       at: packet.at,
     };

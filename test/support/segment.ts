@@ -28,6 +28,8 @@ export interface Received {
   readonly flags: string;
   readonly window: number;
   readonly payload: Uint8Array;
+  /** Of the IP header. */
+  readonly tos: number;
   /** Blocks of the SACK option, relative. */
   readonly sack: readonly (readonly [number, number])[];
   readonly header: TcpHeader;

@@ -31,9 +31,10 @@ export function tcpFrame(
   path: Path,
   fields: TcpFields,
   payload: Uint8Array = new Uint8Array(),
+  tos = 0,
 ): Uint8Array {
   const segment = buildTcp(fields, payload, addressesOf(path));
-  return ipFrame(path, { protocol: PROTOCOL_TCP }, segment);
+  return ipFrame(path, { protocol: PROTOCOL_TCP, tos }, segment);
 }
 
 export function udpFrame(
