@@ -516,6 +516,8 @@ export const MAILBOX_SIZE: u32 = 384;
 export const GROUP_OWNER: u32 = 0;
 export const GROUP_CONNECTIONS: u32 = 4;
 export const GROUP_PACKETS: u32 = 8;
+/** The core that processes the group's packets: its owner, but for the time of a migration. */
+export const GROUP_PROCESSOR: u32 = 16;
 export const NEIGHBOUR_SIZE: u32 = 64;
 export const ROUTE_SIZE: u32 = 64;
 export const LISTENER_SIZE: u32 = 64;

@@ -2,7 +2,13 @@
  * A dataplane: linear memory laid out and configured, a NIC port, and its cores. Making one starts
  * nothing; an `InlineRunner`, or `startThreaded` on Node, runs its cores.
  */
-import { FLOW_GROUPS, GROUP_OWNER, GROUP_SIZE, RC_OK } from "../../assembly/abi.ts";
+import {
+  FLOW_GROUPS,
+  GROUP_OWNER,
+  GROUP_PROCESSOR,
+  GROUP_SIZE,
+  RC_OK,
+} from "../../assembly/abi.ts";
 import { createPort, Port } from "../nic/port.ts";
 import type { PortHandle } from "../nic/types.ts";
 import { addressWords, formatIp } from "./addresses.ts";
@@ -174,7 +180,9 @@ function dealGroups({ memory, map, port: handle, options }: Dataplane): void {
   const changes: [group: number, queue: number][] = [];
   for (let group = 0; group < FLOW_GROUPS; group++) {
     const core = group % activeCores;
-    words[(map.groups.address + group * GROUP_SIZE + GROUP_OWNER) >>> 2] = core;
+    const record = map.groups.address + group * GROUP_SIZE;
+    words[(record + GROUP_OWNER) >>> 2] = core;
+    words[(record + GROUP_PROCESSOR) >>> 2] = core;
     changes.push([group, queueFor(group, core, cores, queues)]);
   }
   port.updateReta(changes);

@@ -3,10 +3,11 @@
  * and then read the other's; both stores and loads are sequentially consistent, so at least one of
  * them sees what the other wrote.
  *
- *   sleeper                                   waker (whoever delivers into an rx ring)
+ *   sleeper                                   waker (whoever delivers into an rx ring, sends mail
+ *                                                    from another core, or gives a command)
  *   doorbell seen ← CORE_DOORBELL             rx producer ← n
  *   CORE_PARKED ← 1                           if CORE_PARKED = 1:
- *   if no rx ring has packets, no stop:           CORE_DOORBELL += 1, notify
+ *   if no rx ring has packets, no mail, …:        CORE_DOORBELL += 1, notify
  *     wait while CORE_DOORBELL = seen
  *   CORE_PARKED ← 0
  *
@@ -14,7 +15,10 @@
  * it: there `settle` does the first half and `woken` is a promise for the second.
  */
 import {
+  CORE_COMMAND,
   CORE_DOORBELL,
+  CORE_MAIL,
+  CORE_MESSAGES,
   CORE_PARKED,
   CORE_STOP,
   QUEUE_RX,
@@ -27,6 +31,9 @@ export class Parking {
   readonly #doorbell: number;
   readonly #parked: number;
   readonly #stop: number;
+  readonly #messages: number;
+  /** Words that are 0 while nobody wants anything of the core. */
+  readonly #wishes: readonly number[];
   /** Word indices of each rx ring's producer and consumer. */
   readonly #rings: readonly (readonly [producer: number, consumer: number])[];
 
@@ -37,6 +44,10 @@ export class Parking {
     this.#doorbell = (core + CORE_DOORBELL) >>> 2;
     this.#parked = (core + CORE_PARKED) >>> 2;
     this.#stop = (core + CORE_STOP) >>> 2;
+    this.#messages = (core + CORE_MESSAGES) >>> 2;
+    this.#wishes = [CORE_STOP, CORE_MESSAGES, CORE_COMMAND, CORE_MAIL, CORE_MAIL + 4].map(
+      (offset) => (core + offset) >>> 2,
+    );
     this.#rings = queues.map((queue) => [
       words[(queue + QUEUE_RX + RING_PRODUCER) >>> 2] >>> 2,
       words[(queue + QUEUE_RX + RING_CONSUMER) >>> 2] >>> 2,
@@ -46,6 +57,13 @@ export class Parking {
   /** True when the core's thread was asked to leave its loop. */
   get stopped(): boolean {
     return Atomics.load(this.#words, this.#stop) !== 0;
+  }
+
+  /** True once when the thread was asked to look at its messages. */
+  takeMessage(): boolean {
+    if (Atomics.load(this.#words, this.#messages) === 0) return false;
+    Atomics.store(this.#words, this.#messages, 0);
+    return true;
   }
 
   /**
@@ -62,7 +80,7 @@ export class Parking {
   /** Says that the core sleeps from now on. False, and it does not, when there is something to do. */
   settle(): boolean {
     Atomics.store(this.#words, this.#parked, 1);
-    if (!this.stopped && !this.#hasPackets()) return true;
+    if (!this.#isWanted() && !this.#hasPackets()) return true;
     this.rise();
     return false;
   }
@@ -81,6 +99,13 @@ export class Parking {
     const seen = Atomics.load(this.#words, this.#doorbell);
     const { async, value } = Atomics.waitAsync(this.#words, this.#doorbell, seen);
     return async ? value : Promise.resolve();
+  }
+
+  #isWanted(): boolean {
+    for (const word of this.#wishes) {
+      if (Atomics.load(this.#words, word) !== 0) return true;
+    }
+    return false;
   }
 
   #hasPackets(): boolean {
