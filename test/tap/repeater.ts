@@ -144,6 +144,7 @@ export function createRepeater(
       return moved;
     },
     nextDeadline: () => Math.min(dataplane.nextDeadline(), link.nextDeadline()),
+    wait: (micros) => linux.wait(micros),
     close: () => linux.close(),
   };
 }
