@@ -48,7 +48,10 @@ export class Flows {
   /** The flow that an inbound packet belongs to, begun if need be. */
   inbound(packet: PacketSpec): Flow {
     if (packet.ports) return this.#withPorts(packet.ports[1], packet.ports[0]);
-    if (packet.body.kind === "icmp") return this.#current ?? this.#passive();
+    if (packet.body.kind === "icmp") {
+      this.#current ??= this.#passive();
+      return this.#current;
+    }
     if (this.#current && !this.#accepts()) return this.#current;
     this.#current = this.#passive();
     this.#socket = undefined;

@@ -317,7 +317,11 @@ export class Runner {
       descriptors: this.#descriptors,
       local: { ip: hosts.local, port: bindPort },
       remote: { ip: hosts.remote, port: connectPort },
-      sizes: { send: sendBuffer, receive: receiveBuffer },
+      sizes: {
+        send: sendBuffer,
+        receive: receiveBuffer,
+        wholeSegments: this.#settings.dialect === "nplab",
+      },
       now: () => stack.now,
       noDelayAhead: (fd) => noDelayAhead(this.#script.events, this.#index, fd),
       made: (socket) => this.#flows.made(socket),

@@ -32,6 +32,8 @@ const LOWAT_OFF = 0xffffffff;
 export interface BufferSizes {
   readonly send: number;
   readonly receive: number;
+  /** As FreeBSD, say that a connection's receive buffer is a whole number of segments. */
+  readonly wholeSegments: boolean;
 }
 
 export class TcpSocket extends Socket {
@@ -266,7 +268,7 @@ export class TcpSocket extends Socket {
       case "SO_SNDBUF":
         return this.#sendBuffer;
       case "SO_RCVBUF":
-        return this.#sizes.receive;
+        return this.#receiveBuffer();
       case "TCP_MAXSEG":
         return this.#maxSegment();
       default:
@@ -341,6 +343,13 @@ export class TcpSocket extends Socket {
     if (on && time !== 0) throw new Unsupported("SO_LINGER with a time");
     this.#lingerZero = on;
     return done(0);
+  }
+
+  #receiveBuffer(): number {
+    const { receive, wholeSegments } = this.#sizes;
+    if (!wholeSegments || this.connection?.phase !== "open") return receive;
+    const mss = this.#maxSegment();
+    return Math.ceil(receive / mss) * mss;
   }
 
   #maxSegment(): number {
