@@ -4,6 +4,7 @@
  * application. Whatever is read here may be a poll old; nothing is written.
  */
 import {
+  CNT_RX_PACKETS,
   CORE_PARKED,
   DESC_ADDRESS,
   FLOW_GROUPS,
@@ -60,6 +61,8 @@ export interface CoreMetrics {
   /** Packets in the RX rings right now, and how long the oldest has waited. */
   readonly waiting: number;
   readonly waited: number;
+  /** Packets taken since the start. */
+  readonly packets: number;
   /** When the core polled last. */
   readonly lastPoll: number;
   /** Since the start. */
@@ -79,8 +82,6 @@ const AVERAGES = [
   ["loop", METRIC_LOOP],
   ["idle", METRIC_IDLE],
 ] as const;
-
-const GROUP_WORDS = GROUP_SIZE >>> 2;
 
 export class MetricsReader {
   readonly #words: Int32Array;
@@ -116,6 +117,7 @@ export class MetricsReader {
     for (const [name, offset] of AVERAGES) this.#readAverage(reading[name], block + offset);
     reading.delayNow = this.#words[word + (METRIC_DELAY_NOW >>> 2)] >>> 0;
     reading.queueNow = this.#words[word + (METRIC_QUEUE_NOW >>> 2)] >>> 0;
+    reading.packets = this.#count(block + CNT_RX_PACKETS);
     reading.busyTime = this.#floats[(block + METRIC_BUSY_TIME) >>> 3];
     reading.idleTime = this.#floats[(block + METRIC_IDLE_TIME) >>> 3];
     const updated = this.#floats[(block + METRIC_UPDATED) >>> 3];
@@ -130,12 +132,21 @@ export class MetricsReader {
    * TCP packets of each flow group since the start, into `into` (FLOW_GROUPS numbers): what a group
    * costs its core.
    */
-  groupPackets(into: Float64Array): Float64Array {
+  groupPackets(into: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
     for (let group = 0; group < FLOW_GROUPS; group++) {
-      const at = (this.#groups >>> 2) + group * GROUP_WORDS + (GROUP_PACKETS >>> 2);
-      into[group] = (this.#words[at] >>> 0) + (this.#words[at + 1] >>> 0) * 2 ** 32;
+      into[group] = this.#count(this.#groups + group * GROUP_SIZE + GROUP_PACKETS);
     }
     return into;
+  }
+
+  /** A u64 counter that its core may be adding to: read again while a carry changes the upper half. */
+  #count(address: number): number {
+    const at = address >>> 2;
+    for (;;) {
+      const high = Atomics.load(this.#words, at + 1);
+      const low = Atomics.load(this.#words, at) >>> 0;
+      if (Atomics.load(this.#words, at + 1) === high) return (high >>> 0) * 2 ** 32 + low;
+    }
   }
 
   #readAverage(average: Mutable<Average>, address: number): void {
@@ -198,6 +209,7 @@ function emptyReading(): Reading {
     queueNow: 0,
     waiting: 0,
     waited: 0,
+    packets: 0,
     lastPoll: 0,
     busyTime: 0,
     idleTime: 0,

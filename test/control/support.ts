@@ -23,6 +23,7 @@ export function coreMetrics(figures: CoreFigures = {}): CoreMetrics {
     queueNow: queue,
     waiting: queue,
     waited,
+    packets: 0,
     lastPoll: 0,
     busyTime: 0,
     idleTime: 0,

@@ -6,7 +6,7 @@
  */
 import { FLOW_GROUPS } from "../../assembly/abi.ts";
 
-export interface BalanceOptions {
+export interface RebalanceOptions {
   /** How far above the mean the busiest core may be, as a share of it. Default 0.1. */
   readonly tolerance?: number;
   /** Most groups moved at once. Default 16. */
@@ -27,11 +27,11 @@ export interface Move {
  * @param owners the core of each flow group
  * @param cores the active ones
  */
-export function balance(
+export function rebalance(
   loads: ArrayLike<number>,
   owners: ArrayLike<number>,
   cores: readonly number[],
-  { tolerance = 0.1, moves: limit = 16 }: BalanceOptions = {},
+  { tolerance = 0.1, moves: limit = 16 }: RebalanceOptions = {},
 ): Move[] {
   const load = new Map(cores.map((core) => [core, 0]));
   const groups = new Map<number, number[]>(cores.map((core) => [core, []]));
