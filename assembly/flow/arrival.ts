@@ -2,7 +2,7 @@
  * Taking flow groups over: what the core does that gets them. One source at a time; those that come
  * meanwhile stay in their mailboxes.
  *
- *   HANDOVER ─→ enter the connections ─→ process what waited ─→ TAKEN, and packets as ever
+ *   HANDOVER ─→ enter the connections ─→ TAKEN, process what waited ─→ packets as ever
  *
  * Each poll does a bounded part, behind the application's calls. The application is told of all
  * connections before a packet of theirs is processed.
@@ -16,8 +16,8 @@ import { asTcb, coldOf } from "../tcp/tcb";
 import { enter } from "../tcp/travel";
 import { eventRoom, reserveEvents } from "../user/events";
 import { isCaughtUp, takeLate, takeWaiting } from "./backlog";
-import { departed } from "./departure";
-import { addToSet, copySet, intersect, nextInSet, removeFromSet, unite } from "./group-set";
+import { departed, isDraining } from "./departure";
+import { addToSet, copySet, isInSet, nextInSet, removeFromSet, unite } from "./group-set";
 import { groupOf, resume, settle } from "./groups";
 import {
   discard,
@@ -69,8 +69,23 @@ export function isArriving(): bool {
 }
 
 /** True when no groups are on their way to this core, and none of its own is behind. */
-export function isQuiet(): bool {
-  return arrival.source == 0 && (arrival.behind0 | arrival.behind2) == 0;
+function isQuiet(): bool {
+  return isSettled() && (arrival.behind0 | arrival.behind2) == 0;
+}
+
+/** True when no groups are on their way to this core. */
+export function isSettled(): bool {
+  return arrival.source == 0;
+}
+
+/** True when packets of before still wait for a group of this core. */
+export function isBehind(group: u32): bool {
+  return isInSet(behind(), group);
+}
+
+/** A group that is behind leaves as it is, with what waits for it. */
+export function forgetBehind(group: u32): void {
+  removeFromSet(behind(), group);
 }
 
 /** True when the next step waits for something that will not wake this core. */
@@ -84,8 +99,9 @@ export function arrive(): u32 {
   let done: u32 = 0;
   if (hasMail()) done += readMail();
   if (arrival.next != 0) done += enterSome();
-  if (arrival.next == 0) done += processSome();
-  if (arrival.source != 0 && arrival.next == 0 && !intersect(groups(), behind())) done += answer();
+  if (arrival.next == 0 && !isDraining()) done += processSome();
+  // What waits is this core's own matter from here on; the source may give more away.
+  if (arrival.source != 0 && arrival.next == 0) done += answer();
   return done;
 }
 

@@ -59,6 +59,16 @@ export function takeLate(group: FlowGroup): void {
   gauge(GAUGE_BUFFERS, lengthOf(group.lateHead));
 }
 
+/** Makes one list of what waits for a group that goes on to another core: early packets follow late ones. */
+export function joinWaiting(group: FlowGroup): void {
+  if (group.earlyHead == 0) return;
+  if (group.lateTail == 0) group.lateHead = group.earlyHead;
+  else changetype<Buffer>(group.lateTail).next = group.earlyHead;
+  group.lateTail = group.earlyTail;
+  group.earlyHead = 0;
+  group.earlyTail = 0;
+}
+
 /** True when no packet of the group waits. */
 export function isCaughtUp(group: FlowGroup): bool {
   return (group.lateHead | group.earlyHead) == 0;

@@ -7,7 +7,9 @@
  *            what the application's memory still holds of its data is copied. When the NIC has sent
  *            everything that was queued until then, the application is told of each.
  * STEERING   The elastic thread rewrites the RETA.
- * DRAINING   What the old queue got before that is taken out of it.
+ * DRAINING   What the old queue got before that is taken out of it, and put aside: that of this core's
+ *            other groups too, which is processed afterwards. Under overload, which is when cores are
+ *            added, it would otherwise take longer than what comes meanwhile.
  * HANDED     The target has been sent the connections and the packets; it says when it owns them.
  *
  * The steps follow the applications' calls and the output of a poll, so the event array is empty and
@@ -58,8 +60,8 @@ import { freeze, part, thaw, withdrawNotices } from "../tcp/travel";
 import { runNotices } from "../tcp/notices";
 import { now } from "../time/clock";
 import { eventRoom } from "../user/events";
-import { catchUp } from "./arrival";
-import { giveLate } from "./backlog";
+import { catchUp, forgetBehind, isBehind } from "./arrival";
+import { giveLate, joinWaiting } from "./backlog";
 import { addToSet, clearSet, copySet, isSetEmpty, nextInSet, removeFromSet } from "./group-set";
 import { bucketCount, coreId, firstInBucket, groupOf, settle, suspend } from "./groups";
 import { draft, groupsOf, MAIL_HANDOVER, post } from "./mailbox";
@@ -108,6 +110,11 @@ export function isHandedOver(): bool {
   return step() == MIGRATION_HANDED;
 }
 
+/** True while packets are taken out of the old queue that came before the RETA changed. */
+export function isDraining(): bool {
+  return step() == MIGRATION_DRAINING && !rxPassed();
+}
+
 /** True when the next step waits for something that will not wake this core. */
 export function departureWaits(): bool {
   return departure.waits != 0;
@@ -116,12 +123,12 @@ export function departureWaits(): bool {
 /**
  * Does the next part of a migration from here. Returns how much was done.
  *
- * @param quiet true when no groups are on their way to this core
+ * @param settled true when no groups are on their way to this core
  */
-export function depart(quiet: bool): u32 {
+export function depart(settled: bool): u32 {
   departure.waits = 0;
   const at = step();
-  if (at == MIGRATION_IDLE) return quiet ? begin() : 0;
+  if (at == MIGRATION_IDLE) return settled ? begin() : 0;
   if (at == MIGRATION_LEAVING) return leave();
   if (at == MIGRATION_DRAINING) return drain();
   return 0;
@@ -134,6 +141,12 @@ export function steeredAway(): i32 {
   store<u32>(coreBlock + CORE_MIGRATION_STEERED, now);
   markRx();
   enterStep(MIGRATION_DRAINING);
+  for (let i: u32 = 0; i < FLOW_GROUPS; i++) {
+    const group = groupOf(i);
+    if (group.processor != coreId) continue;
+    settle(group);
+    catchUp(i);
+  }
   return RC_OK;
 }
 
@@ -179,7 +192,13 @@ function suspendGroups(groups: u32, target: u32): void {
   const wanted = coreBlock + CORE_COMMAND_GROUPS;
   for (let i = nextInSet(wanted, 0); i < FLOW_GROUPS; i = nextInSet(wanted, i + 1)) {
     const group = groupOf(i);
-    if (group.processor != coreId) continue;
+    if (isBehind(i)) {
+      // It came not long ago and goes on before it could catch up.
+      forgetBehind(i);
+      joinWaiting(group);
+    } else if (group.processor != coreId) {
+      continue;
+    }
     suspend(group, target);
     addToSet(groups, i);
   }

@@ -47,12 +47,3 @@ export function unite(set: u32, other: u32): void {
     store<u32>(set + at, load<u32>(set + at) | load<u32>(other + at));
   }
 }
-
-/** True when the sets have a group in common. */
-export function intersect(set: u32, other: u32): bool {
-  for (let word: u32 = 0; word < WORDS; word++) {
-    const at = word << 2;
-    if (load<u32>(set + at) & load<u32>(other + at)) return true;
-  }
-  return false;
-}

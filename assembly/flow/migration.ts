@@ -2,7 +2,7 @@
  * Moving flow groups between cores, as one step of each poll: groups leave (departure.ts) and arrive
  * (arrival.ts). A core with neither looks at a few words and goes on.
  */
-import { arrivalWaits, arrive, bindArrival, isArriving, isQuiet } from "./arrival";
+import { arrivalWaits, arrive, bindArrival, isArriving, isSettled } from "./arrival";
 import { bindDeparture, depart, departureWaits, isDeparting } from "./departure";
 
 /** Binds this instance to the core. */
@@ -15,7 +15,7 @@ export function bindMigration(): void {
 export function migrate(): u32 {
   let done: u32 = 0;
   if (isArriving()) done += arrive();
-  if (isDeparting()) done += depart(isQuiet());
+  if (isDeparting()) done += depart(isSettled());
   return done;
 }
 
