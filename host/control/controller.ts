@@ -138,6 +138,9 @@ export class Controller<State = unknown> {
       setSpeed!(demand);
       this.#speed = demand;
     }
+    // A core can give its flow groups to one other at a time, so the cores double: then all that are
+    // there give half of theirs, side by side, and soon have less to do.
+    while (this.active.length * 2 < demand.cores) await manager.setActive(this.active.length * 2);
     if (demand.cores !== this.active.length) await manager.setActive(demand.cores);
     onChange?.(demand, decided);
   }

@@ -11,10 +11,14 @@ import type { Observation, Policy } from "./policy.ts";
 export interface DelayOptions {
   readonly min?: number;
   readonly max: number;
-  /** How often packets are looked at. Default 200. */
+  /** How often packets are looked at. Default 100. */
   readonly period?: number;
   /** Packets that have waited for longer are congestion. Default 100. */
   readonly congested?: number;
+  /**
+   * How long cores that should be enough may be congested before there is one more. Default 1000.
+   */
+  readonly patience?: number;
   /** Share of its time that a core should be busy at most. Default 0.8. */
   readonly utilisation?: number;
   /** How long fewer cores must have been enough before they are given back. Default 20 000. */
@@ -23,8 +27,9 @@ export interface DelayOptions {
 
 export interface DelayState {
   readonly cores: number;
-  /** The longest wait at the last observation, µs. */
+  /** The longest wait at the last observation, and since when packets have waited too long, µs. */
   readonly waited: number;
+  readonly congestedSince: number;
   /** Busy time and packets taken, of which old ones count less and less: what a packet costs. */
   readonly busy: number;
   readonly taken: number;
@@ -43,10 +48,19 @@ const LOAD_MEMORY = 7 / 8;
 
 /** A policy that begins with `first` cores (default `min`). */
 export function delayPolicy(options: DelayOptions, first = options.min ?? 1): Policy<DelayState> {
-  const { max, min = 1, period = 200, congested = 100, utilisation = 0.8, hold = 20_000 } = options;
+  const { max, min = 1, period = 100, congested = 100, patience = 1000 } = options;
+  const { utilisation = 0.8, hold = 20_000 } = options;
   if (!(min >= 1 && min <= max)) throw new RangeError(`min: ${min} is not in 1…${max}`);
-  const rule = { max, min, period, congested, utilisation, hold };
-  const nothing = { waited: 0, busy: 0, taken: 0, load: 0, calmSince: Infinity, peak: 0 };
+  const rule = { max, min, period, congested, patience, utilisation, hold };
+  const nothing = {
+    waited: 0,
+    congestedSince: Infinity,
+    busy: 0,
+    taken: 0,
+    load: 0,
+    calmSince: Infinity,
+    peak: 0,
+  };
   return {
     name: "queuing delay",
     period,
@@ -69,17 +83,30 @@ export function decideByDelay(
   // Cores' worth of what has just arrived; unknown while none was ever taken.
   const fresh = taken > 0 && interval > 0 ? (arrived * busy) / taken / interval : 0;
   const load = before.load + (fresh - before.load) * (1 - LOAD_MEMORY);
-  const state = { ...before, waited, busy, taken, load };
+  const isCongested = waited > rule.congested;
+  const congestedSince = isCongested ? Math.min(before.congestedSince, observation.now) : Infinity;
+  const state = { ...before, waited, congestedSince, busy, taken, load };
   // What waits less than before is being worked off already.
-  if (waited > rule.congested && waited >= before.waited) return grow(rule, state, fresh);
+  if (isCongested && waited >= before.waited) return grow(rule, state, fresh, observation.now);
   return shrink(rule, state, observation.now);
 }
 
-/** At least one core more, as many as what arrives needs; but no more than eight times as many. */
-function grow(rule: Rule, state: DelayState, fresh: number): DelayState {
+/**
+ * As many cores as what arrives needs, but no more than eight times as many. Where that many are there,
+ * the wait may be chance: only when it lasts there is one more.
+ */
+function grow(rule: Rule, state: DelayState, fresh: number, now: number): DelayState {
   const needed = Math.ceil(Math.max(fresh, state.load) / rule.utilisation);
+  const lasts = now - state.congestedSince >= rule.patience;
+  if (needed <= state.cores && !lasts) return { ...state, calmSince: Infinity, peak: 0 };
   const wanted = Math.min(Math.max(needed, state.cores + 1), state.cores * MOST);
-  return { ...state, cores: clamp(wanted, rule), calmSince: Infinity, peak: 0 };
+  return {
+    ...state,
+    cores: clamp(wanted, rule),
+    congestedSince: Infinity,
+    calmSince: Infinity,
+    peak: 0,
+  };
 }
 
 /** Fewer cores when fewer would have done for the whole of `hold`. */

@@ -1,4 +1,5 @@
 /** The control plane: what cores say of their load, what follows from it, and how it is carried out. */
+export { Controller, type ControllerOptions } from "./controller.ts";
 export { rebalance, type Move, type RebalanceOptions } from "./rebalance.ts";
 export { delayPolicy, decideByDelay, type DelayOptions, type DelayState } from "./delay-policy.ts";
 export {

@@ -27,6 +27,8 @@ interface Slot {
 /** What the cores ask of the runner. */
 export interface InlineHost {
   readonly now: number;
+  /** Most polls of an iteration, where that is not as usual. */
+  readonly rounds?: number;
   /** The beds have changed. */
   changed(): void;
   /** Calls were made between rounds. */
@@ -137,6 +139,7 @@ export class InlineCores implements CoreHost {
       post: onMessage && ((message) => onMessage(message, id)),
       announce: dataplane.options.announce && id === 0 && elasticity === undefined,
       rescue,
+      rounds: this.#runner.rounds,
     });
     const blocks = queues.map((queue) => port.queues[queue]);
     const parking = new Parking(dataplane.memory, core.block, blocks);

@@ -22,10 +22,12 @@ import {
 import type { PortHandle, QueueBackend } from "../nic/types.ts";
 import { Meter, REFERENCE_COSTS, type CostModel } from "./cost-model.ts";
 import type { Dataplane } from "./dataplane.ts";
-import { queuesOf } from "./queues.ts";
-import { ElasticThread } from "./elastic-thread.ts";
-import { LivelockError } from "./errors.ts";
+import type { ElasticThread } from "./elastic-thread.ts";
+import type { Elasticity } from "./elasticity.ts";
+import { LivelockError, StateError } from "./errors.ts";
+import { InlineCores, type InlineHost } from "./inline-cores.ts";
 import { backendMaker, type InlineDataplane, type RunLimits } from "./inline.ts";
+import { queuesOf } from "./queues.ts";
 
 export interface SimulatedOptions {
   /** What work costs, where a dataplane does not say. Default `REFERENCE_COSTS`. */
@@ -42,23 +44,40 @@ export interface SimulatedDataplane extends InlineDataplane {
 /** Something to be done at a time. */
 interface Action {
   readonly at: number;
-  readonly order: number;
   readonly run: () => void;
+}
+
+/** A dataplane that is run: its threads, its cores, and the way out of each of its queues. */
+interface Run {
+  readonly threads: InlineCores;
+  readonly cores: readonly SimulatedCore[];
+  readonly outlets: readonly Outlet[];
 }
 
 const MAX_EVENTS = 500_000_000;
 
 export class SimulatedRunner {
   readonly #costs: CostModel;
+  readonly #runs: Run[] = [];
   readonly #cores: SimulatedCore[] = [];
+  readonly #host: InlineHost;
   /** By time, then by the order in which they were asked for. */
   readonly #actions: Action[] = [];
-  #order = 0;
   #now: number;
 
   constructor(options: SimulatedOptions = {}) {
     this.#costs = options.costs ?? REFERENCE_COSTS;
     this.#now = options.startAt ?? 0;
+    const now = (): number => this.#now;
+    this.#host = {
+      get now() {
+        return now();
+      },
+      // Each poll has a time of its own here.
+      rounds: 1,
+      changed: () => this.#placeThreads(1),
+      wake() {},
+    };
   }
 
   /** Virtual time, µs: that of the last event. */
@@ -71,19 +90,37 @@ export class SimulatedRunner {
     return this.#cores;
   }
 
-  /** Attaches all cores of a dataplane and starts their applications. Returns the cores. */
+  /** Attaches the active cores of a dataplane and starts their applications. Returns all its cores. */
   add(dataplane: Dataplane, options: SimulatedDataplane): readonly SimulatedCore[] {
     const costs = options.costs ?? this.#costs;
-    const cores = dataplane.cores.map(
-      ({ id }) => new SimulatedCore(dataplane, id, this.#now, options, costs),
-    );
+    const makeBackend = backendMaker(options);
+    const outlets: Outlet[] = [];
+    const threads = new InlineCores(dataplane, this.#host, options, (port, queue) => {
+      outlets[queue] = new Outlet(port, queue, makeBackend(port, queue));
+      return outlets[queue];
+    });
+    const cores = dataplane.cores.map(({ id }) => new SimulatedCore(dataplane, id, costs));
+    this.#runs.push({ threads, cores, outlets });
     this.#cores.push(...cores);
+    this.#placeThreads(0);
     return cores;
+  }
+
+  /**
+   * Adds and takes away cores of a dataplane, and moves flow groups between them. Its promises are
+   * fulfilled by `runAsync`.
+   *
+   * @throws {StateError} the runner does not run the dataplane
+   */
+  manager(dataplane: Dataplane): Elasticity {
+    const run = this.#runs.find(({ threads }) => threads.dataplane === dataplane);
+    if (!run) throw new StateError(`the runner does not run ${dataplane.name}`);
+    return run.threads.elasticity;
   }
 
   /** Has something done at `micros`, or at once when that has passed. */
   at(micros: number, run: () => void): void {
-    const action = { at: Math.max(micros, this.#now), order: this.#order++, run };
+    const action = { at: Math.max(micros, this.#now), run };
     let place = this.#actions.length;
     while (place > 0 && this.#actions[place - 1].at > action.at) place--;
     this.#actions.splice(place, 0, action);
@@ -140,11 +177,13 @@ export class SimulatedRunner {
 
   /** Lets go of what the backends hold outside the dataplanes. */
   close(): void {
-    for (const core of this.#cores) core.thread.close();
+    for (const { threads } of this.#runs) for (const { thread } of threads.beds) thread.close();
   }
 
   /** The next event, if there is one by `end`. */
   #next(end: number): boolean {
+    for (const { threads } of this.#runs) threads.advance();
+    for (const core of this.#cores) core.listen(this.#now);
     let at = this.#actions.length > 0 ? this.#actions[0].at : Infinity;
     let sender: SimulatedCore | null = null;
     for (const core of this.#cores) {
@@ -163,8 +202,27 @@ export class SimulatedRunner {
     if (runner) runner.iterate(at);
     else if (sender) sender.sendFrames(at);
     else this.#actions.shift()!.run();
-    for (const core of this.#cores) core.listen(at);
     return true;
+  }
+
+  /**
+   * Brings the cores up to date with the threads that there are. A processor that was given back has to
+   * be woken: `wakeups` times.
+   */
+  #placeThreads(wakeups: number): void {
+    for (const { threads, cores, outlets } of this.#runs) {
+      const beds = new Map(threads.beds.map(({ thread }) => [thread.core.id, thread]));
+      for (const core of cores) {
+        const { port } = core.dataplane;
+        const queues = queuesOf(port, cores.length, core.id);
+        core.place(
+          beds.get(core.id),
+          queues.map((queue) => outlets[queue]),
+          this.#now,
+          wakeups,
+        );
+      }
+    }
   }
 }
 
@@ -173,11 +231,12 @@ export class SimulatedCore {
   readonly dataplane: Dataplane;
   /** Index within the dataplane. */
   readonly id: number;
-  readonly thread: ElasticThread;
+  /** What runs on it, while it is active. */
+  thread: ElasticThread | undefined;
   /** How fast it is, as a multiple of what the cost model describes: its frequency. */
   speed = 1;
   /** When it iterates next, µs; Infinity while only a frame can wake it. */
-  runsAt: number;
+  runsAt = Infinity;
   /** When frames leave its NIC queues next, µs: those it has sent, or that its link holds back. */
   framesAt = Infinity;
   /** Waiting for something to happen. */
@@ -186,50 +245,44 @@ export class SimulatedCore {
   busyMicros = 0;
   wakeups = 0;
 
-  readonly #outlets: readonly Outlet[];
   readonly #costs: CostModel;
   readonly #meter: Meter;
   readonly #words: Int32Array;
   readonly #doorbell: number;
   readonly #parked: number;
+  #outlets: readonly Outlet[] = [];
   /** When the last iteration is over, µs, and the doorbell before the core fell asleep. */
-  #freeAt: number;
+  #freeAt = -Infinity;
   #heard = 0;
 
   /** Use `SimulatedRunner.add`. */
-  constructor(
-    dataplane: Dataplane,
-    id: number,
-    now: number,
-    options: SimulatedDataplane,
-    costs: CostModel,
-  ) {
-    const { port, cores } = dataplane;
-    const core = cores[id];
-    const { app, onMessage } = options;
-    const makeBackend = backendMaker(options);
+  constructor(dataplane: Dataplane, id: number, costs: CostModel) {
+    const { memory, block } = dataplane.cores[id];
     this.dataplane = dataplane;
     this.id = id;
     this.#costs = costs;
-    this.#words = new Int32Array(core.memory.buffer);
-    this.#doorbell = (core.block + CORE_DOORBELL) >>> 2;
-    this.#parked = (core.block + CORE_PARKED) >>> 2;
-    this.#outlets = queuesOf(port, cores.length, id).map(
-      (queue) => new Outlet(port, queue, makeBackend(port, queue)),
-    );
-    this.thread = new ElasticThread(core, now, {
-      port,
-      backends: this.#outlets,
-      app,
-      options: options.options,
-      post: onMessage && ((message) => onMessage(message, id)),
-      announce: dataplane.options.announce && id === 0,
-      // One poll an iteration: each has a time of its own here.
-      rounds: 1,
-    });
-    this.#meter = new Meter(core.memory, core.block, costs);
-    this.runsAt = now;
-    this.#freeAt = now;
+    this.#words = new Int32Array(memory.buffer);
+    this.#doorbell = (block + CORE_DOORBELL) >>> 2;
+    this.#parked = (block + CORE_PARKED) >>> 2;
+    this.#meter = new Meter(memory, block, costs);
+  }
+
+  /** Puts a thread on the core, or takes it away, if that is anything new. */
+  place(
+    thread: ElasticThread | undefined,
+    outlets: readonly Outlet[],
+    now: number,
+    wakeups: number,
+  ): void {
+    if (thread === this.thread) return;
+    this.thread = thread;
+    this.#outlets = thread ? outlets : [];
+    this.asleep = false;
+    this.#words[this.#parked] = 0;
+    this.framesAt = Infinity;
+    this.runsAt = thread ? now + wakeups * this.#costs.wake : Infinity;
+    this.#freeAt = this.runsAt;
+    this.wakeups += wakeups;
   }
 
   /**
@@ -254,7 +307,7 @@ export class SimulatedCore {
   iterate(now: number): void {
     this.wake(now);
     if (this.runsAt > now) return;
-    const work = this.thread.iterate(now);
+    const work = this.thread!.iterate(now);
     const kernel = this.#meter.kernel() / this.speed;
     const end = now + kernel + this.#meter.application() / this.speed;
     this.#freeAt = end;
@@ -284,7 +337,8 @@ export class SimulatedCore {
     this.asleep = true;
     this.#heard = this.#words[this.#doorbell];
     this.#words[this.#parked] = 1;
-    const deadline = this.thread.nextDeadline();
+    // Not the thread's: what a link holds back needs no core.
+    const deadline = this.thread!.core.nextDeadline(now);
     // A deadline that has come and changed nothing must not hold up time.
     this.runsAt = Math.max(deadline > now ? deadline : now + 1, this.#freeAt);
   }
@@ -313,8 +367,9 @@ class Outlet implements QueueBackend {
     return 0;
   }
 
+  /** When there will be nothing to be done for this queue any more; the core need not care. */
   nextDeadline(): number {
-    return Infinity;
+    return this.hasFrames() ? 0 : this.linkDeadline();
   }
 
   close(): void {

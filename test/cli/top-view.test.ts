@@ -14,7 +14,15 @@ function coreSnapshot(core: number, times: number): CoreSnapshot {
     groups: 64,
     metrics: {
       ...{ batch: average(3.5), queueSize: average(4), queueDelay: average(20), loop: average(1) },
-      ...{ idle: average(0), delayNow: 0, queueNow: 0, waiting: 0, waited: 0, lastPoll: 0 },
+      ...{
+        idle: average(0),
+        delayNow: 0,
+        queueNow: 0,
+        waiting: 0,
+        waited: 0,
+        lastPoll: 0,
+        packets: 0,
+      },
       ...{ busyTime, idleTime: times * 750_000 },
     },
     counters: {

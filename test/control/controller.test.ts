@@ -130,6 +130,8 @@ describe("a controller", () => {
   it("has the manager do what the policy asks for, and decides nothing meanwhile", async () => {
     const changes: unknown[] = [];
     const control = controller({ onChange: (demand, at) => changes.push([demand.cores, at]) });
+    manager.cores[1] = "active";
+    policy.wanted = { cores: 2 };
     control.tick(1000);
     expect(manager.told).toEqual([]);
     policy.wanted = { cores: 3 };
@@ -146,6 +148,18 @@ describe("a controller", () => {
     control.tick(5000);
     expect(manager.told).toEqual([3, 4]);
     expect(policy.seen.at(-1)!.interval).toBe(3000);
+  });
+
+  it("adds many cores by doubling them", async () => {
+    const control = controller();
+    policy.wanted = { cores: 4 };
+    control.tick(1000);
+    expect(manager.told).toEqual([2]);
+    await manager.finish();
+    expect(manager.told).toEqual([2, 4]);
+    await manager.finish();
+    expect(control.isChanging).toBe(false);
+    expect(control.active).toEqual([0, 1, 2, 3]);
   });
 
   it("sets the speed where there is one to be set, once", () => {
@@ -261,7 +275,7 @@ describe("a machine", () => {
       });
       return { own, wish, control };
     };
-    const [a, b] = [tenant("a", 3), tenant("b", 1)];
+    const [a, b] = [tenant("a", 3), tenant("b", 2)];
     const machine = new Machine({
       cores: 6,
       tenants: [{ controller: a.control }, { controller: b.control }],
@@ -269,7 +283,7 @@ describe("a machine", () => {
     });
     machine.tick(1000);
     await a.own.finish();
-    expect(order).toEqual(["background 2"]);
+    expect(order).toEqual(["background 1"]);
     a.wish.wanted = { cores: 2 };
     b.wish.wanted = { cores: 4 };
     machine.tick(2000);
@@ -280,7 +294,7 @@ describe("a machine", () => {
     await a.own.finish();
     expect(b.own.told).toEqual([4]);
     await b.own.finish();
-    expect(order).toEqual(["background 2", "background 0", "a 2", "b 4"]);
+    expect(order).toEqual(["background 1", "background 0", "a 2", "b 4"]);
     a.wish.wanted = { cores: 1 };
     machine.tick(3000);
     await b.own.finish();

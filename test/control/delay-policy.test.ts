@@ -11,30 +11,47 @@ function after(cores: number, ...waits: number[]): number {
   let state = policy.initial;
   waits.forEach((waited, i) => {
     const seen = Array.from({ length: cores }, () => coreMetrics({ waited }));
-    state = policy.decide(state, observation(200 * (i + 1), { cores: seen }));
+    state = policy.decide(state, observation(100 * (i + 1), { cores: seen }));
   });
   return policy.demand(state).cores;
 }
 
 describe("congestion", () => {
-  it("is a packet that has waited for longer than 100 µs", () => {
-    expect(after(2, 100)).toBe(2);
-    expect(after(2, 101)).toBe(3);
+  /** So many observations, 100 µs apart, are 1 ms. */
+  const long = (waited: number): number[] => Array.from({ length: 11 }, () => waited);
+
+  it("is that packets wait for longer than 100 µs, for a millisecond", () => {
+    expect(after(2, ...long(100))).toBe(2);
+    expect(after(2, ...long(101))).toBe(3);
+    expect(after(2, ...long(101).slice(1))).toBe(2);
   });
 
   it("is seen in the ring as well as in the last batch", () => {
     const policy = delayPolicy({ max: 4 });
     const cores = [coreMetrics({ delayNow: 300 })];
-    expect(policy.demand(policy.decide(policy.initial, observation(200, { cores }))).cores).toBe(2);
+    let state = policy.initial;
+    for (let now = 0; now <= 1000; now += 100) {
+      state = policy.decide(state, observation(now, { cores }));
+    }
+    expect(policy.demand(state).cores).toBe(2);
+  });
+
+  it("is answered at once where more arrives than the cores can do", () => {
+    const policy = delayPolicy({ max: 16 }, 2);
+    const cores = [coreMetrics({ waited: 101 }), coreMetrics({ waited: 90 })];
+    // Both were busy all the time, took 20 packets, and 90 came: nine cores' worth, at most 80 % busy.
+    const seen = { cores, interval: 100, busy: 200, taken: 20, arrived: 90 };
+    const state = policy.decide(policy.initial, observation(100, seen));
+    expect(policy.demand(state).cores).toBe(12);
   });
 
   it("asks for no more while it is being worked off", () => {
-    expect(after(2, 500, 400, 300, 200)).toBe(3);
-    expect(after(2, 500, 400, 410)).toBe(4);
+    expect(after(2, ...Array.from({ length: 30 }, (_, i) => 5000 - 10 * i))).toBe(2);
+    expect(after(2, ...long(500), 400, 300, 200)).toBe(3);
   });
 
   it("asks for no more than there are", () => {
-    expect(after(16, 5000)).toBe(16);
+    expect(after(16, ...long(5000), ...long(6000))).toBe(16);
   });
 });
 

@@ -135,7 +135,7 @@ describe("an idle core", () => {
     expect(runner.now).toBe(1e6);
     expect(core.asleep).toBe(true);
     expect(core.busyMicros).toBe(0);
-    expect(core.thread.core.kernel).toBeDefined();
+    expect(core.thread?.core.kernel).toBeDefined();
   });
 
   it("is woken by a frame, at once while it spins and with delay when it sleeps", () => {
