@@ -16,6 +16,7 @@ import { output, retransmitHead, SENT_AGAIN } from "./output";
 import { backedOffRto, clearSample, sampleRtt } from "./rtt";
 import { SENT_ELSEWHERE } from "./send";
 import { seqAfterEq, seqBefore } from "./seq";
+import { armRetransmission } from "./tail-probe";
 import { C_SAMPLED, coldOf, F_PERSIST, F_RECOVERY, F_RESENDING, R_PARTIAL, Tcb } from "./tcb";
 
 /** An ACK that covers something new, up to `ack`: sndUna < ack <= sndMax. */
@@ -48,7 +49,7 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
   confirmNeighbour(tcb.neighbour);
   // RFC 6298 section 5.2 and 5.3.
   if (ack == cold.sndMax) clearDeadline(tcb);
-  else if (restart) setDeadline(tcb, now + backedOffRto(tcb, cold));
+  else if (restart) armRetransmission(tcb, cold);
   tcb.flags &= ~F_PERSIST;
   if (bytes != 0) reportSent(tcb, bytes);
 }

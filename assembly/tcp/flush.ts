@@ -20,6 +20,7 @@ import {
   F_FIN_QUEUED,
   F_FIN_SENT,
   F_MORE,
+  F_SCOREBOARD,
   Tcb,
 } from "./tcb";
 
@@ -45,7 +46,12 @@ export function flushAgenda(): void {
 function settle(tcb: Tcb): void {
   tcb.flags &= ~F_MORE;
   const flags = tcb.flags;
-  if (tcb.txNext != 0 || (flags & (F_FIN_QUEUED | F_FIN_SENT)) == F_FIN_QUEUED) output(tcb);
+  if (
+    tcb.txNext != 0 ||
+    flags & F_SCOREBOARD ||
+    (flags & (F_FIN_QUEUED | F_FIN_SENT)) == F_FIN_QUEUED
+  )
+    output(tcb);
   if (!(tcb.flags & (F_ACK_NOW | F_ACK_PENDING))) return;
   // A second full segment is acknowledged at once, a first one may wait for company.
   if (tcb.flags & F_ACK_NOW || tcb.rcvNxt - tcb.rcvAcked > tcb.mss) sendAck(tcb);

@@ -131,7 +131,7 @@ export function connect(
   tcb.mss = <u16>min<u32>(DEFAULT_MSS, localMss());
   selectControl(tcb, control);
   startHandshake(tcb, cold, initialSequence(localIp, remote, ports));
-  sendSyn(tcb, cold.iss, SYN);
+  sendSyn(tcb, tcb.sndUna, SYN);
   count(CNT_TCP_CONNECTS);
   connectHandle = tcb.handle;
   return RC_OK;
@@ -172,7 +172,7 @@ export function openPassively(packet: Packet, listener: Listener, iss: u32): voi
     clearDeadline(tcb);
     knock(tcb);
   } else {
-    sendSyn(tcb, cold.iss, SYN | ACK);
+    sendSyn(tcb, tcb.sndUna, SYN | ACK);
   }
 }
 
@@ -193,7 +193,7 @@ export function accept(tcb: Tcb, cookie: u32, flags: u32, control: u32): i32 {
     // The round trip begins now, however long the application has thought.
     cold.synSentAt = now;
     setDeadline(tcb, now + backedOffRto(tcb, cold));
-    sendSyn(tcb, cold.iss, SYN | ACK);
+    sendSyn(tcb, tcb.sndUna, SYN | ACK);
     return RC_OK;
   }
   if (tcb.flags & F_IN_BACKLOG) leaveBacklog(tcb);
@@ -216,7 +216,6 @@ export function reject(tcb: Tcb): i32 {
 export function learnSyn(tcb: Tcb, packet: Packet): void {
   const cold = coldOf(tcb);
   parseTcpOptions(packet.l4, packet.options);
-  cold.irs = packet.seq;
   learnEcn(tcb, packet.flags);
   tcb.rcvNxt = packet.seq + 1;
   // What a SYN of ours offered, which is never scaled.
@@ -297,7 +296,6 @@ function newTcb(remote: u32, local: u32, ports: u32, hash: u32, neighbour: Neigh
 }
 
 function startHandshake(tcb: Tcb, cold: TcbCold, iss: u32): void {
-  cold.iss = iss;
   cold.recover = iss;
   tcb.sndUna = iss;
   tcb.sndNxt = iss + 1;

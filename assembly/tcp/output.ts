@@ -14,7 +14,9 @@ import { setDeadline, waitForPace } from "./deadlines";
 import { bareSequence, PAYLOAD_OFFSET, sendBare, sendPayload } from "./emit";
 import { paceAllows } from "./pacing";
 import { backedOffRto } from "./rtt";
+import { inFlight, noteCut, noteResent } from "./scoreboard";
 import { seqAfter, seqBefore } from "./seq";
+import { armRetransmission, probeLead } from "./tail-probe";
 import {
   C_PACE_WAIT,
   C_PACED,
@@ -28,10 +30,15 @@ import {
   F_MORE,
   F_NAGLE,
   F_PERSIST,
+  F_RECOVERY,
   F_RESENDING,
+  F_SCOREBOARD,
+  R_REORDERING_TIMER,
+  R_SACK,
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
+  TcbCold,
 } from "./tcb";
 
 /** Buffer flag: was sent more than once, so its round trip is ambiguous (Karn). */
@@ -41,11 +48,18 @@ export const SENT_AGAIN: u16 = 1;
 export function output(tcb: Tcb): void {
   if (tcb.state & (SYN_SENT | SYN_RECEIVED)) return;
   const controlFlags: u32 = tcb.controlFlags;
+  // What is not in the network, because it has arrived or was lost, takes nothing of the window.
+  let gone: u32 = 0;
+  if (tcb.flags & F_SCOREBOARD) {
+    const cold = coldOf(tcb);
+    if (cold.nextLost != 0) resendLost(tcb, cold);
+    gone = cold.sackedBytes + cold.lostBytes;
+  }
   let at = tcb.txNext;
   while (at != 0) {
     const buffer = changetype<Buffer>(at);
     const flight = tcb.sndNxt - tcb.sndUna;
-    const window = min<u32>(tcb.sndWnd, tcb.cwnd);
+    const window = min<u32>(tcb.sndWnd, tcb.cwnd + gone);
     const room = flight < window ? window - flight : 0;
     if (buffer.length > room || buffer.length > tcb.mss) {
       if (!mayCut(tcb, buffer, room)) break;
@@ -90,6 +104,58 @@ export function sendAck(tcb: Tcb): void {
   if (sendBare(tcb, bareSequence(tcb), ACK)) return;
   tcb.flags |= F_ACK_NOW;
   scheduleOutput(tcb);
+}
+
+/** Sends again what is lost, oldest first, as far as the congestion window and the peer's reach. */
+function resendLost(tcb: Tcb, cold: TcbCold): void {
+  while (cold.nextLost != 0) {
+    const buffer = changetype<Buffer>(cold.nextLost);
+    const flight = inFlight(tcb, cold);
+    const length = min<u32>(buffer.length, tcb.mss);
+    if (flight >= tcb.cwnd || (flight + length > tcb.cwnd && flight >= tcb.mss)) return;
+    const end = buffer.seq + length;
+    if (cold.nextLost != tcb.txHead && seqAfter(end, tcb.sndUna + tcb.sndWnd)) return;
+    if (tcb.controlFlags & C_PACED && !paceAllows(tcb)) {
+      waitForPace(tcb);
+      return;
+    }
+    if (!resend(tcb, cold, buffer)) {
+      retryLater(tcb);
+      return;
+    }
+  }
+}
+
+/** Sends a segment again, by the scoreboard. False when nothing could be sent. */
+export function resend(tcb: Tcb, cold: TcbCold, buffer: Buffer): bool {
+  if (buffer.length > tcb.mss) {
+    // A path that takes less than when it was cut.
+    if (!cut(buffer, tcb.mss, tcb)) return false;
+    noteCut(cold, buffer);
+  }
+  if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return false;
+  count(CNT_TCP_RETRANSMITS);
+  if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
+  noteResent(cold, buffer);
+  cold.limitedBytes += buffer.length;
+  if (tcb.txHead == changetype<u32>(buffer) && !(cold.repair & R_REORDERING_TIMER)) {
+    setDeadline(tcb, now + backedOffRto(tcb, cold));
+  }
+  return true;
+}
+
+/** Sends one segment of new data beyond the congestion window. False when there is none that may go. */
+export function sendNext(tcb: Tcb): bool {
+  const at = tcb.txNext;
+  if (at == 0) return false;
+  const buffer = changetype<Buffer>(at);
+  const flight = tcb.sndNxt - tcb.sndUna;
+  const room = flight < tcb.sndWnd ? tcb.sndWnd - flight : 0;
+  if (buffer.length > room) return false;
+  if (buffer.length > tcb.mss && !cut(buffer, tcb.mss, tcb)) return false;
+  if (!transmit(tcb, buffer)) return false;
+  tcb.txNext = buffer.next;
+  return true;
 }
 
 /** Sends the oldest unacknowledged segment again, whatever the windows say. */
@@ -153,6 +219,7 @@ function transmit(tcb: Tcb, buffer: Buffer): bool {
   }
   buffer.sentAt = now;
   if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
+  if (tcb.flags & F_RECOVERY) coldOf(tcb).limitedBytes += buffer.length;
   const end = buffer.seq + buffer.length;
   if (fin && buffer.next == 0) {
     tcb.flags |= F_FIN_SENT;
@@ -185,6 +252,7 @@ function outputFin(tcb: Tcb): void {
 /** Moves sndNxt after a send and times the flight. */
 function advance(tcb: Tcb, end: u32): void {
   const cold = coldOf(tcb);
+  const flight = tcb.sndNxt - tcb.sndUna;
   tcb.sndNxt = end;
   if (seqAfter(end, cold.sndMax)) {
     cold.sndMax = end;
@@ -193,8 +261,12 @@ function advance(tcb: Tcb, end: u32): void {
   if (!(tcb.flags & F_DEADLINE) || tcb.flags & F_PERSIST) {
     tcb.flags &= ~F_PERSIST;
     // Further ahead than any can be means behind: the last timeout has long run out.
-    if (tcb.deadline - now > rtoMax) onIdleRestart(tcb, tcb.deadline);
-    setDeadline(tcb, now + backedOffRto(tcb, cold));
+    const due = tcb.deadline + probeLead(tcb, cold);
+    if (due - now > rtoMax) onIdleRestart(tcb, due);
+    armRetransmission(tcb, cold);
+  } else if (flight <= tcb.mss && cold.repair & R_SACK && !(tcb.flags & F_SCOREBOARD)) {
+    // More than one segment is in flight now, so that no delayed ACK needs to be waited for.
+    armRetransmission(tcb, cold);
   }
 }
 
@@ -224,9 +296,12 @@ function startPersist(tcb: Tcb): void {
 /** Bytes that a send would accept now. */
 export function sendRoom(tcb: Tcb, bufferMax: u32): u32 {
   if (!(tcb.state & CAN_SEND) || tcb.flags & F_FIN_QUEUED) return 0;
-  const queued = coldOf(tcb).sndEnd - tcb.sndUna;
-  // The window that the network takes now and as much again, so that it never runs dry.
-  const window = min<u32>(tcb.cwnd, max<u32>(tcb.sndWnd, tcb.mss));
+  const cold = coldOf(tcb);
+  const queued = cold.sndEnd - tcb.sndUna;
+  // The window that the network takes now and as much again, so that it never runs dry; behind a gap it
+  // takes more than the window.
+  const gone = cold.sackedBytes + cold.lostBytes;
+  const window = min<u32>(tcb.cwnd + gone, max<u32>(tcb.sndWnd, tcb.mss));
   const limit = min<u32>(max<u32>(window << 1, 65536), bufferMax);
   return queued < limit ? limit - queued : 0;
 }

@@ -19,6 +19,7 @@ export function clearSample(): void {
 export function sampleRtt(cold: TcbCold, sample: u32): void {
   const rtt = max<u32>(min<u32>(sample, 100_000_000), 1);
   roundTrip = rtt;
+  if (rtt < cold.minRtt || cold.minRtt == 0) cold.minRtt = rtt;
   if (cold.srtt8 == 0) {
     cold.srtt8 = rtt << 3;
     cold.rttvar4 = rtt << 1;

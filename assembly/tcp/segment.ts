@@ -21,7 +21,12 @@ import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN } from "../wire/tcp";
-import { optionHasTimestamps, optionTsValue, parseTcpOptions } from "../wire/tcp-options";
+import {
+  optionHasTimestamps,
+  optionSackBlocks,
+  optionTsValue,
+  parseTcpOptions,
+} from "../wire/tcp-options";
 import { acknowledge, duplicateAck } from "./ack";
 import { scheduleOutput } from "./agenda";
 import { challenge } from "./challenge";
@@ -37,6 +42,7 @@ import { establish, learnSyn, openPassively } from "./open";
 import { output, sendAck } from "./output";
 import { drain, HAS_FIN, keep, keptTwiceFrom, keptTwiceTo } from "./reassembly";
 import { sendDuplicateReport } from "./sack-blocks";
+import { acknowledgeSelectively } from "./selective";
 import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq, seqMax, seqMin } from "./seq";
 import {
   CAN_RECEIVE,
@@ -55,6 +61,7 @@ import {
   F_PASSIVE,
   F_PERSIST,
   F_RESENDING,
+  F_SCOREBOARD,
   FIN_WAIT_1,
   FIN_WAIT_2,
   LAST_ACK,
@@ -89,7 +96,7 @@ function inSynSent(tcb: Tcb, packet: Packet): void {
   const flags = packet.flags;
   const cold = coldOf(tcb);
   // First, check the ACK bit.
-  const acceptable = packet.ack == cold.iss + 1;
+  const acceptable = packet.ack == tcb.sndUna + 1;
   if (flags & ACK && !acceptable) {
     count(CNT_DROP_TCP_BAD_ACK);
     refuse(packet);
@@ -118,7 +125,7 @@ function inSynSent(tcb: Tcb, packet: Packet): void {
   // Both sides opened at once (section 3.5, figure 7).
   tcb.state = <u16>SYN_RECEIVED;
   cold.synCount++;
-  sendSyn(tcb, cold.iss, SYN | ACK);
+  sendSyn(tcb, tcb.sndUna, SYN | ACK);
 }
 
 /** Section 3.10.7.4. Returns true when the packet's buffer was kept. */
@@ -207,13 +214,13 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
     count(CNT_DROP_TCP_BAD_RST);
     return;
   }
-  if (tcb.state == SYN_RECEIVED && (flags & (SYN | ACK)) == SYN && packet.seq == coldOf(tcb).irs) {
+  if (tcb.state == SYN_RECEIVED && (flags & (SYN | ACK)) == SYN && packet.seq == tcb.rcvNxt - 1) {
     // The SYN again: our answer was lost, or is still the application's decision.
     if (tcb.optionBytes != 0 && optionHasTimestamps) noteTimestamp(coldOf(tcb), optionTsValue);
-    if (!(tcb.flags & F_DEFER)) sendSyn(tcb, coldOf(tcb).iss, SYN | ACK);
+    if (!(tcb.flags & F_DEFER)) sendSyn(tcb, tcb.sndUna, SYN | ACK);
     return;
   }
-  const crossing = (flags & (SYN | ACK)) == (SYN | ACK) && packet.seq == coldOf(tcb).irs;
+  const crossing = (flags & (SYN | ACK)) == (SYN | ACK) && packet.seq == tcb.rcvNxt - 1;
   if (flags & SYN && (tcb.state != SYN_RECEIVED || crossing)) {
     synArrives(tcb, packet);
     return;
@@ -246,7 +253,7 @@ function synArrives(tcb: Tcb, packet: Packet): void {
     tcb.state == SYN_RECEIVED &&
     !(tcb.flags & F_PASSIVE) &&
     packet.flags & ACK &&
-    packet.seq == coldOf(tcb).irs
+    packet.seq == tcb.rcvNxt - 1
   ) {
     if (packet.ack == tcb.sndNxt) {
       tcb.sndUna = packet.ack;
@@ -298,10 +305,13 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   updateWindow(tcb, packet);
   // Whoever answers probes is alive, however long its window stays shut; it may have shut over data.
   if (tcb.flags & F_PERSIST || tcb.sndWnd == 0) cold.retries = 0;
-  if (ack != tcb.sndUna) {
+  const advanced: bool = ack != tcb.sndUna;
+  if (tcb.flags & F_SCOREBOARD || (optionSackBlocks != 0 && cold.repair & R_SACK)) {
+    acknowledgeSelectively(tcb, ack);
+  } else if (advanced) {
     acknowledge(tcb, ack);
-    if (tcb.flags & F_FIN_SENT && ack == cold.sndEnd + 1) return finAcknowledged(tcb);
   } else if (
+    !(cold.repair & R_SACK) &&
     packet.length == 0 &&
     !(packet.flags & FIN) &&
     before == tcb.sndWnd &&
@@ -309,7 +319,8 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   ) {
     duplicateAck(tcb);
   }
-  if (tcb.txNext != 0 || finIsNext(tcb)) output(tcb);
+  if (advanced && tcb.flags & F_FIN_SENT && ack == cold.sndEnd + 1) return finAcknowledged(tcb);
+  if (tcb.txNext != 0 || tcb.flags & F_SCOREBOARD || finIsNext(tcb)) output(tcb);
   return true;
 }
 

@@ -130,6 +130,26 @@ export const F_SLOW: u32 =
 export const R_SACK: u32 = 1;
 /** Without SACK: a partial ACK has come in this recovery. */
 export const R_PARTIAL: u32 = 2;
+// All others with SACK only.
+/** `rackXmit` and what goes with it are set. */
+export const R_RACK: u32 = 4;
+/** Segments were seen to arrive in another order than they were sent (RFC 8985 section 6.2). */
+export const R_REORDERED: u32 = 8;
+/** The deadline is when segments in flight count as lost unless they arrive. */
+export const R_REORDERING_TIMER: u32 = 16;
+/** A tail loss probe is out; R_PROBE_AGAIN: it repeated a segment. `recover` is where it ended. */
+export const R_PROBE: u32 = 32;
+export const R_PROBE_AGAIN: u32 = 64;
+/** The timer has run out: recovery begins anew from one segment. */
+export const R_LOSS: u32 = 128;
+/** What has arrived since the timeout does not prove yet that it was right (RFC 5682). */
+export const R_DOUBT: u32 = 256;
+/** The window can be restored, should all that was sent again prove needless. */
+export const R_UNDO: u32 = 512;
+/** `dsackRound` is set. */
+export const R_DSACK_ROUND: u32 = 1024;
+/** Something in flight was sent again, so that `resentStamp` and `resentUnproved` go on. */
+export const R_RESENT: u32 = 2048;
 
 // Bits of `controlFlags`.
 /** What is sent is spread over time (pacing.ts). */
@@ -247,6 +267,8 @@ export class TcbCold {
   softError: i8;
   /** What F_DIE reports. */
   reason: i8;
+  /** RFC 8985's RACK.reo_wnd_mult less one: how far D-SACKs have widened the reordering window. */
+  reoGrown: u8;
   /** Bytes acknowledged that no `sent` has reported. */
   unreported: u32;
   /** First buffer that was not announced, and bytes from there on. */
@@ -273,8 +295,6 @@ export class TcbCold {
   sackRecent3: u32;
   /** Next on the list of connections with something to announce. */
   noticeNext: u32;
-  iss: u32;
-  irs: u32;
   /** Time of the SYN (or SYN-ACK) sent first, µs. */
   synSentAt: u32;
   /** Slot + 1 of the listener that this came from. */
@@ -282,8 +302,39 @@ export class TcbCold {
   /** TIME-WAIT: neighbours in the list, oldest first. */
   timeWaitNext: u32;
   timeWaitPrev: u32;
-  /** Bytes that limited transmit sent beyond the window (RFC 3042). */
+  /**
+   * Without SACK: bytes that limited transmit sent beyond the window (RFC 3042). With it: bytes sent in
+   * this recovery (RFC 6937's prr_out).
+   */
   limitedBytes: u32;
+  /** Scoreboard: bytes between sndUna and sndNxt that have arrived, and that are lost and not yet sent again. */
+  sackedBytes: u32;
+  lostBytes: u32;
+  /** The last buffer of which it was decided, as it was sent first, whether it is lost; 0: none. */
+  lastJudged: u32;
+  /** The first buffer that is lost and not yet sent again; 0: none. */
+  nextLost: u32;
+  /** The end of the highest segment known to have arrived. */
+  highestArrived: u32;
+  /** RACK: of the segment sent last of those that arrived, when it was sent, its end, its round trip. */
+  rackXmit: u32;
+  rackEnd: u32;
+  rackRtt: u32;
+  /** The shortest round trip ever, µs; 0: none. */
+  minRtt: u32;
+  /** D-SACKs widen the reordering window once until this is acknowledged. */
+  dsackRound: u32;
+  /** RFC 6937: bytes that arrived in this recovery, and bytes in flight when it began. */
+  prrDelivered: u32;
+  recoverFlight: u32;
+  /** Our timestamp of the first segment sent again since all in flight had arrived; 0: none. */
+  resentStamp: u32;
+  /** Buffers with SACKED. */
+  sackedSegments: u16;
+  /** Retransmissions since then that no D-SACK has shown to be needless. */
+  resentUnproved: u8;
+  /** Recoveries until the reordering window shrinks again (RFC 8985: RACK.reo_wnd_persist). */
+  reoPersist: u8;
   /** The application's number that travels along. */
   tag: u32;
   /** Bits `M_*`. */

@@ -14,13 +14,16 @@ import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
 import { isDue, now } from "../time/clock";
 import { ACK, SYN } from "../wire/tcp";
+import { scheduleOutput } from "./agenda";
 import { rearm, setDeadline } from "./deadlines";
 import { sendBare, sendSyn } from "./emit";
 import { finishOrderly, kill } from "./end";
 import { collapseWindow } from "./fast-recovery";
-import { cut, output, retransmitHead, sendAck } from "./output";
+import { cut, output, resend, retransmitHead, sendAck } from "./output";
 import { releaseTime } from "./pacing";
 import { backedOffRto } from "./rtt";
+import { beginLoss, reorderingTimeout } from "./selective";
+import { probeTail } from "./tail-probe";
 import {
   C_PACE_WAIT,
   coldOf,
@@ -31,6 +34,8 @@ import {
   F_PERSIST,
   F_RESENDING,
   FIN_WAIT_2,
+  R_REORDERING_TIMER,
+  R_SACK,
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
@@ -65,7 +70,12 @@ function expire(tcb: Tcb): bool {
   }
   if (tcb.state & (SYN_SENT | SYN_RECEIVED)) return repeatSyn(tcb);
   if (tcb.flags & F_PERSIST) return probe(tcb);
-  return retransmitTimeout(tcb);
+  const cold = coldOf(tcb);
+  if (cold.repair & R_REORDERING_TIMER) {
+    reorderingTimeout(tcb);
+    return true;
+  }
+  return probeTail(tcb, cold) || retransmitTimeout(tcb);
 }
 
 function repeatSyn(tcb: Tcb): bool {
@@ -78,7 +88,7 @@ function repeatSyn(tcb: Tcb): bool {
   cold.retries++;
   cold.synCount++;
   tcb.backoff++;
-  sendSyn(tcb, cold.iss, tcb.state == SYN_SENT ? SYN : SYN | ACK);
+  sendSyn(tcb, tcb.sndUna, tcb.state == SYN_SENT ? SYN : SYN | ACK);
   setDeadline(tcb, now + backedOffRto(tcb, cold));
   return true;
 }
@@ -120,9 +130,17 @@ function retransmitTimeout(tcb: Tcb): bool {
     return false;
   }
   count(CNT_TCP_TIMEOUTS);
-  collapseWindow(tcb);
+  const selective = (cold.repair & R_SACK) != 0 && tcb.txHead != 0;
+  if (selective) beginLoss(tcb, cold);
+  else collapseWindow(tcb);
   cold.retries++;
   if (tcb.backoff < 255) tcb.backoff++;
+  if (selective) {
+    // The oldest goes again whatever the windows, the others as ACKs let them.
+    if (!resend(tcb, cold, changetype<Buffer>(tcb.txHead))) scheduleOutput(tcb);
+    setDeadline(tcb, now + backedOffRto(tcb, cold));
+    return true;
+  }
   // Everything from sndUna is sent again as ACKs let it, unless they show that it had arrived.
   tcb.sndNxt = tcb.sndUna;
   tcb.txNext = tcb.txHead;

@@ -37,6 +37,7 @@ import { rearm, stopTimer } from "./deadlines";
 import { PAYLOAD_OFFSET } from "./emit";
 import { kill, linkTimeWait, reset, unlinkTimeWait } from "./end";
 import { enterBacklog, findListener, leaveBacklog } from "./listeners";
+import { rebuildScoreboard } from "./scoreboard";
 import { SENT_ELSEWHERE } from "./send";
 import {
   asTcb,
@@ -201,6 +202,7 @@ function copyReferences(tcb: Tcb): bool {
     before = at;
     at = changetype<Buffer>(at).next;
   }
+  rebuildScoreboard(tcb);
   return true;
 }
 

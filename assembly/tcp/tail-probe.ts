@@ -1,0 +1,91 @@
+/**
+ * The retransmission timer, and in front of it the tail loss probe (RFC 8985 section 7): with the last
+ * segments of a flight lost nothing later arrives that would show it, so after two round trips the last
+ * one is sent again, or one more, for the SACK that it brings.
+ */
+import { CNT_TCP_TAIL_PROBES } from "../abi";
+import { rtoMin } from "../core/config";
+import { count } from "../core/counters";
+import { Buffer } from "../mem/buffers";
+import { isBefore, now } from "../time/clock";
+import { onLoss, onRecoveryEnd } from "./congestion";
+import { setDeadline } from "./deadlines";
+import { resend, sendNext } from "./output";
+import { backedOffRto } from "./rtt";
+import { arrived, inFlight, twiceFrom, twiceTo } from "./scoreboard";
+import { seqAfter, seqBefore } from "./seq";
+import { F_SCOREBOARD, R_PROBE, R_PROBE_AGAIN, R_SACK, Tcb, TcbCold } from "./tcb";
+
+/** Slack for a receiver and hosts that are not on the spot, µs (as Linux's TCP_TIMEOUT_MIN). */
+const SLACK: u32 = 2000;
+
+/** Sets the timer: for a probe where one would help, else for the retransmission timeout. */
+export function armRetransmission(tcb: Tcb, cold: TcbCold): void {
+  const rto = backedOffRto(tcb, cold);
+  const mayProbe = (cold.repair & R_SACK) != 0 && !(tcb.flags & F_SCOREBOARD) && cold.srtt8 != 0;
+  setDeadline(tcb, now + (mayProbe ? min<u32>(probeDelay(tcb, cold), rto) : rto));
+}
+
+/** Section 7.2. A lone segment may have to wait for its delayed ACK. */
+function probeDelay(tcb: Tcb, cold: TcbCold): u32 {
+  const alone: bool = tcb.sndNxt - tcb.sndUna <= tcb.mss;
+  return (cold.srtt8 >> 2) + (alone ? rtoMin : min<u32>(SLACK, rtoMin));
+}
+
+/** How long after a deadline that was for a probe the retransmission timeout comes, at most, µs. */
+export function probeLead(tcb: Tcb, cold: TcbCold): u32 {
+  if (!(cold.repair & R_SACK)) return 0;
+  const rto = backedOffRto(tcb, cold);
+  const delay = (cold.srtt8 >> 2) + min<u32>(SLACK, rtoMin);
+  return rto > delay ? rto - delay : 0;
+}
+
+/**
+ * The deadline has passed: sends a probe if it was for one (section 7.3), and arms the timeout. False when
+ * it is that which has passed.
+ */
+export function probeTail(tcb: Tcb, cold: TcbCold): bool {
+  if (!(cold.repair & R_SACK) || tcb.flags & F_SCOREBOARD) return false;
+  if (cold.srtt8 == 0 || tcb.backoff != 0 || tcb.txHead == 0) return false;
+  // More was sent since the timer was set.
+  if (tcb.txNext == 0) {
+    const due = changetype<Buffer>(tcb.txTail).sentAt + probeDelay(tcb, cold);
+    if (isBefore(now, due) && isBefore(due, now + backedOffRto(tcb, cold))) {
+      setDeadline(tcb, due);
+      return true;
+    }
+  }
+  const end = tcb.sndNxt;
+  const again = !sendNext(tcb);
+  if (again && !resend(tcb, cold, lastSent(tcb))) return false;
+  count(CNT_TCP_TAIL_PROBES);
+  cold.repair |= again ? R_PROBE | R_PROBE_AGAIN : R_PROBE;
+  cold.recover = again ? end : tcb.sndNxt;
+  cold.highestArrived = tcb.sndUna;
+  tcb.flags |= F_SCOREBOARD;
+  setDeadline(tcb, now + backedOffRto(tcb, cold));
+  return true;
+}
+
+/** What the answer to a probe says (section 7.4.2). */
+export function probeAnswered(tcb: Tcb, cold: TcbCold, ack: u32, advanced: bool): void {
+  if (seqBefore(ack, cold.recover)) return;
+  if (cold.repair & R_PROBE_AGAIN && twiceTo != cold.recover) {
+    if (seqAfter(ack, cold.recover)) {
+      // The probe itself has mended a loss, which is a sign of congestion all the same.
+      onLoss(tcb, inFlight(tcb, cold));
+      onRecoveryEnd(tcb);
+    } else if (advanced || arrived != 0 || twiceFrom != twiceTo) {
+      // Either one may have arrived: the next ACK will tell.
+      return;
+    }
+  }
+  cold.repair &= ~(R_PROBE | R_PROBE_AGAIN);
+}
+
+function lastSent(tcb: Tcb): Buffer {
+  if (tcb.txNext == 0) return changetype<Buffer>(tcb.txTail);
+  let at = tcb.txHead;
+  while (changetype<Buffer>(at).next != tcb.txNext) at = changetype<Buffer>(at).next;
+  return changetype<Buffer>(at);
+}
