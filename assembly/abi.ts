@@ -213,10 +213,15 @@ export const ATTACHED_BOUND: u32 = 1;
 export const ATTACHED_LEFT: u32 = 2;
 
 // Line 6: the control plane
-/** 1 asks the elastic thread to leave its loop. */
+/** Asks the elastic thread to leave its loop, `STOP_*`. */
 export const CORE_STOP: u32 = 384;
 /** 1 asks the elastic thread to look at its messages. */
 export const CORE_MESSAGES: u32 = 388;
+
+/** At once. */
+export const STOP_NOW: u32 = 1;
+/** When nothing it has sent is on its way any more; the core is given back. */
+export const STOP_LEAVE: u32 = 2;
 
 // Line 7: gauges, by the kernel; all read zero when nothing is in use
 /** Buffer records in use outside the fill rings: frames that the app, TCP, reassembly, TX hold. */

@@ -11,6 +11,7 @@ export type { CounterName, Counters, GaugeName, Gauges } from "./dataplane/count
 export { createDataplane, Dataplane, type DataplaneHandle } from "./dataplane/dataplane.ts";
 export { ElasticThread, type ElasticThreadOptions } from "./dataplane/elastic-thread.ts";
 export { Elasticity } from "./dataplane/elasticity.ts";
+export type { Incident } from "./control/watchdog.ts";
 export {
   CoreError,
   KernelError,

@@ -24,6 +24,7 @@ import {
   CORE_STOP,
   FLOW_GROUPS,
   METRIC_LAST_POLL,
+  STOP_NOW,
 } from "../../assembly/abi.ts";
 
 /** What the core's last migration came to. */
@@ -102,9 +103,9 @@ export class CoreControl {
     return this.#load(CORE_PARKED) !== 0;
   }
 
-  /** Asks the elastic thread to leave its loop. */
-  stop(): void {
-    this.#store(CORE_STOP, 1);
+  /** Asks the elastic thread to leave its loop, `STOP_*`. */
+  stop(how: number = STOP_NOW): void {
+    this.#store(CORE_STOP, how);
     this.ring();
   }
 

@@ -20,19 +20,26 @@ const BURST = 1024;
 const SHORTEST_SLEEP = 50;
 /** Longest wait, µs, where the doorbell cannot end it: how late a stop may be noticed. */
 const LONGEST_WAIT = 1000;
+/** How long, µs, frames that a link holds back are waited for when a core is given back. */
+const LONGEST_LEAVE = 1_000_000;
 
-/** Runs the thread until its core is asked to stop. */
+/**
+ * Runs the thread until its core is asked to stop, and to its last frame when the core is to be given
+ * back. `takeMessages` is called between iterations when there are messages.
+ */
 export function runElasticLoop(
   thread: ElasticThread,
   backends: readonly QueueBackend[],
   parking: Parking,
   clock: Clock,
   policy: IdlePolicy,
+  takeMessages: () => void,
 ): void {
   const limit = policy.idle === "park" ? policy.spinIterations : Infinity;
   const external = backends.find((backend) => backend.wait !== undefined);
   let empty = 0;
   while (!parking.stopped) {
+    if (parking.takeMessage()) takeMessages();
     empty = burst(thread, clock, empty, limit);
     if (empty < limit) continue;
     const micros = thread.nextDeadline() - clock();
@@ -43,6 +50,15 @@ export function runElasticLoop(
     // Woken for nothing, the thread goes back to sleep after one empty iteration.
     empty = limit - 1;
   }
+  if (parking.isLeaving) leave(thread, clock);
+}
+
+/** Lets what the core has sent go out, and gives the core back. */
+function leave(thread: ElasticThread, clock: Clock): void {
+  const end = clock() + LONGEST_LEAVE;
+  do thread.iterate(clock());
+  while (!thread.isDrained && clock() < end);
+  thread.leave();
 }
 
 /**

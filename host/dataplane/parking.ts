@@ -24,6 +24,7 @@ import {
   QUEUE_RX,
   RING_CONSUMER,
   RING_PRODUCER,
+  STOP_LEAVE,
 } from "../../assembly/abi.ts";
 
 export class Parking {
@@ -57,6 +58,11 @@ export class Parking {
   /** True when the core's thread was asked to leave its loop. */
   get stopped(): boolean {
     return Atomics.load(this.#words, this.#stop) !== 0;
+  }
+
+  /** True when the core is to be given back then. */
+  get isLeaving(): boolean {
+    return Atomics.load(this.#words, this.#stop) === STOP_LEAVE;
   }
 
   /** True once when the thread was asked to look at its messages. */

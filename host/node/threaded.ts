@@ -5,21 +5,26 @@
  *
  * Starting is in two steps, so that no frame is lost before its receiver has buffers for it: every
  * core attaches and reports, then a gate opens for all.
+ *
+ * A core whose thread is lost does not end the run where its dataplane has others that run: they take
+ * its connections over, and whoever asked for it is told (`onIncident`).
  */
-import { setMaxListeners } from "node:events";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { MessageChannel, receiveMessageOnPort, type MessagePort } from "node:worker_threads";
 import { Piscina } from "piscina";
+import type { Incident } from "../control/watchdog.ts";
 import * as check from "../dataplane/checks.ts";
 import type { Dataplane } from "../dataplane/dataplane.ts";
 import type { IdlePolicy } from "../dataplane/elastic-loop.ts";
-import { CoreError, StateError } from "../dataplane/errors.ts";
+import type { Elasticity } from "../dataplane/elasticity.ts";
+import { StateError, type CoreError } from "../dataplane/errors.ts";
 import type { LiveCapture } from "../nic/live-capture.ts";
 import type { Wire } from "../nic/types.ts";
+import { wiresOf } from "./backends.ts";
 import { packageFile } from "./kernel.ts";
 import type { TapWire } from "./tap-wire.ts";
-import { GATE_CANCELLED, GATE_OPEN, type CoreTask, type WorkerMessage } from "./worker.ts";
+import { ThreadedCores, type Crew } from "./threaded-cores.ts";
+import { GATE_CANCELLED, GATE_OPEN } from "./worker.ts";
 
 /** A dataplane to run, what it is connected to and what runs on it. */
 export interface ThreadedDataplane {
@@ -55,17 +60,53 @@ export interface ThreadedOptions {
   readonly spinIterations?: number;
   /** How long a core may take to notice `stop` before its worker is ended, ms. Default 2000. */
   readonly stopTimeout?: number;
+  /**
+   * How long a core may not poll before its worker is ended and others take over its connections, ms; 0:
+   * for ever. Only where the dataplane has others that run. Default 1000.
+   */
+  readonly hangTimeout?: number;
+  /**
+   * Told of cores that do not answer, that are ended or die, and of their being taken over. Default:
+   * the loss of a thread becomes a process warning.
+   */
+  readonly onIncident?: (incident: Incident) => void;
 }
+
+interface ResolvedThreadedOptions {
+  readonly policy: IdlePolicy;
+  /** ms */
+  readonly stopTimeout: number;
+  /** µs */
+  readonly hangTimeout: number;
+  readonly onIncident: (incident: Incident) => void;
+}
+
+/** How often the cores are looked at, ms. */
+const WATCH_INTERVAL = 5;
 
 /** Dataplanes that run. */
 export interface Threaded {
   /**
-   * Fulfilled when every core has stopped; rejected with a `CoreError` when an application or the
-   * kernel threw, after all other cores have been stopped.
+   * Fulfilled when every core has stopped. Rejected with a `CoreError` when an application or the kernel
+   * threw, or a thread was lost, and its dataplane has no other core that runs and could take over; all
+   * other cores have been stopped then.
    */
   readonly done: Promise<void>;
   /** Stops all cores and ends their threads. Never rejects: `done` says how it went. */
   stop(): Promise<void>;
+  /**
+   * Adds and takes away cores of a dataplane, and moves flow groups between them. A worker whose core is
+   * revoked goes back to the pool.
+   *
+   * @throws {StateError} the dataplane is not among those that were started
+   */
+  manager(dataplane: Dataplane): Elasticity;
+  /**
+   * Has all cores of a dataplane go on with another kernel, each between two of its batches: connections
+   * and all else stay as they are. Rejected with a `KernelError` when the module is no kernel of this
+   * host's ABI, or a core refuses it; such cores go on with what they have.
+   */
+  upgrade(dataplane: Dataplane, module: WebAssembly.Module): Promise<void>;
 }
 
 /**
@@ -81,13 +122,21 @@ export async function startThreaded(
     "idle",
     "spinIterations",
     "stopTimeout",
+    "hangTimeout",
+    "onIncident",
   ]);
   const policy: IdlePolicy = {
     idle: check.oneOf("idle", given.idle, "park", ["park", "spin"]),
     spinIterations: check.integer("spinIterations", given.spinIterations, 200, 1, 1e9),
   };
   const stopTimeout = check.integer("stopTimeout", given.stopTimeout, 2000, 0, 1e6, "ms");
-  const run = new ThreadedRun(dataplanes, policy, stopTimeout);
+  const hangTimeout = check.integer("hangTimeout", given.hangTimeout, 1000, 0, 1e6, "ms");
+  const run = new ThreadedRun(dataplanes, {
+    policy,
+    stopTimeout,
+    hangTimeout: hangTimeout === 0 ? Infinity : hangTimeout * 1000,
+    onIncident: given.onIncident ?? warn,
+  });
   try {
     await run.started;
   } catch (error) {
@@ -97,56 +146,57 @@ export async function startThreaded(
   return run;
 }
 
-/** A core's task but for its port, and who gets its messages. */
-interface PreparedTask {
-  readonly task: Omit<CoreTask, "port">;
-  readonly onMessage: ThreadedDataplane["onMessage"];
-}
-
-class ThreadedRun implements Threaded {
+class ThreadedRun implements Threaded, Crew {
   readonly done: Promise<void>;
   /** Fulfilled when the gate has opened. */
   readonly started: Promise<void>;
-  readonly #dataplanes: readonly Dataplane[];
+  readonly pool: Piscina;
+  readonly policy: IdlePolicy;
+  readonly gate = new SharedArrayBuffer(4);
+  readonly hangTimeout: number;
+  isClosing = false;
+  readonly #dataplanes: readonly ThreadedCores[];
   readonly #stopTimeout: number;
-  readonly #pool: Piscina;
-  readonly #abort = new AbortController();
-  readonly #gate = new Int32Array(new SharedArrayBuffer(4));
-  readonly #ports: MessagePort[] = [];
+  readonly #onIncident: (incident: Incident) => void;
+  /** Cores that are to report before the gate opens. */
+  #awaited: number;
+  /** What ended everything. */
+  #fatal: CoreError | undefined;
+  #open!: () => void;
+  #finish!: () => void;
   #backstop: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
 
-  constructor(dataplanes: readonly ThreadedDataplane[], policy: IdlePolicy, stopTimeout: number) {
-    this.#dataplanes = dataplanes.map(({ dataplane }) => dataplane);
-    this.#stopTimeout = stopTimeout;
+  constructor(dataplanes: readonly ThreadedDataplane[], options: ResolvedThreadedOptions) {
+    this.policy = options.policy;
+    this.hangTimeout = options.hangTimeout;
+    this.#stopTimeout = options.stopTimeout;
+    this.#onIncident = options.onIncident;
     if (dataplanes.length === 0) throw new StateError("there is no dataplane to start");
+    const count = (of: (item: ThreadedDataplane) => number): number =>
+      dataplanes.reduce((sum, item) => sum + of(item), 0);
+    this.#awaited = count(({ dataplane }) => dataplane.options.activeCores);
     // All that can be refused is refused before there are threads.
-    const tasks = dataplanes.flatMap((item) => coreTasks(item, policy, this.#gate));
-    const cores = tasks.length;
-    this.#pool = new Piscina({
+    for (const { wire, dataplane } of dataplanes) wiresOf(wire, dataplane);
+    this.pool = new Piscina({
       filename: workerFile(),
-      minThreads: cores,
-      maxThreads: cores,
+      minThreads: this.#awaited,
+      maxThreads: count(({ dataplane }) => dataplane.cores.length),
       concurrentTasksPerWorker: 1,
       idleTimeout: Infinity,
       atomics: "disabled",
     });
+    this.#dataplanes = dataplanes.map((item) => new ThreadedCores(item, this));
 
-    setMaxListeners(cores, this.#abort.signal);
-    const running = tasks.map((task) => this.#runCore(task));
-    const ready = running.map((core) => core.ready);
-    const ends = running.map((core) => core.ended);
-    // Whichever core fails first takes the others along; what they then say is of no interest.
-    const ended = Promise.all(ends).then(noValue, (error) => {
-      this.#close();
-      return Promise.allSettled(ends).then(() => {
-        throw error;
-      });
+    const over = new Promise<void>((resolve) => (this.#finish = resolve));
+    const ended = over.then(() => {
+      if (this.#fatal) throw this.#fatal;
     });
     this.done = ended.finally(() => this.#dispose());
+    const ready = new Promise<void>((resolve) => (this.#open = resolve));
     // Not `done`: a death after the start must be noticed by whoever holds that promise.
-    this.started = Promise.race([Promise.all(ready), ended]).then(() => {
-      this.#open(GATE_OPEN);
-    });
+    this.started = Promise.race([ready, ended]);
+    for (const cores of this.#dataplanes) cores.begin();
   }
 
   async stop(): Promise<void> {
@@ -154,88 +204,85 @@ class ThreadedRun implements Threaded {
     await this.done.catch(noValue);
   }
 
-  /** Gives a core to the pool. */
-  #runCore({ task, onMessage }: PreparedTask): { ready: Promise<void>; ended: Promise<void> } {
-    const { port1, port2 } = new MessageChannel();
-    this.#ports.push(port1);
-    let isReady!: () => void;
-    const ready = new Promise<void>((resolve) => (isReady = resolve));
-    const take = (message: WorkerMessage): void => {
-      if (message.kind === "ready") isReady();
-      else onMessage?.(message.message, task.core);
-    };
-    port1.on("message", take);
-    const { signal } = this.#abort;
-    const ended = this.#pool
-      .run({ ...task, port: port2 } satisfies CoreTask, { transferList: [port2], signal })
-      .then(noValue, (error: unknown) => {
-        const cause = signal.aborted ? new Error("it did not notice that it should stop") : error;
-        throw new CoreError(task.dataplane.name, task.core, cause);
-      })
-      // What the application posted last may still wait.
-      .finally(() => {
-        for (let next = receiveMessageOnPort(port1); next; next = receiveMessageOnPort(port1)) {
-          take(next.message as WorkerMessage);
-        }
-        port1.close();
-      });
-    return { ready, ended };
+  manager(dataplane: Dataplane): Elasticity {
+    return this.#coresOf(dataplane).elasticity;
   }
 
-  #open(state: number): void {
-    Atomics.compareExchange(this.#gate, 0, 0, state);
-    Atomics.notify(this.#gate, 0);
+  async upgrade(dataplane: Dataplane, module: WebAssembly.Module): Promise<void> {
+    const cores = this.#coresOf(dataplane);
+    dataplane.adoptKernel(module);
+    await cores.upgrade(module);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Crew
+
+  ready(): void {
+    if (--this.#awaited !== 0 || this.isClosing) return;
+    this.#openGate(GATE_OPEN);
+    const look = (): void => {
+      for (const cores of this.#dataplanes) cores.watch();
+    };
+    this.#watch = setInterval(look, WATCH_INTERVAL).unref();
+    this.#open();
+  }
+
+  ended(fatal: CoreError | undefined): void {
+    if (fatal) {
+      // Whichever core fails first takes the others along; what they then say is of no interest.
+      this.#fatal ??= fatal;
+      this.#close();
+    }
+    if (this.#dataplanes.every(({ running }) => running === 0)) this.#finish();
+  }
+
+  report(incident: Incident): void {
+    this.#onIncident(incident);
+  }
+
+  // -------------------------------------------------------------------------------------------
+
+  #coresOf(dataplane: Dataplane): ThreadedCores {
+    const found = this.#dataplanes.find((cores) => cores.dataplane === dataplane);
+    if (!found) throw new StateError(`${dataplane.name} is not among what was started`);
+    return found;
+  }
+
+  #openGate(state: number): void {
+    const gate = new Int32Array(this.gate);
+    Atomics.compareExchange(gate, 0, 0, state);
+    Atomics.notify(gate, 0);
   }
 
   /** Asks all cores to stop, in whichever step they are, and ends those that do not. */
   #close(): void {
-    this.#open(GATE_CANCELLED);
-    for (const dataplane of this.#dataplanes) dataplane.close();
-    this.#backstop ??= setTimeout(() => this.#abort.abort(), this.#stopTimeout);
+    this.isClosing = true;
+    clearInterval(this.#watch);
+    this.#openGate(GATE_CANCELLED);
+    for (const { dataplane } of this.#dataplanes) dataplane.close();
+    this.#backstop ??= setTimeout(() => {
+      for (const cores of this.#dataplanes) cores.abort();
+    }, this.#stopTimeout);
   }
 
   async #dispose(): Promise<void> {
     clearTimeout(this.#backstop);
-    for (const port of this.#ports) port.close();
-    await this.#pool.destroy();
+    clearInterval(this.#watch);
+    for (const cores of this.#dataplanes) cores.close();
+    await this.pool.destroy();
   }
 }
 
 function noValue(): void {}
 
-function coreTasks(
-  item: ThreadedDataplane,
-  policy: IdlePolicy,
-  gate: Int32Array<SharedArrayBuffer>,
-): PreparedTask[] {
-  const { dataplane, wire, app, onMessage, capture } = item;
-  const common = {
-    dataplane: dataplane.handle,
-    wires: wiresOf(wire, dataplane),
-    module: String(app.module),
-    options: app.options,
-    policy,
-    gate: gate.buffer,
-  };
-  return dataplane.cores.map(({ id }) => ({
-    task: { ...common, core: id, capture: capture?.addThread() },
-    onMessage,
-  }));
-}
-
-function wiresOf(
-  wire: ThreadedDataplane["wire"],
-  dataplane: Dataplane,
-): readonly (Wire | TapWire)[] {
-  const { queues, name } = dataplane.port;
-  if (!Array.isArray(wire)) return queues.map(() => wire as Wire | TapWire);
-  if (wire.length !== queues.length) {
-    throw new RangeError(
-      `ixwasm: "wire" must have an entry for each of ${name}'s ${queues.length} queues, ` +
-        `got ${wire.length}`,
-    );
-  }
-  return wire;
+/** Where nobody listens, a thread that was lost must not go unnoticed. */
+function warn({ dataplane, core, what, error }: Incident): void {
+  if (what !== "died" && what !== "hung") return;
+  const why = error instanceof Error ? `: ${error.message}` : "";
+  process.emitWarning(
+    `core ${core} of ${dataplane} ${what}${why}; others take over`,
+    "CoreWarning",
+  );
 }
 
 /** The worker's JavaScript: Node cannot start a worker from TypeScript. */

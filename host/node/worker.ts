@@ -2,18 +2,19 @@
  * One core on a worker thread: the long task that `startThreaded` gives to a piscina pool. It returns
  * when the core is asked to stop, and throws what the application or the kernel threw.
  */
-import type { MessagePort } from "node:worker_threads";
+import { receiveMessageOnPort, threadId, type MessagePort } from "node:worker_threads";
 import type { AppFactory } from "../libix/app.ts";
-import { createBackend, type BackendOptions } from "../nic/backend.ts";
 import { CaptureRingWriter, type CaptureRingHandle } from "../nic/capture-ring.ts";
-import type { PortHandle, QueueBackend, Wire } from "../nic/types.ts";
-import { realClock } from "../dataplane/clock.ts";
+import { LOCK_HOLDER } from "../nic/ring-lock.ts";
+import type { Wire } from "../nic/types.ts";
+import { realClock, type Clock } from "../dataplane/clock.ts";
 import { Core } from "../dataplane/core.ts";
 import type { DataplaneHandle } from "../dataplane/dataplane.ts";
 import { queuesOf } from "../dataplane/queues.ts";
 import { runElasticLoop, type IdlePolicy } from "../dataplane/elastic-loop.ts";
 import { ElasticThread } from "../dataplane/elastic-thread.ts";
 import { Parking } from "../dataplane/parking.ts";
+import { makeBackend } from "./backends.ts";
 import type { TapWire } from "./tap-wire.ts";
 
 /** What a worker is given. */
@@ -33,9 +34,13 @@ export interface CoreTask {
   readonly port: MessagePort;
 }
 
-/** What a worker says on its port. */
+/** What a worker says on its port. What it is told there are kernels to go on with. */
 export type WorkerMessage =
-  { readonly kind: "ready" } | { readonly kind: "message"; readonly message: unknown };
+  /** It is about to poll; what its locks carry, and which of the process's threads it is. */
+  | { readonly kind: "ready"; readonly holder: number; readonly threadId: number }
+  /** It goes on with another kernel, or why it does not. */
+  | { readonly kind: "upgraded"; readonly error: string | undefined }
+  | { readonly kind: "message"; readonly message: unknown };
 
 export const GATE_CLOSED = 0;
 export const GATE_OPEN = 1;
@@ -64,15 +69,36 @@ export default async function runCore(task: CoreTask): Promise<void> {
     announce: dataplane.announce && id === 0,
   });
   try {
-    tell({ kind: "ready" });
+    tell({ kind: "ready", holder: LOCK_HOLDER, threadId });
     const gate = new Int32Array(task.gate);
     Atomics.wait(gate, 0, GATE_CLOSED);
     if (Atomics.load(gate, 0) === GATE_CANCELLED) return;
     const blocks = queues.map((queue) => port.queues[queue]);
     const parking = new Parking(memory, core.block, blocks);
-    runElasticLoop(thread, backends, parking, clock, task.policy);
+    runElasticLoop(thread, backends, parking, clock, task.policy, () => {
+      for (let next = receiveMessageOnPort(messages); next; next = receiveMessageOnPort(messages)) {
+        tell({
+          kind: "upgraded",
+          error: upgrade(thread, next.message as WebAssembly.Module, clock),
+        });
+      }
+    });
   } finally {
     thread.close();
+  }
+}
+
+/** Returns why the thread does not go on with the module, if it does not. */
+function upgrade(
+  thread: ElasticThread,
+  module: WebAssembly.Module,
+  clock: Clock,
+): string | undefined {
+  try {
+    thread.upgrade(module, clock());
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -82,16 +108,4 @@ async function importApp(url: string): Promise<AppFactory> {
     throw new TypeError(`ixwasm: ${url} has no function as its default export`);
   }
   return module.default as AppFactory;
-}
-
-async function makeBackend(
-  port: PortHandle,
-  queue: number,
-  wire: Wire | TapWire,
-  options: BackendOptions,
-): Promise<QueueBackend> {
-  if (wire.kind !== "tap") return createBackend(port, queue, wire, options);
-  // Only who has a TAP needs what it needs.
-  const { TapBackend } = await import("./tap-backend.ts");
-  return new TapBackend(port, queue, wire, options);
 }

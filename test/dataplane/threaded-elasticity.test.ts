@@ -1,0 +1,170 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import type { Incident } from "../../host/control/watchdog.ts";
+import { connectPorts } from "../../host/nic/wiring.ts";
+import { startThreaded, type ThreadedOptions } from "../../host/node/threaded.ts";
+import { Random } from "../support/random.ts";
+import { CLIENT_IP, SERVER_IP, smallDataplane } from "./support.ts";
+
+const MODULE = new URL("./fixtures/moving.js", import.meta.url);
+/** Long runs are asked for: `IXWASM_LONG=1`. */
+const SECONDS = process.env.IXWASM_LONG ? 10 : 1.5;
+
+/**
+ * An echo server of several cores on worker threads under load from a client that checks every byte.
+ * `poison` makes one of its cores fail; see the fixture.
+ */
+async function loaded(options: {
+  cores?: number;
+  activeCores?: number;
+  poison?: object;
+  threaded?: ThreadedOptions;
+}) {
+  const { cores = 3, activeCores = cores, poison, threaded: given } = options;
+  const common = {
+    applicationWindow: 1 << 18,
+    maxConnections: 4096,
+    ringSize: 512,
+    // A thread that has to wait for a processor must not look like a lost segment.
+    tcp: { profile: "lan", minRto: 2_000_000, initialRto: 2_000_000 },
+  } as const;
+  const server = smallDataplane(SERVER_IP, {
+    cores,
+    activeCores,
+    frames: cores * 2048,
+    neighbours: [{ ip: CLIENT_IP, mac: "02:00:0a:00:00:02" }],
+    ...common,
+  });
+  const client = smallDataplane(CLIENT_IP, {
+    frames: 2048,
+    neighbours: [{ ip: SERVER_IP, mac: "02:00:0a:00:00:01" }],
+    ...common,
+  });
+  const [fromServer, fromClient] = connectPorts(server.port, client.port);
+  const errors: unknown[] = [];
+  const incidents: Incident[] = [];
+  let streams = 0;
+  const onMessage = (message: unknown) => {
+    if (typeof message === "object" && "streamed" in message!) streams++;
+    else errors.push(message);
+  };
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const load = { connections: 24, bytes: 40_000, ahead: 2048, dials: { made: 0, wanted: 1e9 } };
+  const threaded = await startThreaded(
+    [
+      {
+        dataplane: server,
+        wire: fromServer,
+        app: { module: MODULE, options: { role: "server", port: 7, poison } },
+        onMessage,
+      },
+      {
+        dataplane: client,
+        wire: fromClient,
+        app: {
+          module: MODULE,
+          options: {
+            role: "client",
+            server: SERVER_IP,
+            port: 7,
+            stop,
+            streams: new Map(),
+            ...load,
+          },
+        },
+        onMessage,
+      },
+    ],
+    { spinIterations: 50, onIncident: (incident) => incidents.push(incident), ...given },
+  );
+  threaded.done.catch(() => {});
+  const manager = threaded.manager(server);
+  return {
+    threaded,
+    server,
+    client,
+    manager,
+    errors,
+    incidents,
+    streams: () => streams,
+    /** Waits until so many more streams have been echoed. */
+    async echo(more: number) {
+      const wanted = streams + more;
+      await expect
+        .poll(() => streams >= wanted || errors.length > 0, { timeout: 20_000 })
+        .toBe(true);
+      expect(errors).toEqual([]);
+    },
+    /** Lets the client end its streams, and waits until nothing is in use any more. */
+    async finish() {
+      Atomics.store(stop, 0, 1);
+      const inUse = () =>
+        [server, client].map((dataplane) => {
+          const { connections, timers, buffers, timeWait } = dataplane.gauges();
+          return [connections, timers, buffers, timeWait];
+        });
+      const nothing = [
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+      ];
+      await expect.poll(inUse, { timeout: 20_000 }).toEqual(nothing);
+      await threaded.stop();
+      await threaded.done;
+      expect(errors).toEqual([]);
+    },
+  };
+}
+
+describe("cores on worker threads under load", () => {
+  it(
+    "come and go, and no byte is lost, sent again or out of order",
+    async () => {
+      const { manager, server, client, streams, finish } = await loaded({ activeCores: 1 });
+      const random = new Random(7);
+      const end = performance.now() + SECONDS * 1000;
+      let changes = 0;
+      while (performance.now() < end) {
+        await manager.setActive(1 + random.below(3));
+        changes++;
+        await sleep(20);
+      }
+      const active = manager.cores.flatMap((state, core) => (state === "active" ? [core] : []));
+      expect(new Set(manager.owners())).toEqual(new Set(active));
+      await finish();
+      expect(changes).toBeGreaterThan(5);
+      expect(streams()).toBeGreaterThan(5);
+      for (const dataplane of [server, client]) {
+        expect(dataplane.counters()).toMatchObject({
+          tcpRetransmits: 0,
+          tcpTimeouts: 0,
+          dropForeignGroup: 0,
+        });
+        dataplane.assertNoLeaks();
+      }
+    },
+    SECONDS * 1000 + 60_000,
+  );
+
+  it("move groups while they are parked and nothing comes", async () => {
+    const { manager, threaded } = await idle();
+    const results = await manager.migrate([0, 2, 4], 1);
+    expect(results).toMatchObject([{ from: 0, to: 1, groups: 3, connections: 0 }]);
+    await manager.revoke(0);
+    expect(manager.cores).toEqual(["idle", "active"]);
+    await manager.add(0);
+    expect(manager.cores).toEqual(["active", "active"]);
+    await threaded.stop();
+    await threaded.done;
+    const other = smallDataplane("10.0.0.8");
+    expect(() => threaded.manager(other)).toThrow(/not among what was started/);
+  });
+});
+
+/** Two cores that nobody sends anything to. */
+async function idle() {
+  const server = smallDataplane("10.0.0.9", { cores: 2, announce: false });
+  const [wire] = connectPorts(server.port, server.port);
+  const app = { module: MODULE, options: { role: "server", port: 7 } };
+  const threaded = await startThreaded([{ dataplane: server, wire, app }], { spinIterations: 1 });
+  return { server, threaded, manager: threaded.manager(server) };
+}
