@@ -209,7 +209,7 @@ export abstract class ApplicationSide {
 }
 
 /** The descriptor of a connect. */
-function connectCall(
+export function connectCall(
   ip: string,
   port: number,
   { sourcePort = 0, flags = 0, cookie = 0 } = {},
