@@ -352,7 +352,10 @@ export const CNT_TCP_RENEGES: u32 = 1200;
 /** Segments with a congestion mark, and flights cut short because the peer echoed one. */
 export const CNT_TCP_CE_IN: u32 = 1208;
 export const CNT_TCP_ECN_REDUCTIONS: u32 = 1216;
-export const CNT_END: u32 = 1224;
+/** Taking over cores whose thread was lost: lists cut where they were broken, connections given up. */
+export const CNT_RESCUE_CUTS: u32 = 1224;
+export const CNT_RESCUE_RESETS: u32 = 1232;
+export const CNT_END: u32 = 1240;
 
 // Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
 /** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */

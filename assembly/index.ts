@@ -24,11 +24,12 @@ import { calls, iterate, protocols, take, timers, transmit } from "./core/iterat
 import { beginMetrics, bindMetrics, prepareMetrics } from "./core/metrics";
 import { Packet } from "./core/packet";
 import { bindReceive } from "./core/receive";
-import { clearState } from "./core/state";
+import { clearState, enterKernel, leaveKernel } from "./core/state";
 import { steeredAway } from "./flow/departure";
 import { bindGroups, prepareGroups } from "./flow/groups";
 import { Message } from "./flow/mailbox";
 import { bindMigration } from "./flow/migration";
+import { rescueCore } from "./flow/rescue";
 import { bindBuffers, Buffer, prepareBuffers } from "./mem/buffers";
 import { bindIcmp, prepareIcmp } from "./net/icmp";
 import { bindInput } from "./net/input";
@@ -109,6 +110,17 @@ export function adopt(core: u32, now: f64): i32 {
   return RC_OK;
 }
 
+/**
+ * Binds this instance to a core whose thread is gone, wherever that was, and mends its state, so that
+ * `poll` and `steered` can give its flow groups to others (COMMAND_MIGRATE, until the core owns none).
+ * What application it had hears nothing; the core sends nothing any more.
+ */
+export function rescue(core: u32, now: f64): i32 {
+  const code = adopt(core, now);
+  if (code == RC_OK) rescueCore();
+  return code;
+}
+
 /** The ABI that this module was built for, to be compared before anything is touched. */
 export function abiVersion(): u32 {
   return ABI_VERSION;
@@ -116,13 +128,18 @@ export function abiVersion(): u32 {
 
 /** One iteration; returns the number of events in the array. */
 export function poll(now: f64): u32 {
-  return iterate(now);
+  enterKernel();
+  const events = iterate(now);
+  leaveKernel();
+  return events;
 }
 
 /** Runs the system calls alone, for an application whose array is full in mid-round. */
 export function dispatch(now: f64): void {
+  enterKernel();
   setNow(now);
   runSyscalls();
+  leaveKernel();
 }
 
 /**

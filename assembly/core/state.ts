@@ -6,7 +6,7 @@
  * Each module declares the record that is its own and points to it when it is bound. What remains in
  * globals follows from the configuration, or passes between functions within one call.
  */
-import { CORE_IN_PROGRESS } from "../abi";
+import { CORE_IN_PROGRESS, CORE_PHASE, PHASE_KERNEL, PHASE_OUTSIDE } from "../abi";
 import { coreBlock } from "./config";
 
 // Offsets in the control block. What every batch touches comes first and close together.
@@ -36,6 +36,15 @@ const STATE_END: u32 = 8192;
 /** Empties all records of this core; whoever needs more than zeroes prepares that itself. */
 export function clearState(): void {
   memory.fill(coreBlock + STATE, 0, STATE_END - STATE);
+}
+
+/** Says that this thread is in the kernel, and may leave something half done if it dies. */
+export function enterKernel(): void {
+  store<u32>(coreBlock + CORE_PHASE, PHASE_KERNEL);
+}
+
+export function leaveKernel(): void {
+  store<u32>(coreBlock + CORE_PHASE, PHASE_OUTSIDE);
 }
 
 /**

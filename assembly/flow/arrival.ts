@@ -17,7 +17,7 @@ import { enter } from "../tcp/travel";
 import { eventRoom, reserveEvents } from "../user/events";
 import { isCaughtUp, takeLate, takeWaiting } from "./backlog";
 import { departed, isDraining } from "./departure";
-import { addToSet, copySet, isInSet, nextInSet, removeFromSet, unite } from "./group-set";
+import { addToSet, copySet, nextInSet, removeFromSet, unite } from "./group-set";
 import { groupOf, resume, settle } from "./groups";
 import {
   discard,
@@ -26,10 +26,12 @@ import {
   hasMail,
   MAIL_HANDOVER,
   MAIL_TAKEN,
+  mailboxPosition,
   Message,
   nextSender,
   peek,
   post,
+  remind,
 } from "./mailbox";
 
 /** Connections that one poll enters. */
@@ -48,6 +50,8 @@ class Arrival {
   flags: u32;
   /** True when the answer found no room. */
   waits: u32;
+  /** Position of the source's mailbox once the answer is in it; 0 before. */
+  answered: u32;
   /** The groups that the source gave. */
   groups0: u64;
   groups2: u64;
@@ -78,11 +82,6 @@ export function isSettled(): bool {
   return arrival.source == 0;
 }
 
-/** True when packets of before still wait for a group of this core. */
-export function isBehind(group: u32): bool {
-  return isInSet(behind(), group);
-}
-
 /** A group that is behind leaves as it is, with what waits for it. */
 export function forgetBehind(group: u32): void {
   removeFromSet(behind(), group);
@@ -108,6 +107,29 @@ export function arrive(): u32 {
 /** Lets a group of this core process what waits for it, and then take part again. */
 export function catchUp(group: u32): void {
   addToSet(behind(), group);
+}
+
+/**
+ * The thread of this core was lost. What a source has given is this core's, connections not yet entered
+ * and all; the source is still to be told, if it was not.
+ */
+export function abandonArrival(): void {
+  arrival.next = 0;
+  arrival.behind0 = 0;
+  arrival.behind2 = 0;
+  if (arrival.source == 0) return;
+  const source = arrival.source - 1;
+  if (arrival.answered != 0 && arrival.answered == mailboxPosition(source)) {
+    arrival.source = 0;
+    remind(source);
+    return;
+  }
+  for (let i = nextInSet(groups(), 0); i < FLOW_GROUPS; i = nextInSet(groups(), i + 1)) {
+    settle(groupOf(i));
+  }
+  // Taken over, and not yet thrown away: it would be taken over once more.
+  const message = peek(source);
+  if (message != null && message.kind == MAIL_HANDOVER) discard(source);
 }
 
 function readMail(): u32 {
@@ -187,8 +209,10 @@ function answer(): u32 {
     return 0;
   }
   message.kind = MAIL_TAKEN;
-  arrival.source = 0;
+  arrival.answered = mailboxPosition(source) + 1;
   post(source);
+  arrival.source = 0;
+  arrival.answered = 0;
   return 1;
 }
 

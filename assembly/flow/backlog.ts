@@ -9,10 +9,16 @@
  * the NIC steered a flow to the old queue until it steered it to the new one, so this is the order in
  * which they were sent (IX: remote and local mbuf queues).
  */
-import { CNT_DROP_FOREIGN_GROUP, CNT_DROP_TCP_PRESSURE, GAUGE_BUFFERS } from "../abi";
+import {
+  CFG_FRAME_COUNT,
+  CNT_DROP_FOREIGN_GROUP,
+  CNT_DROP_TCP_PRESSURE,
+  GAUGE_BUFFERS,
+} from "../abi";
+import { config } from "../core/config";
 import { count, gauge } from "../core/counters";
 import { Packet } from "../core/packet";
-import { Buffer, framesShort, release } from "../mem/buffers";
+import { Buffer, framesShort, isHeld, release } from "../mem/buffers";
 import { receiveFrame } from "../net/input";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { coreId, FlowGroup, groupOf } from "./groups";
@@ -108,4 +114,43 @@ function lengthOf(first: u32): u32 {
   let packets: u32 = 0;
   for (let at = first; at != 0; at = changetype<Buffer>(at).next) packets++;
   return packets;
+}
+
+/**
+ * Makes one list of a group's two when the thread that kept them was lost, as far as they are whole, for
+ * the next move. Returns how many packets there are.
+ */
+export function rejoinBacklogs(group: FlowGroup): u32 {
+  const early = group.earlyHead;
+  let packets = cut(group.lateHead);
+  if (packets == 0) group.lateHead = 0;
+  group.lateTail = lastOf(group.lateHead);
+  group.earlyHead = 0;
+  group.earlyTail = 0;
+  const more = cut(early);
+  if (more != 0) {
+    appendLate(group, early);
+    group.lateTail = lastOf(early);
+  }
+  packets += more;
+  return packets;
+}
+
+/** Ends a list where it leads to what is no packet in use. Returns its length. */
+function cut(first: u32): u32 {
+  const most = config(CFG_FRAME_COUNT);
+  let packets: u32 = 0;
+  let last: u32 = 0;
+  for (let at = first; isHeld(at) && packets < most; at = changetype<Buffer>(at).next) {
+    last = at;
+    packets++;
+  }
+  if (last != 0) changetype<Buffer>(last).next = 0;
+  return packets;
+}
+
+function lastOf(first: u32): u32 {
+  let last: u32 = 0;
+  for (let at = first; at != 0; at = changetype<Buffer>(at).next) last = at;
+  return last;
 }

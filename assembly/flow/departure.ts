@@ -16,6 +16,7 @@
  * no list leads to a connection but those named here. Each poll does a bounded part.
  */
 import {
+  ARRIVED_RESCUED,
   CFG_CORES,
   CFG_CORE_BLOCKS,
   COMMAND_MIGRATE,
@@ -48,6 +49,7 @@ import {
   RC_NOBUFS,
   RC_NOSYS,
   RC_OK,
+  RC_RESET,
   RC_UNREACHABLE,
   REQUEST_NONE,
   REQUEST_STEER,
@@ -57,14 +59,15 @@ import { markInProgress, STATE_DEPARTURE } from "../core/state";
 import { markRx, markTx, rxPassed, txPassed } from "../nic/rings";
 import { asTcb, coldOf, M_LEFT } from "../tcp/tcb";
 import { freeze, part, thaw, withdrawNotices } from "../tcp/travel";
+import { condemn } from "../tcp/inspection";
 import { runNotices } from "../tcp/notices";
 import { now } from "../time/clock";
 import { eventRoom } from "../user/events";
-import { catchUp, forgetBehind, isBehind } from "./arrival";
+import { catchUp, forgetBehind } from "./arrival";
 import { giveLate, joinWaiting } from "./backlog";
 import { addToSet, clearSet, copySet, isSetEmpty, nextInSet, removeFromSet } from "./group-set";
 import { bucketCount, coreId, firstInBucket, groupOf, settle, suspend } from "./groups";
-import { draft, groupsOf, MAIL_HANDOVER, post } from "./mailbox";
+import { draft, groupsOf, MAIL_HANDOVER, mailboxPosition, post, remind } from "./mailbox";
 
 /** Connections and hash buckets that one poll looks at. */
 const CONNECTIONS_PER_POLL: u32 = 64;
@@ -91,6 +94,10 @@ class Departure {
   next: u32;
   /** True while it goes on by itself, as soon as something else has: somebody must poll again. */
   waits: u32;
+  /** Where the target's mailbox stood before the hand-over. */
+  posted: u32;
+  /** ARRIVED_RESCUED when the thread of this core was lost. */
+  flags: u32;
 }
 
 let departure = changetype<Departure>(0);
@@ -155,6 +162,23 @@ export function departed(): void {
   if (step() == MIGRATION_HANDED) end(load<i32>(coreBlock + CORE_MIGRATION_RESULT));
 }
 
+/**
+ * The thread of this core was lost. A migration under way ends with RC_RESET and leaves its groups here,
+ * unless the target has been given them.
+ */
+export function abandonDeparture(): void {
+  departure.flags = ARRIVED_RESCUED;
+  const at = step();
+  if (at == MIGRATION_IDLE) return;
+  if (at != MIGRATION_HANDED) {
+    end(RC_RESET);
+    return;
+  }
+  const target = load<u32>(coreBlock + CORE_MIGRATION_TARGET);
+  if (mailboxPosition(target) == departure.posted) post(target);
+  else remind(target);
+}
+
 function begin(): u32 {
   const command = atomic.load<u32>(coreBlock + CORE_COMMAND);
   if (command == COMMAND_NONE) return 0;
@@ -173,7 +197,7 @@ function begin(): u32 {
   if (isSetEmpty(groups)) {
     end(refusal);
   } else {
-    memory.fill(changetype<u32>(departure), 0, offsetof<Departure>());
+    memory.fill(changetype<u32>(departure), 0, offsetof<Departure>("flags"));
     departure.group = nextInSet(groups, 0);
     enterStep(MIGRATION_LEAVING);
   }
@@ -192,13 +216,10 @@ function suspendGroups(groups: u32, target: u32): void {
   const wanted = coreBlock + CORE_COMMAND_GROUPS;
   for (let i = nextInSet(wanted, 0); i < FLOW_GROUPS; i = nextInSet(wanted, i + 1)) {
     const group = groupOf(i);
-    if (isBehind(i)) {
-      // It came not long ago and goes on before it could catch up.
-      forgetBehind(i);
-      joinWaiting(group);
-    } else if (group.processor != coreId) {
-      continue;
-    }
+    if (group.owner != coreId || group.target != 0) continue;
+    // It may have come not long ago, and goes on before it could catch up.
+    forgetBehind(i);
+    joinWaiting(group);
     suspend(group, target);
     addToSet(groups, i);
   }
@@ -262,7 +283,12 @@ function freezeBucket(): i32 {
     const cold = coldOf(tcb);
     if (!(cold.moving & M_LEFT)) {
       markInProgress(at);
-      const code = freeze(tcb);
+      let code = freeze(tcb);
+      if (code == RC_NOBUFS && departure.flags != 0) {
+        // It cannot stay either.
+        condemn(tcb);
+        code = freeze(tcb);
+      }
       markInProgress(0);
       if (code != RC_OK) return code;
       frozen++;
@@ -340,6 +366,8 @@ function drain(): u32 {
   copySet(groupsOf(message), groups);
   store<u32>(coreBlock + CORE_MIGRATION_CONNECTIONS, connections);
   store<u32>(coreBlock + CORE_MIGRATION_PACKETS, packets);
+  message.flags = departure.flags;
+  departure.posted = mailboxPosition(target);
   enterStep(MIGRATION_HANDED);
   post(target);
   return 1;

@@ -14,10 +14,6 @@ export function nextInSet(set: u32, from: u32): u32 {
   return FLOW_GROUPS;
 }
 
-export function isInSet(set: u32, group: u32): bool {
-  return ((load<u32>(set + ((group >> 5) << 2)) >> (group & 31)) & 1) != 0;
-}
-
 export function addToSet(set: u32, group: u32): void {
   const word = set + ((group >> 5) << 2);
   store<u32>(word, load<u32>(word) | (1 << (group & 31)));

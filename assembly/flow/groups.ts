@@ -170,7 +170,8 @@ export function firstInBucket(group: u32, bucket: u32): u32 {
   return load<u32>(buckets + ((group * (bucketMask + 1) + bucket) << 2));
 }
 
-function bucketOf(hash: u32): u32 {
+/** Address of the bucket that a hash leads to. */
+export function bucketOf(hash: u32): u32 {
   const group = hash & (FLOW_GROUPS - 1);
   return buckets + ((group * (bucketMask + 1) + ((hash >> GROUP_BITS) & bucketMask)) << 2);
 }

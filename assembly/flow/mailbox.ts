@@ -60,10 +60,20 @@ export function draft(to: u32): Message | null {
   return message;
 }
 
-/** Sends the draft, and wakes the core if it sleeps. */
+/** How many messages this core has sent to another. */
+export function mailboxPosition(to: u32): u32 {
+  return load<u32>(mailboxOf(coreId, to));
+}
+
+/** Sends the draft. */
 export function post(to: u32): void {
   const mailbox = mailboxOf(coreId, to);
   atomic.store<u32>(mailbox, load<u32>(mailbox) + 1);
+  remind(to);
+}
+
+/** Says that there is mail, and wakes the core if it sleeps. */
+export function remind(to: u32): void {
   const block = config(CFG_CORE_BLOCKS) + to * CORE_SIZE;
   atomic.or<u32>(block + CORE_MAIL + ((coreId >> 5) << 2), 1 << (coreId & 31));
   if (atomic.load<u32>(block + CORE_PARKED) == 0) return;

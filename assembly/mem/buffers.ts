@@ -12,6 +12,7 @@
  * descriptor of it in a TX ring. The last `release` frees it.
  */
 import {
+  CFG_BUFFER_COUNT,
   CFG_BUFFER_RECORDS,
   CFG_FRAME_COUNT,
   CFG_RECEIVE_RESERVE,
@@ -64,6 +65,7 @@ class Pools {
 let pools = changetype<Pools>(0);
 let records: u32 = 0;
 let frameRecordsEnd: u32 = 0;
+let recordsEnd: u32 = 0;
 let reserve: u32 = 0;
 
 /** Binds this instance to the core's pools. */
@@ -71,6 +73,7 @@ export function bindBuffers(): void {
   pools = changetype<Pools>(coreBlock + STATE_BUFFERS);
   records = config(CFG_BUFFER_RECORDS);
   frameRecordsEnd = records + (config(CFG_FRAME_COUNT) << 5);
+  recordsEnd = records + (config(CFG_BUFFER_COUNT) << 5);
   reserve = config(CFG_RECEIVE_RESERVE);
 }
 
@@ -197,4 +200,78 @@ export function packetOf(buffer: Buffer): u32 {
 /** The record that owns the frame around `address`, which must lie in the frames region. */
 export function bufferAt(address: u32): Buffer {
   return changetype<Buffer>(records + (((address - framesBase) >> 11) << 5));
+}
+
+/** True for the address of a record, wherever it comes from. */
+export function isRecord(address: u32): bool {
+  return address >= records && address < recordsEnd && ((address - records) & 31) == 0;
+}
+
+/** True for the address of a record that somebody holds. */
+export function isHeld(address: u32): bool {
+  return isRecord(address) && changetype<Buffer>(address).holds != 0;
+}
+
+/** Releases a list of whose links nothing is certain, as far as they lead to held records. */
+export function releaseHeld(first: u32): void {
+  let at = first;
+  while (isHeld(at)) {
+    const buffer = changetype<Buffer>(at);
+    at = buffer.next;
+    release(buffer);
+  }
+}
+
+/**
+ * Makes the free lists right again when their core's thread was lost: each ends where it leads to a
+ * record that cannot be free, or to one a second time. What lies behind is lost. Returns the cuts.
+ */
+export function repairPools(): u32 {
+  let cuts: u32 = 0;
+  if (pools.frameEnd > frameRecordsEnd || pools.frameFresh > pools.frameEnd) {
+    pools.frameFresh = pools.frameEnd;
+    cuts++;
+  }
+  if (pools.recordEnd > recordsEnd || pools.recordFresh > pools.recordEnd) {
+    pools.recordFresh = pools.recordEnd;
+    cuts++;
+  }
+  const frames = sound(pools.frameFree, records, frameRecordsEnd);
+  cuts += cutBehind(pools.frameFree, frames);
+  if (frames == 0) pools.frameFree = 0;
+  pools.framesAvailable = frames + ((pools.frameEnd - pools.frameFresh) >> 5);
+  const frameless = sound(pools.recordFree, frameRecordsEnd, recordsEnd);
+  cuts += cutBehind(pools.recordFree, frameless);
+  if (frameless == 0) pools.recordFree = 0;
+  return cuts;
+}
+
+/** How many records of a free list, all in [low, high), come before the first fault in it. */
+function sound(first: u32, low: u32, high: u32): u32 {
+  let length: u32 = 0;
+  let at = first;
+  while (at >= low && at < high && isRecord(at)) {
+    const buffer = changetype<Buffer>(at);
+    if (buffer.holds != 0) break;
+    // Marks it as seen; nobody else looks at the holds of a free record.
+    buffer.holds = 1;
+    length++;
+    at = buffer.next;
+  }
+  at = first;
+  for (let i: u32 = 0; i < length; i++) {
+    changetype<Buffer>(at).holds = 0;
+    at = changetype<Buffer>(at).next;
+  }
+  return length;
+}
+
+/** Ends a list behind its first `length` records; 1 when it went on there. */
+function cutBehind(first: u32, length: u32): u32 {
+  if (length == 0) return u32(first != 0);
+  let at = first;
+  for (let i: u32 = 1; i < length; i++) at = changetype<Buffer>(at).next;
+  const goesOn = changetype<Buffer>(at).next != 0;
+  changetype<Buffer>(at).next = 0;
+  return u32(goesOn);
 }

@@ -179,3 +179,14 @@ function findRoom(place: u32, worth: u32): Neighbour | null {
 function isRecyclable(n: Neighbour): bool {
   return n.users == 0 && n.pending == 0;
 }
+
+/** True for the address of an entry of this core's table, wherever it comes from. */
+export function isNeighbour(address: u32): bool {
+  const offset = address - table;
+  return offset < (mask + 1) * NEIGHBOUR_SIZE && offset % NEIGHBOUR_SIZE == 0;
+}
+
+/** Entry number `index` of the table; null behind the last. */
+export function neighbourAt(index: u32): Neighbour | null {
+  return index <= mask ? changetype<Neighbour>(table + index * NEIGHBOUR_SIZE) : null;
+}

@@ -44,6 +44,7 @@ import {
   INCOMPLETE,
   makeNeighbour,
   Neighbour,
+  neighbourAt,
   PROBE,
   REACHABLE,
   setMac,
@@ -52,7 +53,14 @@ import {
   timerOf,
   UNRESOLVED,
 } from "./neighbour-table";
-import { appendPending, discardPending, flushPending, bindPending } from "./pending";
+import {
+  abandonPending,
+  abandonWaiting,
+  appendPending,
+  bindPending,
+  discardPending,
+  flushPending,
+} from "./pending";
 import { isBroadcast, networkBroadcast } from "./routes";
 
 export { findNeighbour, holdNeighbour, Neighbour, releaseNeighbour } from "./neighbour-table";
@@ -264,4 +272,21 @@ function giveUp(n: Neighbour): void {
   setMac(n, 0, 0);
   discardPending(n);
   if (n.state == UNRESOLVED && n.users == 0) dropNeighbour(n);
+}
+
+/**
+ * Makes the table one that holds nothing when its core's thread was lost: no timers, no frames that wait,
+ * nobody who keeps an entry. What is known of the neighbours remains.
+ */
+export function abandonNeighbours(): void {
+  let index: u32 = 0;
+  for (let n = neighbourAt(index); n != null; n = neighbourAt(++index)) {
+    n.timerNext = 0;
+    n.timerPrev = 0;
+    abandonPending(n);
+    n.users = 0;
+    if (n.state == INCOMPLETE) n.state = UNRESOLVED;
+    else if (n.state == PROBE || n.state == REACHABLE) n.state = STALE;
+  }
+  abandonWaiting();
 }

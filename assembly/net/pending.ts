@@ -19,7 +19,7 @@ import {
 import { coreBlock } from "../core/config";
 import { count, gauge } from "../core/counters";
 import { STATE_PENDING } from "../core/state";
-import { allocRecord, Buffer, hold, release } from "../mem/buffers";
+import { allocRecord, Buffer, hold, isHeld, release } from "../mem/buffers";
 import { txPut, txRoom } from "../nic/rings";
 import { tcpHostUnreachable } from "../tcp/errors";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
@@ -155,4 +155,22 @@ function dropNode(node: Buffer): void {
   gauge(GAUGE_NEIGHBOUR_PENDING, -1);
   release(changetype<Buffer>(node.info));
   release(node);
+}
+
+/** Frees what waits for a neighbour when the core's thread was lost, as far as the queue is whole. */
+export function abandonPending(n: Neighbour): void {
+  let at = n.pending;
+  n.pending = 0;
+  while (isHeld(at)) {
+    const node = changetype<Buffer>(at);
+    at = node.next;
+    if (isHeld(node.info)) release(changetype<Buffer>(node.info));
+    release(node);
+  }
+}
+
+/** Forgets how many wait. */
+export function abandonWaiting(): void {
+  frames.waiting = 0;
+  store<u32>(coreBlock + GAUGE_NEIGHBOUR_PENDING, 0);
 }

@@ -28,7 +28,15 @@ import {
 import { copyBreak, coreBlock, localIp, mtu, offloads } from "../core/config";
 import { count } from "../core/counters";
 import { STATE_UDP_SENT } from "../core/state";
-import { allocFrame, allocRecord, Buffer, hold, packetOf, release } from "../mem/buffers";
+import {
+  allocFrame,
+  allocRecord,
+  Buffer,
+  hold,
+  packetOf,
+  release,
+  releaseHeld,
+} from "../mem/buffers";
 import { txPut, txPutForeign, txRoom } from "../nic/rings";
 import { eventRoom, pushEvent } from "../user/events";
 import { pseudoHeaderSum, sumAtOddOffset, sumBytes } from "../wire/checksum";
@@ -223,4 +231,11 @@ function sumParts(segments: u32, entries: u32): u32 {
     offset += length;
   }
   return sum;
+}
+
+/** Forgets what a lost thread's application was to be told. */
+export function abandonReports(): void {
+  releaseHeld(reports.first);
+  reports.first = 0;
+  reports.last = 0;
 }

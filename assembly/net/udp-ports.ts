@@ -80,6 +80,11 @@ export function udpPortOfHandle(handle: u32): UdpPort | null {
   return record.port != 0 && record.handle == handle ? record : null;
 }
 
+/** Record number `index` of the table; null behind the last. */
+export function udpPortAt(index: u32): UdpPort | null {
+  return index < capacity ? changetype<UdpPort>(table + index * UDP_PORT_SIZE) : null;
+}
+
 /** Binds a port that is not bound, with a new handle; null when the table is full. */
 export function bindUdpPort(port: u32, cookie: u32): UdpPort | null {
   const place = placeOf(port);

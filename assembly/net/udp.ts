@@ -23,7 +23,7 @@ import {
 import { coreBlock, framesBase, framesEnd } from "../core/config";
 import { count } from "../core/counters";
 import { STATE_UDP } from "../core/state";
-import { Buffer, bufferAt, frameOf, release } from "../mem/buffers";
+import { Buffer, bufferAt, frameOf, release, releaseHeld } from "../mem/buffers";
 import { extendEvent, pushEvent } from "../user/events";
 import { foldChecksum, pseudoHeaderSum, sumBytes } from "../wire/checksum";
 import { UNREACHABLE_PORT } from "../wire/icmp";
@@ -37,7 +37,7 @@ import {
   UDP_PROTOCOL,
 } from "../wire/udp";
 import { sendUnreachable } from "./icmp";
-import { findUdpPort, UdpPort } from "./udp-ports";
+import { findUdpPort, prepareUdpPorts, UdpPort, udpPortAt } from "./udp-ports";
 
 /** Buffer flag of a frame that the application holds as a datagram; no other owner uses this bit. */
 export const UDP_HELD: u16 = 0x8000;
@@ -173,4 +173,12 @@ function takeFromApp(port: UdpPort, buffer: Buffer): void {
   buffer.flags = 0;
   buffer.info = 0;
   release(buffer);
+}
+
+/** Takes back, as far as the lists are whole, what a lost thread's application held, and forgets the ports. */
+export function abandonUdp(): void {
+  let index: u32 = 0;
+  for (let port = udpPortAt(index); port != null; port = udpPortAt(++index)) releaseHeld(port.held);
+  prepareUdpPorts();
+  datagrams.held = 0;
 }

@@ -104,6 +104,8 @@ let queueTable: u32 = 0;
 class Rings {
   /** True when a fill ring lacks frames because none were free. */
   fillStarved: bool;
+  /** True when nothing is sent any more: the core's thread was lost, and with it its side of the NIC. */
+  silent: bool;
 }
 
 let rings = changetype<Rings>(0);
@@ -206,17 +208,23 @@ export function txRoom(descriptors: u32): bool {
   const queue = txQueue;
   const limit = queue.txMask + 1 - descriptors;
   if (queue.txHead - queue.txSeen <= limit) return true;
-  queue.txSeen = atomic.load<u32>(queue.txConsumer);
+  queue.txSeen = seenTx(queue);
   if (queue.txHead - queue.txSeen <= limit) return true;
   count(CNT_TX_RING_FULL);
   return false;
+}
+
+/** How far the NIC has read the TX ring; one that is silent looks full for ever. */
+function seenTx(queue: Queue): u32 {
+  if (rings.silent) return queue.txHead - queue.txMask - 1;
+  return atomic.load<u32>(queue.txConsumer);
 }
 
 /** True when not even one segment with a referenced payload fits the TX ring. */
 export function txIsFull(): bool {
   const queue = txQueue;
   if (queue.txHead - queue.txSeen < queue.txMask) return false;
-  queue.txSeen = atomic.load<u32>(queue.txConsumer);
+  queue.txSeen = seenTx(queue);
   return queue.txHead - queue.txSeen >= queue.txMask;
 }
 
@@ -254,6 +262,53 @@ export function txDoorbell(): u32 {
   return published;
 }
 
+/**
+ * Gives up sending when the core's thread was lost: what the NIC has not begun to send is dropped, and
+ * what it still says of the rest is not listened to.
+ */
+export function silenceTx(): void {
+  txReclaim();
+  const queue = txQueue;
+  const sent = atomic.load<u32>(queue.txConsumer);
+  const descriptors = queue.txHead - sent;
+  for (let i: u32 = 0; i < descriptors && i <= queue.txMask; i++) {
+    const slot = queue.txDescriptors + ((sent + i) & queue.txMask) * PACKET_DESC_SIZE;
+    const address = load<u32>(slot, DESC_ADDRESS);
+    if (address < framesBase || address >= framesEnd) continue;
+    const buffer = bufferAt(address);
+    if (buffer.holds != 0) release(buffer);
+  }
+  atomic.store<u32>(queue.txProducer, sent);
+  queue.txHead = sent;
+  queue.txPublished = sent;
+  queue.txMark = sent;
+  queue.completionBias = sent - queue.completionTail;
+  rings.silent = true;
+  queue.txSeen = seenTx(queue);
+}
+
+/** True after `silenceTx`. */
+export function txIsSilent(): bool {
+  return rings.silent;
+}
+
+/** Counts what the NIC holds anew; what was taken and not yet processed is lost. */
+export function recountFill(): void {
+  let held: u32 = 0;
+  for (let i: u32 = 0; i < queueCount; i++) {
+    const queue = queueAt(i);
+    const filled = atomic.load<u32>(queue.fillProducer);
+    queue.fillHead = filled;
+    held += filled - atomic.load<u32>(queue.fillConsumer);
+    const waiting = atomic.load<u32>(queue.rxProducer) - queue.rxTail;
+    if (waiting <= queue.rxMask + 1) held += waiting;
+    else queue.rxTail = atomic.load<u32>(queue.rxProducer);
+    queue.rxSeen = queue.rxTail;
+    rxRelease(queue);
+  }
+  store<u32>(coreBlock + GAUGE_FILL, held);
+}
+
 /** Notes how far has been queued for sending. */
 export function markTx(): void {
   txQueue.txMark = txQueue.txHead;
@@ -284,6 +339,7 @@ export function rxPassed(): bool {
 
 /** Takes back the frames that the NIC has sent. */
 export function txReclaim(): void {
+  if (rings.silent) return;
   const queue = txQueue;
   const produced = atomic.load<u32>(queue.completionProducer);
   let tail = queue.completionTail;

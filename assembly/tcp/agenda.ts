@@ -10,7 +10,7 @@
  */
 import { coreBlock } from "../core/config";
 import { STATE_LISTS } from "../core/state";
-import { asTcb, F_ON_AGENDA, F_ON_NOTICES, Tcb, coldOf } from "./tcb";
+import { asTcb, CLOSED, F_ON_AGENDA, F_ON_NOTICES, isTcb, Tcb, coldOf } from "./tcb";
 
 /** The heads of the lists; in the core's control block. */
 @final
@@ -97,4 +97,33 @@ export function takeNotices(): u32 {
 export function nextNotice(tcb: Tcb): u32 {
   tcb.flags &= ~F_ON_NOTICES;
   return coldOf(tcb).noticeNext;
+}
+
+/**
+ * Empties both lists when their core's thread was lost, as far as they lead to what is on them, and calls
+ * nobody. Returns the first of those that only the lists had kept, a list through `chain`.
+ */
+export function dissolveLists(): u32 {
+  let kept: u32 = 0;
+  let at = lists.agenda;
+  while (isTcb(at) && asTcb(at).flags & F_ON_AGENDA) {
+    const tcb = asTcb(at);
+    at = nextOnAgenda(tcb);
+    if (tcb.state == CLOSED && !(tcb.flags & F_ON_NOTICES)) kept = chained(tcb, kept);
+  }
+  at = lists.notices;
+  while (isTcb(at) && asTcb(at).flags & F_ON_NOTICES) {
+    const tcb = asTcb(at);
+    at = nextNotice(tcb);
+    if (tcb.state == CLOSED && !(tcb.flags & F_ON_AGENDA)) kept = chained(tcb, kept);
+  }
+  lists.agenda = 0;
+  lists.settled = 0;
+  lists.notices = 0;
+  return kept;
+}
+
+function chained(tcb: Tcb, before: u32): u32 {
+  tcb.chain = before;
+  return changetype<u32>(tcb);
 }

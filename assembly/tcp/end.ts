@@ -16,7 +16,7 @@ import { coreBlock, finWait2, timeWait } from "../core/config";
 import { count, gauge } from "../core/counters";
 import { STATE_ENDS } from "../core/state";
 import { removeConnection } from "../flow/groups";
-import { Buffer, releaseList } from "../mem/buffers";
+import { Buffer, releaseHeld, releaseList } from "../mem/buffers";
 import { releaseNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
 import { ACK, RST } from "../wire/tcp";
@@ -230,4 +230,12 @@ export function unlinkTimeWait(tcb: Tcb): void {
   else coldOf(asTcb(cold.timeWaitPrev)).timeWaitNext = cold.timeWaitNext;
   if (cold.timeWaitNext == 0) ends.timeWaitTail = cold.timeWaitPrev;
   else coldOf(asTcb(cold.timeWaitNext)).timeWaitPrev = cold.timeWaitPrev;
+}
+
+/** Forgets all lists of a core whose thread was lost: nobody reads the graveyard any more. */
+export function abandonEnds(): void {
+  releaseHeld(ends.graveyard);
+  ends.graveyard = 0;
+  ends.timeWaitHead = 0;
+  ends.timeWaitTail = 0;
 }

@@ -4,7 +4,7 @@
  */
 import { delayedAck } from "../core/config";
 import { markInProgress } from "../core/state";
-import { txIsFull } from "../nic/rings";
+import { txIsFull, txIsSilent } from "../nic/rings";
 import { now } from "../time/clock";
 import { agendaWalked, nextOnAgenda, returnAgenda, takeAgenda } from "./agenda";
 import { setAckDeadline } from "./deadlines";
@@ -28,6 +28,13 @@ import {
 export function flushAgenda(): void {
   let at = takeAgenda();
   while (at != 0) {
+    if (txIsSilent()) {
+      // Its next core sends what it owes.
+      const tcb = asTcb(at);
+      at = nextOnAgenda(tcb);
+      if (tcb.state == CLOSED) releaseTcb(tcb);
+      continue;
+    }
     // What the TX ring has no room for, it has no room for in the rest of the walk either.
     if (txIsFull()) {
       returnAgenda(at);

@@ -45,6 +45,11 @@ export function bindListeners(): void {
   table = config(CFG_LISTENER_TABLE) + load<u32>(coreBlock + CORE_ID) * entries * LISTENER_SIZE;
 }
 
+/** Forgets the ports of a lost thread's application. */
+export function abandonListeners(): void {
+  memory.fill(table, 0, entries * LISTENER_SIZE);
+}
+
 /** Opens a port. Returns RC_OK and leaves the handle in `listenHandle`. */
 export function listen(port: u32, backlog: u32, cookie: u32, flags: u32): i32 {
   if (findListener(port) != null) return RC_INUSE;

@@ -26,7 +26,7 @@ import { config, coreBlock, localIp, rtoInitial } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { STATE_PORTS } from "../core/state";
-import { findConnection, insertConnection, isOurs } from "../flow/groups";
+import { findConnection, insertConnection, isCallable } from "../flow/groups";
 import { holdNeighbour, Neighbour } from "../net/neighbour-table";
 import { neighbourFor } from "../net/neighbours";
 import { nextHop } from "../net/routes";
@@ -313,7 +313,7 @@ function startHandshake(tcb: Tcb, cold: TcbCold, iss: u32): void {
 function chosenPorts(remote: u32, remotePort: u32, localPort: u32): u32 {
   const ports = remotePort | (localPort << 16);
   const hash = toeplitzIpv4(remote, localIp, ports);
-  if (!isOurs(hash) || findConnection(hash, ports, remote, localIp) != null) return 0;
+  if (!isCallable(hash) || findConnection(hash, ports, remote, localIp) != null) return 0;
   return ports;
 }
 

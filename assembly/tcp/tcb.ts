@@ -114,6 +114,10 @@ export const M_KNOWN: u32 = 2;
 export const M_IN_BACKLOG: u32 = 4;
 /** It arrived in its handshake, whose end the application has not been told of. */
 export const M_HANDSHAKE: u32 = 8;
+/** What is known of it cannot be trusted: the new core resets it. */
+export const M_CONDEMNED: u32 = 16;
+/** Looked at already, while a table is checked. */
+export const M_SEEN: u32 = 32;
 
 /** Conditions under which a segment never takes the short path. */
 export const F_SLOW: u32 =
@@ -405,6 +409,7 @@ export function allocTcb(): Tcb | null {
 /** Returns a TCB that is in no list and holds nothing. */
 export function freeTcb(tcb: Tcb): void {
   retireHandle(tcb);
+  tcb.state = <u16>CLOSED;
   tcb.chain = pool.freeList;
   pool.freeList = changetype<u32>(tcb);
   gauge(GAUGE_CONNECTIONS, -1);
@@ -422,4 +427,44 @@ export function tcbOfHandle(handle: u32): Tcb | null {
   const tcb = asTcb(hotBase + index * TCB_HOT_SIZE);
   if (tcb.handle != handle || tcb.state == CLOSED || handle == 0) return null;
   return tcb;
+}
+
+/** True for the address of a TCB, wherever it comes from. */
+export function isTcb(address: u32): bool {
+  const offset = address - hotBase;
+  return offset < connectionCount * TCB_HOT_SIZE && offset % TCB_HOT_SIZE == 0;
+}
+
+/**
+ * Makes the free list right again when its core's thread was lost: it ends where it leads to a TCB that
+ * is not free, or to one a second time. What lies behind is lost. Returns the cuts.
+ */
+export function repairTcbs(): u32 {
+  let cuts: u32 = 0;
+  if (pool.fresh > pool.freshEnd) {
+    pool.fresh = pool.freshEnd;
+    cuts++;
+  }
+  let length: u32 = 0;
+  let last: u32 = 0;
+  let at = pool.freeList;
+  while (isTcb(at) && asTcb(at).state != SEEN && isIdle(asTcb(at))) {
+    asTcb(at).state = <u16>SEEN;
+    length++;
+    last = at;
+    at = asTcb(at).chain;
+  }
+  if (at != 0) cuts++;
+  if (last == 0) pool.freeList = 0;
+  else asTcb(last).chain = 0;
+  for (at = pool.freeList; at != 0; at = asTcb(at).chain) asTcb(at).state = <u16>CLOSED;
+  return cuts;
+}
+
+/** State of a free TCB that has been looked at; no connection's. */
+const SEEN: u32 = 1 << 15;
+
+/** True for what a free TCB looks like. */
+function isIdle(tcb: Tcb): bool {
+  return tcb.state == CLOSED && (tcb.flags & (F_ON_AGENDA | F_ON_NOTICES)) == 0;
 }

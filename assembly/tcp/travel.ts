@@ -20,6 +20,7 @@ import {
   RC_NOBUFS,
   RC_OK,
   RC_REFUSED,
+  RC_RESET,
   RC_UNREACHABLE,
 } from "../abi";
 import { coreBlock } from "../core/config";
@@ -44,12 +45,15 @@ import {
   CLOSED,
   coldOf,
   DONE,
+  F_ACK_NOW,
+  F_ACK_PENDING,
   F_APP_CLOSED,
   F_BLOCKED,
   F_CONNECTING,
   F_DIE,
   F_EOF,
   F_EOF_ANNOUNCED,
+  F_FIN_QUEUED,
   F_IN_BACKLOG,
   F_KNOWN,
   F_MORE,
@@ -61,6 +65,7 @@ import {
   F_STARVED,
   F_UNANNOUNCED,
   F_UNREPORTED,
+  M_CONDEMNED,
   M_HANDSHAKE,
   M_IN_BACKLOG,
   M_KNOWN,
@@ -83,6 +88,9 @@ const APPLICATION_FLAGS: u32 =
   F_REFERENCES |
   F_CONNECTING |
   F_EOF_ANNOUNCED;
+
+/** What a connection may owe the network besides data; most do not. */
+const OWED: u32 = F_ACK_NOW | F_ACK_PENDING | F_FIN_QUEUED;
 
 /** Bytes from one endpoint record of `arrived` to the next. */
 const ENDPOINT_STRIDE: u32 = 32;
@@ -144,7 +152,7 @@ export function part(tcb: Tcb, target: u32): void {
   cold.timeWaitPrev = 0;
   if (tcb.state != DONE) {
     const neighbour = tcb.neighbour;
-    if (isResolved(neighbour)) {
+    if (isResolved(neighbour) && neighbour.ip == nextHop(tcb.remoteIp)) {
       cold.timeWaitNext = neighbour.macHead;
       cold.timeWaitPrev = neighbour.macTail;
     }
@@ -182,8 +190,9 @@ export function enter(tcb: Tcb, source: u32, arrived: u32, index: u32): void {
   const reachable = enterNeighbour(tcb);
   if (tcb.state == TIME_WAIT) linkTimeWait(tcb);
   rearm(tcb);
-  if (tcb.txNext != 0) scheduleOutput(tcb);
+  if (tcb.txNext != 0 || tcb.flags & OWED) scheduleOutput(tcb);
   if (!reachable) kill(tcb, RC_UNREACHABLE);
+  else if (moving & M_CONDEMNED) reset(tcb, RC_RESET);
   else if (moving & M_IN_BACKLOG) joinBacklog(tcb);
 }
 

@@ -60,6 +60,13 @@ export function bindUserTimers(): void {
   entries = load<u32>(coreBlock + CORE_USER_TIMER_COUNT);
 }
 
+/** Forgets all timers of a lost thread's application; the wheel is empty. */
+export function abandonUserTimers(): void {
+  pool.freeList = 0;
+  pool.fresh = 0;
+  memory.fill(table, 0, entries * USER_TIMER_SIZE);
+}
+
 /** Arms a timer to fire after `delay` µs. The handle is left in `timerHandle`. */
 export function setTimer(delay: u32, cookie: u32): i32 {
   if (delay > DELAY_MAX) return RC_INVAL;

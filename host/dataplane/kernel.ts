@@ -24,6 +24,11 @@ export interface KernelExports {
   rescue(core: number, now: number): number;
   /** Ends what the application of this core made, which has left: listeners, UDP ports, timers. */
   forget(): void;
+  /**
+   * Binds the instance to a core whose thread is gone and mends its state; `poll` and `steered` then give
+   * its flow groups to others, as COMMAND_MIGRATE says.
+   */
+  rescue(core: number, now: number): number;
   /** The ABI that the module was built for. */
   abiVersion(): number;
   /** One iteration of the dataplane. Returns how many events wait in the event array. */
@@ -66,6 +71,7 @@ const EXPORTS = [
   "initialize",
   "attach",
   "adopt",
+  "rescue",
   "abiVersion",
   "forget",
   "poll",

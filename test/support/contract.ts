@@ -72,6 +72,7 @@ export class Contract {
   /** Cookies of listeners that defer. */
   readonly #deferring = new Set<number>();
   readonly #memory: Uint8Array;
+  #forgotten = false;
 
   constructor(memory: Uint8Array) {
     this.#memory = memory;
@@ -158,6 +159,7 @@ export class Contract {
 
   /** An event was reported. */
   happened(event: KernelEvent): void {
+    if (this.#forgotten) return;
     const { handle, cookie } = event;
     switch (event.kind) {
       case "knock":
@@ -225,6 +227,15 @@ export class Contract {
         this.connections.delete(handle);
         return;
     }
+  }
+
+  /** The application is gone, and what it was told of with it. */
+  forget(): void {
+    this.connections.clear();
+    this.listeners.clear();
+    this.udpPorts.clear();
+    this.timers.clear();
+    this.#forgotten = true;
   }
 
   /** Bytes received on a connection and not given back. */

@@ -204,6 +204,15 @@ export class KernelHarness extends ApplicationSide {
     this.#kernel = kernel;
   }
 
+  /** Takes the core over from its thread, which is gone; its application hears nothing of it. */
+  rescue(): void {
+    const kernel = instantiateKernel(this.#module, this.dataplane.memory);
+    const code = kernel.rescue(this.#core, this.now);
+    if (code !== RC_OK) throw new Error(`rescue said ${code}`);
+    this.#kernel = kernel;
+    this.contract.forget();
+  }
+
   /** Takes every packet sent so far. */
   sent(): SentPacket[] {
     return this.outbox.splice(0);
