@@ -30,6 +30,11 @@ export class Flows {
     return this.#current;
   }
 
+  /** Whether the socket under test listens, and nobody has come yet. */
+  get listening(): boolean {
+    return this.#socket instanceof TcpSocket && this.#socket.listener !== undefined;
+  }
+
   /** A new socket is under test. */
   made(socket: Socket): void {
     this.#socket = socket;

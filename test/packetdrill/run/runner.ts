@@ -309,7 +309,7 @@ export class Runner {
   }
 
   get #context(): CallContext {
-    const { bindPort, connectPort, sendBuffer, receiveBuffer } = this.#settings;
+    const { bindPort, connectPort, sendBuffer, receiveBuffer, dialect } = this.#settings;
     const hosts = hostsOf(this.#settings);
     const stack = this.#live;
     return {
@@ -317,10 +317,11 @@ export class Runner {
       descriptors: this.#descriptors,
       local: { ip: hosts.local, port: bindPort },
       remote: { ip: hosts.remote, port: connectPort },
-      sizes: {
-        send: sendBuffer,
-        receive: receiveBuffer,
-        wholeSegments: this.#settings.dialect === "nplab",
+      habits: {
+        sendBuffer,
+        receiveBuffer,
+        wholeSegments: dialect === "nplab",
+        resetAfterEnd: dialect === "nplab" ? "ECONNRESET" : "EPIPE",
       },
       now: () => stack.now,
       noDelayAhead: (fd) => noDelayAhead(this.#script.events, this.#index, fd),
@@ -370,7 +371,8 @@ export class Runner {
 
   #code(event: Event, code: string): void {
     const { current } = this.#flows;
-    const names = infoNames(this.#stack && current && this.#tcbOf(current));
+    const tcb = this.#stack && current && this.#tcbOf(current);
+    const names = infoNames(tcb, this.#flows.listening);
     try {
       runCode(code, this.#variables, names);
     } catch (error) {

@@ -17,6 +17,18 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   TCP_LAST_ACK: 9,
   TCP_LISTEN: 10,
   TCP_CLOSING: 11,
+  // FreeBSD's names for the same states.
+  TCPI_CLOSED: 7,
+  TCPI_LISTEN: 10,
+  TCPI_SYN_SENT: 2,
+  TCPI_SYN_RECEIVED: 3,
+  TCPI_ESTABLISHED: 1,
+  TCPI_CLOSE_WAIT: 8,
+  TCPI_FIN_WAIT_1: 4,
+  TCPI_CLOSING: 11,
+  TCPI_LAST_ACK: 9,
+  TCPI_FIN_WAIT_2: 5,
+  TCPI_TIME_WAIT: 6,
   TCP_CA_Open: 0,
   TCP_CA_Disorder: 1,
   TCP_CA_CWR: 2,
@@ -99,14 +111,18 @@ function unacked(tcb: TcbView): number | undefined {
   return Math.ceil(((next - una) >>> 0) / Math.max(tcb.get("mss") ?? 1, 1));
 }
 
-/** Names that a block of code may use; `tcb` is undefined when the connection is gone. */
-export function infoNames(tcb: TcbView | undefined): { get(name: string): Value | undefined } {
+/** Names that a block of code may use; `tcb` is undefined when there is no connection. */
+export function infoNames(
+  tcb: TcbView | undefined,
+  listening: boolean,
+): { get(name: string): Value | undefined } {
   return {
     get(name) {
       if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
       if (!Object.hasOwn(READERS, name)) return undefined;
       if (tcb) return READERS[name](tcb);
-      return name === "tcpi_state" ? CONSTANTS.TCP_CLOSE : undefined;
+      if (name !== "tcpi_state") return undefined;
+      return listening ? CONSTANTS.TCP_LISTEN : CONSTANTS.TCP_CLOSE;
     },
   };
 }

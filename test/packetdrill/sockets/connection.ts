@@ -28,10 +28,12 @@ export class Connection implements EventSink {
   /** The script has closed the socket. */
   released = false;
   readonly #network: Network;
+  readonly #resetAfterEnd: string;
   readonly #changed: () => void;
 
-  constructor(network: Network, phase: Phase, changed: () => void) {
+  constructor(network: Network, phase: Phase, resetAfterEnd: string, changed: () => void) {
     this.#network = network;
+    this.#resetAfterEnd = resetAfterEnd;
     this.phase = phase;
     this.#changed = changed;
   }
@@ -99,9 +101,9 @@ export class Connection implements EventSink {
     this.phase = "dead";
     if (reason === RC_OK) return;
     const errno = errnoOf(reason);
-    // A reset in answer to our SYN refuses it; one after the peer's FIN breaks the pipe.
+    // A reset in answer to our SYN refuses it; what one after the peer's FIN is called differs.
     if (errno === ERRNO.ECONNRESET && connecting) this.error = ERRNO.ECONNREFUSED;
-    else if (errno === ERRNO.ECONNRESET && this.ended) this.error = ERRNO.EPIPE;
+    else if (errno === ERRNO.ECONNRESET && this.ended) this.error = ERRNO[this.#resetAfterEnd];
     else this.error = errno;
   }
 }

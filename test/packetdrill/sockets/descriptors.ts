@@ -4,7 +4,7 @@ import { Epoll } from "./epoll.ts";
 import type { Network } from "./network.ts";
 import type { Operation } from "./outcome.ts";
 import type { Endpoint, Socket } from "./socket.ts";
-import type { BufferSizes } from "./tcp-socket.ts";
+import type { SocketHabits } from "./tcp-socket.ts";
 
 export interface CallContext {
   readonly network: Network;
@@ -12,7 +12,7 @@ export interface CallContext {
   /** What `...` stands for in bind and in connect. */
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  readonly sizes: BufferSizes;
+  readonly habits: SocketHabits;
   /** Virtual time, µs. */
   now(): number;
   /** Whether TCP_NODELAY is set on this descriptor before anything is written to it. */

@@ -41,7 +41,7 @@ const socket: Handler = (call, context) => {
 
 function makeSocket(kind: number, protocol: number, context: CallContext): Socket | undefined {
   if (kind === STREAM && (protocol === TCP || protocol === 0)) {
-    return new TcpSocket(context.network, context.sizes);
+    return new TcpSocket(context.network, context.habits);
   }
   if (kind === DATAGRAM && (protocol === UDP || protocol === 0)) {
     return new UdpSocket(context.network);

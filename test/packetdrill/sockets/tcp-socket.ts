@@ -28,12 +28,15 @@ const SHUT_RD = 0;
 const SHUT_WR = 1;
 const LOWAT_OFF = 0xffffffff;
 
-/** Buffer sizes before SO_SNDBUF and SO_RCVBUF, bytes. */
-export interface BufferSizes {
-  readonly send: number;
-  readonly receive: number;
+/** Where the sockets of operating systems differ. */
+export interface SocketHabits {
+  /** Buffer sizes before SO_SNDBUF and SO_RCVBUF, bytes. */
+  readonly sendBuffer: number;
+  readonly receiveBuffer: number;
   /** As FreeBSD, say that a connection's receive buffer is a whole number of segments. */
   readonly wholeSegments: boolean;
+  /** The error of a reset that comes after the peer's FIN. */
+  readonly resetAfterEnd: "EPIPE" | "ECONNRESET";
 }
 
 export class TcpSocket extends Socket {
@@ -51,22 +54,27 @@ export class TcpSocket extends Socket {
   #connectReported = false;
   #sendBuffer: number;
   readonly #network: Network;
-  readonly #sizes: BufferSizes;
+  readonly #habits: SocketHabits;
 
-  constructor(network: Network, sizes: BufferSizes) {
+  constructor(network: Network, habits: SocketHabits) {
     super();
     this.#network = network;
-    this.#sizes = sizes;
-    this.#sendBuffer = sizes.send;
+    this.#habits = habits;
+    this.#sendBuffer = habits.sendBuffer;
   }
 
   /** The socket of a connection that knocked. */
   static accepted(listening: TcpSocket, handle: number, remote: Endpoint): TcpSocket {
-    const socket = new TcpSocket(listening.#network, listening.#sizes);
+    const socket = new TcpSocket(listening.#network, listening.#habits);
     socket.remote = remote;
     socket.noDelay = listening.noDelay;
     socket.#localPort = listening.#bound;
-    socket.connection = new Connection(listening.#network, "open", () => socket.wakeups++);
+    socket.connection = new Connection(
+      listening.#network,
+      "open",
+      listening.#habits.resetAfterEnd,
+      () => socket.wakeups++,
+    );
     socket.connection.handle = handle;
     return socket;
   }
@@ -109,7 +117,12 @@ export class TcpSocket extends Socket {
     const { connection } = this;
     if (this.listener) return immediate(failed("EISCONN"));
     if (connection) return this.#reconnect(connection);
-    const fresh = new Connection(this.#network, "connecting", () => this.wakeups++);
+    const fresh = new Connection(
+      this.#network,
+      "connecting",
+      this.#habits.resetAfterEnd,
+      () => this.wakeups++,
+    );
     const cookie = this.#network.register(fresh);
     const to = IpAddress.parse(remote.ip);
     const flags = this.noDelay ? 0 : FLAG_NAGLE;
@@ -346,17 +359,20 @@ export class TcpSocket extends Socket {
   }
 
   #receiveBuffer(): number {
-    const { receive, wholeSegments } = this.#sizes;
-    if (!wholeSegments || this.connection?.phase !== "open") return receive;
-    const mss = this.#maxSegment();
-    return Math.ceil(receive / mss) * mss;
+    const { receiveBuffer, wholeSegments } = this.#habits;
+    const mss =
+      wholeSegments && this.#tcb?.state !== "SYN_SENT" ? this.#tcb?.get("mss") : undefined;
+    return mss === undefined ? receiveBuffer : Math.ceil(receiveBuffer / mss) * mss;
   }
 
   #maxSegment(): number {
-    const handle = this.connection?.handle;
-    const tcb = handle === undefined ? undefined : TcbView.ofHandle(this.#network.memory, handle);
-    const mss = tcb?.get("mss");
+    const mss = this.#tcb?.get("mss");
     if (mss === undefined) throw new Unsupported("TCP_MAXSEG without a connection");
     return mss;
+  }
+
+  get #tcb(): TcbView | undefined {
+    const handle = this.connection?.handle;
+    return handle === undefined ? undefined : TcbView.ofHandle(this.#network.memory, handle);
   }
 }
