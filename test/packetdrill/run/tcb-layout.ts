@@ -3,7 +3,7 @@
  * which the classes `Tcb` and `TcbCold` are the layout: fields in order, aligned as in C. So the offsets
  * cannot go stale; a field that the kernel drops is missing here.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { packageFile } from "../../../host/node/kernel.ts";
 
 export interface Field {
@@ -31,33 +31,41 @@ const SIZES: Readonly<Record<string, number>> = {
 /** A reference to another record: an address. */
 const POINTER = 4;
 
-const SOURCE = "assembly/tcp/tcb.ts";
-
-/** Layouts of the hot and the cold part, and the kernel's constants of the same file by name. */
+/** Layouts of a connection's hot and cold part and of a buffer, and constants of these files by name. */
 export interface TcbLayout {
   readonly hot: Layout;
   readonly cold: Layout;
+  readonly buffer: Layout;
   readonly constants: ReadonlyMap<string, number>;
 }
+
+/** Where the kernel keeps the constants of its flags; a file that is not there has none. */
+const SOURCES = ["tcp/tcb.ts", "tcp/output.ts", "tcp/scoreboard.ts"];
 
 let known: TcbLayout | undefined;
 
 export function tcbLayout(): TcbLayout {
   if (!known) {
-    const source = readFileSync(packageFile(SOURCE), "utf8");
+    const tcb = sourceOf("tcp/tcb.ts");
     known = {
-      hot: layoutOf(source, "Tcb"),
-      cold: layoutOf(source, "TcbCold"),
-      constants: constantsOf(source),
+      hot: layoutOf(tcb, "Tcb"),
+      cold: layoutOf(tcb, "TcbCold"),
+      buffer: layoutOf(sourceOf("mem/buffers.ts"), "Buffer"),
+      constants: new Map(SOURCES.flatMap((file) => constantsOf(sourceOf(file)))),
     };
   }
   return known;
 }
 
+function sourceOf(file: string): string {
+  const path = packageFile(`assembly/${file}`);
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
+
 /** The fields of an `@unmanaged` class, by name. */
 export function layoutOf(source: string, name: string): Layout {
   const body = new RegExp(`export class ${name} \\{([\\s\\S]*?)\\n\\}`).exec(source)?.[1];
-  if (body === undefined) throw new Error(`${SOURCE} has no class ${name}`);
+  if (body === undefined) throw new Error(`the kernel has no class ${name}`);
   const fields = new Map<string, Field>();
   let end = 0;
   const code = body.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
@@ -71,12 +79,10 @@ export function layoutOf(source: string, name: string): Layout {
 }
 
 /** `export const NAME: u32 = …` whose value is a number or a shift. */
-function constantsOf(source: string): Map<string, number> {
-  const constants = new Map<string, number>();
-  for (const [, name, value, shift] of source.matchAll(
-    /^export const (\w+): u32 = (\d+)(?: << (\d+))?;/gm,
-  )) {
-    constants.set(name, shift === undefined ? Number(value) : (1 << Number(shift)) >>> 0);
-  }
-  return constants;
+function constantsOf(source: string): [string, number][] {
+  const found = source.matchAll(/^export const (\w+): u\d+ = (\d+)(?: << (\d+))?;/gm);
+  return Array.from(found, ([, name, value, shift]) => [
+    name,
+    shift === undefined ? Number(value) : (Number(value) << Number(shift)) >>> 0,
+  ]);
 }

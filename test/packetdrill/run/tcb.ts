@@ -60,11 +60,25 @@ export class TcbView {
     return "CLOSED";
   }
 
-  /** Whether a flag of that name is set; undefined when this kernel has no such flag. */
-  flag(name: string): boolean | undefined {
+  /** Whether a flag of that name is set in a field; undefined when this kernel has no such flag. */
+  flag(name: string, field = "flags"): boolean | undefined {
     const bit = tcbLayout().constants.get(name);
-    const flags = this.get("flags");
+    const flags = this.get(field);
     return bit === undefined || flags === undefined ? undefined : (flags & bit) !== 0;
+  }
+
+  /** Segments in flight with a flag of that name; undefined when this kernel has no such flag. */
+  inFlightWith(name: string): number | undefined {
+    const { buffer, constants } = tcbLayout();
+    const bit = constants.get(name);
+    if (bit === undefined) return undefined;
+    const end = this.get("txNext");
+    let count = 0;
+    for (let at = this.get("txHead") ?? 0; at !== 0 && at !== end;) {
+      if ((this.#read(buffer, at, "flags") ?? 0) & bit) count++;
+      at = this.#read(buffer, at, "next") ?? 0;
+    }
+    return count;
   }
 
   #read(layout: Layout, base: number, name: string): number | undefined {

@@ -78,10 +78,9 @@ function segments(bytes: number, tcb: TcbView): number {
 /** The bits that the handshake settled, as far as the kernel has a flag for each. */
 function optionBits(tcb: TcbView): number {
   let bits = 0;
-  if (tcb.flag("F_TIMESTAMPS")) bits |= 1;
-  if (tcb.flag("F_SACK") ?? tcb.flag("F_SACK_OK")) bits |= 2;
+  if ((tcb.get("optionBytes") ?? 0) > 0) bits |= 1;
+  if (tcb.flag("R_SACK", "repair")) bits |= 2;
   if (tcb.flag("F_SCALED")) bits |= 4;
-  if (tcb.flag("F_ECN")) bits |= 8;
   return bits;
 }
 
@@ -103,7 +102,24 @@ const READERS: Readonly<Record<string, Reader>> = {
     value > INFINITE_FROM ? INFINITE_SSTHRESH : segments(value, tcb),
   ),
   tcpi_unacked: (tcb) => unacked(tcb),
+  tcpi_sacked: (tcb) => tcb.inFlightWith("SACKED"),
+  tcpi_retrans: (tcb) => tcb.inFlightWith("SENT_AGAIN"),
+  // Linux counts what was sent again as lost until it is acknowledged.
+  tcpi_lost: (tcb) => sum(tcb.inFlightWith("LOST"), tcb.inFlightWith("SENT_AGAIN")),
+  tcpi_ca_state: congestionState,
 };
+
+function sum(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : a + b;
+}
+
+/** Open, Disorder, Recovery or Loss. */
+function congestionState(tcb: TcbView): number {
+  if (tcb.flag("R_LOSS", "repair")) return CONSTANTS.TCP_CA_Loss;
+  if (tcb.flag("F_RECOVERY")) return CONSTANTS.TCP_CA_Recovery;
+  const disordered = (tcb.get("dupAcks") ?? 0) + (tcb.inFlightWith("SACKED") ?? 0) > 0;
+  return disordered ? CONSTANTS.TCP_CA_Disorder : CONSTANTS.TCP_CA_Open;
+}
 
 function unacked(tcb: TcbView): number | undefined {
   const [next, una] = [tcb.get("sndNxt"), tcb.get("sndUna")];
