@@ -215,11 +215,7 @@ describe("events", () => {
   test("calls: blocking, with results, errors and notes", () => {
     expect(call("0...0.1 read(4, ..., 10) = -1 EAGAIN (Try again)")).toEqual({
       name: "read",
-      args: [
-        { kind: "integer", value: 4 },
-        { kind: "ellipsis" },
-        { kind: "integer", value: 10 },
-      ],
+      args: [{ kind: "integer", value: 4 }, { kind: "ellipsis" }, { kind: "integer", value: 10 }],
       returns: { kind: "absolute", from: 100_000, to: 100_000 },
       result: { kind: "integer", value: -1 },
       errno: "EAGAIN",

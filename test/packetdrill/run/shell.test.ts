@@ -17,6 +17,7 @@ test("defaults.sh sets Linux' buffers", () => {
     receiveWindow: 270_000,
     receiveWindowMax: 15_728_640,
     synRetries: 5,
+    ecn: "off",
   });
   expect(sendBuffer).toBe(4_194_304);
 });
@@ -62,9 +63,9 @@ test("what is not known is unsupported, by its name", () => {
 });
 
 test("questions about states, and settings that come late", () => {
-  expect(questionsOf("sockstat -4 -P tcp -s | grep packetdril | grep -c TIME_WAIT | grep 1")).toEqual(
-    [{ kind: "states", state: "TIME_WAIT", count: 1 }],
-  );
+  expect(
+    questionsOf("sockstat -4 -P tcp -s | grep packetdril | grep -c TIME_WAIT | grep 1"),
+  ).toEqual([{ kind: "states", state: "TIME_WAIT", count: 1 }]);
   expect(questionsOf("sysctl -q net.ipv4.tcp_ecn=2")).toEqual([
     { kind: "settings", command: "sysctl -q net.ipv4.tcp_ecn=2" },
   ]);

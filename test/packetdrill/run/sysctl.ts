@@ -19,6 +19,14 @@ function only(...allowed: readonly string[]): Apply {
   return (_settings, _values, text) => allowed.includes(text);
 }
 
+/** Linux and FreeBSD count alike: never, always asked for, accepted when asked. */
+function setEcn(settings: Settings, [mode]: readonly number[]): boolean {
+  const ecn = (["off", "on", "accept"] as const)[mode];
+  if (ecn === undefined) return false;
+  settings.tcp.ecn = ecn;
+  return true;
+}
+
 /** Congestion control by Linux' names. */
 const CONGESTION: Readonly<Record<string, TcpOptions["congestionControl"]>> = {
   cubic: "cubic",
@@ -70,7 +78,7 @@ const LINUX: Readonly<Record<string, Apply>> = {
   tcp_sack: (settings, [on]) => {
     settings.tcp.sack = on !== 0;
   },
-  tcp_ecn: ignore,
+  tcp_ecn: setEcn,
   tcp_ecn_option: ignore,
   tcp_ecn_option_beacon: ignore,
   tcp_tso_win_divisor: ignore,
@@ -114,7 +122,7 @@ const FREEBSD: Readonly<Record<string, Apply>> = {
   "net.inet.tcp.sack.enable": (settings, [on]) => {
     settings.tcp.sack = on !== 0;
   },
-  "net.inet.tcp.ecn.enable": ignore,
+  "net.inet.tcp.ecn.enable": setEcn,
   "net.inet.tcp.ecn.maxretries": ignore,
   "net.inet.tcp.blackhole": only("0"),
   "net.inet.tcp.insecure_rst": only("0"),
@@ -149,4 +157,5 @@ export function applyLinuxDefaults(settings: Settings): void {
   applySysctl(settings, "net.ipv4.tcp_rmem", "4096 540000 15728640");
   applySysctl(settings, "net.ipv4.tcp_wmem", "4096 262144 4194304");
   applySysctl(settings, "net.ipv4.tcp_syn_retries", "5");
+  applySysctl(settings, "net.ipv4.tcp_ecn", "0");
 }

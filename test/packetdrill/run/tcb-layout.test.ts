@@ -7,7 +7,10 @@ import { layoutOf, tcbLayout } from "./tcb-layout.ts";
 import { TcbView } from "./tcb.ts";
 
 test("fields are in order and aligned as in C", () => {
-  const layout = layoutOf("export class A {\n  /** x: u32; */\n  a: u8;\n  b: u32;\n  c: u16;\n  d: B | null;\n}", "A");
+  const layout = layoutOf(
+    "export class A {\n  /** x: u32; */\n  a: u8;\n  b: u32;\n  c: u16;\n  d: B | null;\n}",
+    "A",
+  );
   expect([...layout].map(([name, { offset, size }]) => [name, offset, size])).toEqual([
     ["a", 0, 1],
     ["b", 4, 4],
