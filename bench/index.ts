@@ -4,9 +4,18 @@ import process from "node:process";
 import { bulkCommand } from "./bulk/command.ts";
 import { connectionsCommand } from "./connections/command.ts";
 import { echoCommand } from "./echo/command.ts";
+import { fairnessCommand } from "./flows/fairness.ts";
+import { gridCommand } from "./flows/grid.ts";
 import { soakCommand } from "./soak/command.ts";
 
-const experiments = [echoCommand(), bulkCommand(), connectionsCommand(), soakCommand()];
+const experiments = [
+  echoCommand(),
+  bulkCommand(),
+  gridCommand(),
+  fairnessCommand(),
+  connectionsCommand(),
+  soakCommand(),
+];
 const names = [...experiments.map((experiment) => experiment.name()), "help"];
 
 const program = new Command("bench")

@@ -9,7 +9,7 @@ import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
 import { onAck } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
-import { beginSample, noteDelivered } from "./delivery-rate";
+import { noteDelivered } from "./delivery-rate";
 import { deflate, enterRecovery, inflate, leaveRecovery } from "./fast-recovery";
 import { reportSent } from "./notices";
 import { output, retransmitHead, SENT_AGAIN } from "./output";
@@ -25,7 +25,6 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
   const flight = tcb.sndNxt - tcb.sndUna;
   const acked = ack - tcb.sndUna;
   clearSample();
-  if (tcb.controlFlags & C_SAMPLED) beginSample();
   const bytes = releaseAcknowledged(tcb, ack);
   tcb.sndUna = ack;
   cold.retries = 0;

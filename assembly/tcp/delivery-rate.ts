@@ -40,12 +40,6 @@ export function noteSent(tcb: Tcb, buffer: Buffer): void {
   buffer.flags = <u16>(state.appLimited != 0 ? flags | LIMITED : flags);
 }
 
-/** Before an ACK is worked on. */
-export function beginSample(): void {
-  hasSample = false;
-  deliveryRate = 0;
-}
-
 /**
  * The first `bytes` of a buffer are newly known to have arrived, by a cumulative or a selective ACK
  * (section 3.3). May be called again for what was counted.
@@ -68,13 +62,16 @@ export function noteDelivered(tcb: Tcb, buffer: Buffer, bytes: u32): void {
 }
 
 /**
- * When the ACK has been worked on: makes the sample.
+ * When the ACK has been worked on: makes the sample, of whatever `noteDelivered` was told since the last.
  *
  * @param least µs; intervals below it are no measurement but ACKs that came in a heap
  */
 export function endSample(state: RateState, least: u32): void {
+  const fresh = hasSample;
+  hasSample = false;
+  deliveryRate = 0;
   if (state.appLimited != 0 && i32(state.delivered - state.appLimited) > 0) state.appLimited = 0;
-  if (!hasSample || interval == 0 || interval < least) return;
+  if (!fresh || interval == 0 || interval < least) return;
   deliveryRate = rateOf(state.delivered - priorDelivered, interval);
 }
 

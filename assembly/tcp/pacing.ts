@@ -24,8 +24,8 @@ export const MICROS: u64 = 1_000_000;
 export function setPacingRate(tcb: Tcb, state: ControlState, rate: u32): void {
   tcb.controlFlags |= <u16>C_PACED;
   state.pacingRate = max<u32>(rate, RATE_MIN);
-  // What was sent at a higher rate is not to be waited for at the lower one.
-  state.paceDebt = min<u32>(state.paceDebt, sendQuantum(tcb, state.pacingRate));
+  // What a larger quantum let go is not to be waited for at a lower rate; no rate owes more than this.
+  state.paceDebt = min<u32>(state.paceDebt, sendQuantum(tcb, state.pacingRate) + tcb.mss);
 }
 
 /** `bytes` in `micros` as a rate, bytes a second, at most what 32 bits hold. */

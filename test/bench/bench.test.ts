@@ -45,7 +45,7 @@ async function records(...args: string[]): Promise<{ stdout: string; written: Be
 describe("the command line", () => {
   it("has help with examples for every experiment", async () => {
     const { stdout } = await bench("--help");
-    for (const name of ["echo", "bulk", "connections", "soak"]) {
+    for (const name of ["echo", "bulk", "grid", "fairness", "connections", "soak"]) {
       expect(stdout).toContain(name);
       expect((await bench(name, "--help")).stdout).toMatch(/npm run bench -- /);
     }
@@ -57,7 +57,7 @@ describe("the command line", () => {
     [["--systems", "inline,lwip"], /"lwip" is none of inline, threaded/],
     [["bulk", "--loss", "2"], /--loss.*from 0 to 1/],
     [["bulk", "--profile", "wan"], /none of default, lan/],
-    [["ecko"], /no experiment "ecko", only echo, bulk, connections, soak/],
+    [["ecko"], /no experiment "ecko", only echo, bulk, grid, fairness, connections, soak/],
     [["echo", "--speed", "9"], /unknown option '--speed'/],
   ])("refuses %j and says what would do", async (args, message) => {
     const { code, stderr } = await bench(...args);

@@ -1,0 +1,103 @@
+/** Streams beside one another: each is sent as fast as it is taken, and counted as it is acknowledged. */
+import {
+  CONTROL_SHIFT,
+  EV_CONNECTED,
+  EV_DEAD,
+  EV_KNOCK,
+  EV_RECV,
+  EV_SENT,
+  FLAG_QUIET,
+  RC_OK,
+  SYS_SEND,
+} from "../../assembly/abi.ts";
+import type { App } from "../../host/libix/app.ts";
+import { IpAddress } from "../../host/libix/ip-address.ts";
+import type { Ix } from "../../host/libix/ix.ts";
+import { SERVER_IP } from "../lib/pair.ts";
+
+const PORT = 9000;
+/** Bytes of a send. */
+const CHUNK = 1 << 16;
+
+interface Flow {
+  handle: number;
+  /** A send was cut short: the next waits for `sent`. */
+  blocked: boolean;
+  /** A send is in the array. */
+  sending: boolean;
+}
+
+export class FlowSender implements App {
+  readonly #controls: readonly number[];
+  readonly #flows: Flow[];
+  /** Bytes acknowledged, by flow. */
+  readonly acknowledged: Float64Array;
+  #memory = 0;
+
+  /** @param controls of each flow, `CONTROL_*` */
+  constructor(controls: readonly number[]) {
+    this.#controls = controls;
+    this.#flows = controls.map(() => ({ handle: 0, blocked: false, sending: false }));
+    this.acknowledged = new Float64Array(controls.length);
+  }
+
+  start(ix: Ix): void {
+    this.#memory = ix.window.allocate(CHUNK);
+    const server = IpAddress.parse(SERVER_IP);
+    for (const [flow, control] of this.#controls.entries()) {
+      ix.connect(flow, server, PORT, 0, FLAG_QUIET | (control << CONTROL_SHIFT));
+    }
+  }
+
+  handle(ix: Ix): void {
+    const results = ix.takeResults();
+    for (let i = 0; i < results; i++) {
+      if (ix.resultOperation(i) !== SYS_SEND) continue;
+      const flow = this.#flows[ix.resultCookie(i)];
+      flow.sending = false;
+      flow.blocked = ix.result(i) < ix.callB(i);
+    }
+    for (let i = 0; i < ix.eventCount; i++) this.#event(ix, i);
+    for (const [index, flow] of this.#flows.entries()) {
+      if (flow.handle === 0 || flow.blocked || flow.sending) continue;
+      flow.sending = true;
+      ix.send(flow.handle, this.#memory, CHUNK, index);
+    }
+  }
+
+  #event(ix: Ix, i: number): void {
+    const flow = this.#flows[ix.eventCookie(i)];
+    switch (ix.eventOp(i)) {
+      case EV_CONNECTED:
+        if (ix.eventResult(i) !== RC_OK) throw new Error(`connect: code ${ix.eventResult(i)}`);
+        flow.handle = ix.eventHandle(i);
+        break;
+      case EV_SENT:
+        this.acknowledged[ix.eventCookie(i)] += ix.eventA(i);
+        if (ix.eventB(i) > 0) flow.blocked = false;
+        break;
+      case EV_DEAD:
+        throw new Error(`a flow died: code ${ix.eventResult(i)}`);
+    }
+  }
+}
+
+export class FlowReceiver implements App {
+  readonly #fresh = new Map<number, number>();
+
+  start(ix: Ix): void {
+    ix.listen(0, PORT, 1024);
+  }
+
+  handle(ix: Ix): void {
+    for (let i = 0; i < ix.eventCount; i++) {
+      const handle = ix.eventHandle(i);
+      if (ix.eventOp(i) === EV_KNOCK) ix.accept(handle, 0, FLAG_QUIET);
+      else if (ix.eventOp(i) === EV_RECV) {
+        this.#fresh.set(handle, (this.#fresh.get(handle) ?? 0) + ix.eventB(i));
+      }
+    }
+    for (const [handle, bytes] of this.#fresh) ix.recvDone(handle, bytes);
+    this.#fresh.clear();
+  }
+}

@@ -1,0 +1,83 @@
+/** Flows over one bottleneck in virtual time: every run of a scenario is the same. */
+import { InlineRunner } from "../../host/node/index.ts";
+import { CONGESTION_CONTROLS } from "../../host/dataplane/options.ts";
+import type { CongestionControl } from "../../host/dataplane/options.ts";
+import { createPair } from "../lib/pair.ts";
+import { FlowReceiver, FlowSender } from "./apps.ts";
+
+export interface Scenario {
+  /** One flow for each. */
+  readonly controls: readonly CongestionControl[];
+  /** Of the link: bits a second, µs there and back, part of the frames lost each way. */
+  readonly rate: number;
+  readonly roundTrip: number;
+  readonly loss: number;
+  /** Frames that wait for the link: this many times what the path holds, at least 64 frames. */
+  readonly queue: number;
+  /** Frames waiting from which on the link marks. */
+  readonly ecnThreshold?: number;
+  /** Virtual seconds: before measuring, and measured. */
+  readonly warmup: number;
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+export interface Outcome {
+  /** Payload of each flow, bits a second. */
+  readonly goodputs: readonly number[];
+  readonly retransmits: number;
+  readonly timeouts: number;
+}
+
+const FRAME = 1500;
+const LEAST_QUEUE = 64;
+const MIB = 1 << 20;
+
+export function simulate(scenario: Scenario): Outcome {
+  const { controls, rate, roundTrip, loss, seed, ecnThreshold } = scenario;
+  const path = (rate * roundTrip) / 8e6;
+  const queueLimit = Math.max(Math.ceil((path * scenario.queue) / FRAME), LEAST_QUEUE);
+  const delay = roundTrip / 2;
+  const marking = ecnThreshold === undefined ? {} : { ecnThreshold };
+  const link = { rate, delay, loss, queueLimit, seed, ...marking };
+  const pair = createPair(dimensions(path * (1 + scenario.queue), controls.length), link);
+  const sender = new FlowSender(controls.map((name) => CONGESTION_CONTROLS.indexOf(name) + 1));
+  const runner = new InlineRunner();
+  runner.add(pair.server, { wire: pair.serverWire, app: () => new FlowReceiver() });
+  runner.add(pair.client, { wire: pair.clientWire, app: () => sender });
+  runner.run({ forMicros: scenario.warmup * 1e6 });
+  const before = Float64Array.from(sender.acknowledged);
+  runner.run({ forMicros: scenario.seconds * 1e6 });
+  const { tcpRetransmits, tcpTimeouts } = pair.client.counters();
+  return {
+    goodputs: Array.from(sender.acknowledged, (bytes, flow) => {
+      return ((bytes - before[flow]) * 8) / scenario.seconds;
+    }),
+    retransmits: tcpRetransmits,
+    timeouts: tcpTimeouts,
+  };
+}
+
+/** Windows and buffers that let `flight` bytes, and as much again that is out of order, be on the way. */
+function dimensions(flight: number, flows: number): Parameters<typeof createPair>[0] {
+  const window = Math.min(Math.max(4 * MIB, 2 * Math.ceil(flight)), 64 * MIB);
+  const segments = Math.ceil(window / 1000);
+  return {
+    secret: new Uint8Array(16).fill(7),
+    frames: 8192 + 2 * segments,
+    references: 8192 + 2 * segments + 256 * flows,
+    tcp: {
+      profile: "default",
+      receiveWindowMax: window,
+      sendBufferMax: window,
+      reassemblyMax: Math.min(segments, 65_535),
+    },
+  };
+}
+
+/** Jain's fairness index: 1 when all have the same, 1/n when one has all. */
+export function jainIndex(shares: readonly number[]): number {
+  const sum = shares.reduce((total, share) => total + share, 0);
+  const squares = shares.reduce((total, share) => total + share * share, 0);
+  return squares === 0 ? 1 : (sum * sum) / (shares.length * squares);
+}
