@@ -20,7 +20,6 @@ import { now } from "../time/clock";
 import { optionHasTimestamps, optionTsEcho } from "../wire/tcp-options";
 import { onAck, onLoss, onRecoveryEnd, onTimeout, onUndo } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
-import { beginSample } from "./delivery-rate";
 import { reportSent } from "./notices";
 import { output } from "./output";
 import { adaptReorderingWindow, detectLosses, relaxReorderingWindow } from "./rack";
@@ -43,7 +42,6 @@ import {
 import { seqAfterEq } from "./seq";
 import { armRetransmission, probeAnswered } from "./tail-probe";
 import {
-  C_SAMPLED,
   coldOf,
   F_PERSIST,
   F_RECOVERY,
@@ -72,7 +70,6 @@ export function acknowledgeSelectively(tcb: Tcb, ack: u32): void {
   let bytes: u32 = 0;
   beginAck(tcb, cold);
   clearSample();
-  if (tcb.controlFlags & C_SAMPLED) beginSample();
   if (advanced) {
     bytes = releaseCovered(tcb, cold, ack);
     tcb.sndUna = ack;
