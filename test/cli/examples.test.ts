@@ -16,7 +16,7 @@ const FIXTURE = path("./fixtures/apps.js");
 const skipped = (line: string): boolean =>
   line.includes("sudo") || (line.includes("tshark") && !isInstalled("tshark"));
 
-const CLIENTS = ["top", "stats", "capture"];
+const CLIENTS = ["top", "stats", "capture", "migrate", "cores", "policy"];
 
 let place: Place;
 let run: LiveRun;

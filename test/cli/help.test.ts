@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Place } from "./support.ts";
 
+const COMMANDS = ["run", "top", "stats", "capture", "cores", "migrate", "policy"];
+
 let place: Place;
 beforeAll(() => {
   place = new Place();
@@ -20,12 +22,12 @@ it("--version prints the package's", async () => {
 it("--help lists all commands", async () => {
   const { code, stdout } = await place.ixwasm("--help");
   expect(code).toBe(0);
-  for (const command of ["run", "top", "stats", "capture"]) {
+  for (const command of COMMANDS) {
     expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
   }
 });
 
-it.each(["run", "top", "stats", "capture"])("%s --help has examples", async (command) => {
+it.each(COMMANDS)("%s --help has examples", async (command) => {
   const { code, stdout } = await place.ixwasm(command, "--help");
   expect(code).toBe(0);
   expect(stdout).toMatch(new RegExp(`^Examples:\\n(.*\\n)*? +(sudo )?ixwasm ${command}`, "m"));

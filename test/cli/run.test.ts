@@ -75,7 +75,9 @@ describe("ixwasm run", () => {
     const { stdout } = await place.ixwasm("top", "--json", "--count", "1", "--interval", "500");
     expect(JSON.parse(stdout).load).toMatchObject({ open: 8, failed: 0 });
     expect(JSON.parse(stdout).load.messages).toBeGreaterThan(0);
-    expect(await run.stop()).toMatchObject({ code: 0 });
+    const ended = await run.stop();
+    expect(ended.code).toBe(0);
+    expect(ended.stdout).toContain("core 0: { role: 'echo' }\n");
   });
 
   it("runs an application at the other end of the cable", async () => {

@@ -55,14 +55,16 @@ export class Place {
   async run(...args: string[]): Promise<LiveRun> {
     const child = this.spawn("run", ...args);
     const outcome = outcomeOf(child);
-    const lines = createInterface(child.stdout!);
-    const introduction: string[] = [];
-    for await (const line of lines) {
-      introduction.push(line);
-      if (line.startsWith("control socket: ")) break;
-    }
-    if (introduction.length === 0) throw new Error((await outcome).stderr);
-    return new LiveRun(child, outcome, introduction.join("\n"));
+    let introduction = "";
+    await new Promise<void>((resolve) => {
+      child.stdout!.on("data", (chunk: Buffer) => {
+        introduction += chunk.toString();
+        if (/^control socket: .*\n/m.test(introduction)) resolve();
+      });
+      child.once("close", resolve);
+    });
+    if (introduction === "") throw new Error((await outcome).stderr);
+    return new LiveRun(child, outcome, introduction);
   }
 
   async delete(): Promise<void> {

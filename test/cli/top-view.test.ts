@@ -11,6 +11,7 @@ function coreSnapshot(core: number, times: number): CoreSnapshot {
   const busyTime = times * 250_000;
   return {
     core,
+    state: "active",
     groups: 64,
     metrics: {
       ...{ batch: average(3.5), queueSize: average(4), queueDelay: average(20), loop: average(1) },
@@ -40,6 +41,7 @@ function snapshot(seconds: number, load?: Snapshot["load"]): Snapshot {
   return {
     ...{ name: "n", pid: 1, version: "1", app: "echo", nic: "emulated", ip: "10.0.0.1/24" },
     ...{ time: 1e15 + seconds * 1e6, uptime: 3700 + seconds, port: {} as Snapshot["port"], load },
+    policy: { policy: "off", changes: 0 },
     cores: [coreSnapshot(0, seconds), coreSnapshot(1, seconds)],
   };
 }
@@ -49,7 +51,14 @@ describe("top", () => {
     const frame = topFrame(snapshot(10), snapshot(12));
     expect(frame.seconds).toBe(2);
     expect(frame.cores[1]).toEqual({
-      ...{ core: 1, rxPackets: 20_000, txPackets: 10_000, rxBits: 1e6, txBits: 2e6 },
+      ...{
+        core: 1,
+        state: "active",
+        rxPackets: 20_000,
+        txPackets: 10_000,
+        rxBits: 1e6,
+        txBits: 2e6,
+      },
       ...{ drops: 7, batch: 3.5, queue: 4, delay: 20, idle: 0.75, groups: 64, connections: 5 },
     });
   });
@@ -58,9 +67,9 @@ describe("top", () => {
     expect(topLines(topFrame(snapshot(10), snapshot(12)))).toEqual([
       "n: echo at 10.0.0.1/24, emulated, up 1:01:52",
       "",
-      "core   rx/s   tx/s  bit/s  batch  queue  wait µs  idle %  groups  conns  drops/s",
-      "0     20.0k  10.0k  3.00M   3.50      4       20      75      64      5        7",
-      "1     20.0k  10.0k  3.00M   3.50      4       20      75      64      5        7",
+      "core   state   rx/s   tx/s  bit/s  batch  queue  wait µs  idle %  groups  conns  drops/s",
+      "0     active  20.0k  10.0k  3.00M   3.50      4       20      75      64      5        7",
+      "1     active  20.0k  10.0k  3.00M   3.50      4       20      75      64      5        7",
     ]);
   });
 

@@ -4,6 +4,9 @@ import { Command, CommanderError } from "commander";
 import { readFileSync } from "node:fs";
 import { packageFile } from "../kernel.ts";
 import { captureCommand } from "./commands/capture.ts";
+import { coresCommand } from "./commands/cores.ts";
+import { migrateCommand } from "./commands/migrate.ts";
+import { policyCommand } from "./commands/policy.ts";
 import { runCommand } from "./commands/run.ts";
 import { statsCommand } from "./commands/stats.ts";
 import { topCommand } from "./commands/top.ts";
@@ -16,6 +19,7 @@ A tour, in two terminals:
   ixwasm top                     what its cores do
   ixwasm stats                   what was counted so far
   ixwasm capture run.pcapng --seconds 1
+  ixwasm policy delay            cores as load comes and goes
 Each command has --help with more of them. Exit codes: 0 done, 1 it failed, 2 it was asked wrongly.
 `;
 
@@ -30,9 +34,16 @@ function program(): Command {
     .exitOverride()
     .showHelpAfterError("(ixwasm --help, or --help behind a command, tells more)")
     .addHelpText("after", EXAMPLES);
-  for (const command of [runCommand(version), topCommand(), statsCommand(), captureCommand()]) {
-    root.addCommand(command.copyInheritedSettings(root));
-  }
+  const commands = [
+    runCommand(version),
+    topCommand(),
+    statsCommand(),
+    captureCommand(),
+    coresCommand(),
+    migrateCommand(),
+    policyCommand(),
+  ];
+  for (const command of commands) root.addCommand(command.copyInheritedSettings(root));
   return root;
 }
 

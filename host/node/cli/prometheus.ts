@@ -98,10 +98,11 @@ function addCore(page: Page, snapshot: CoreSnapshot): void {
 }
 
 /** The averages with the longest memory, since a scrape is seconds from the next. */
-function addMetrics(page: Page, { metrics, groups }: CoreSnapshot, core: string): void {
+function addMetrics(page: Page, { metrics, groups, state }: CoreSnapshot, core: string): void {
   const { queueDelay, batch, queueSize, loop, busyTime, idleTime } = metrics;
   const gauge = (name: string, help: string, value: number): void =>
     page.gauge(name, help, value, { core });
+  gauge("active", "1 for a core that runs, 0 for one that does not", state === "active" ? 1 : 0);
   gauge("groups", "Flow groups that the core owns", groups);
   gauge(
     "queue_delay_seconds",

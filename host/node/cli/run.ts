@@ -21,6 +21,7 @@ import type { HostPort } from "./arguments.ts";
 import { CaptureSession } from "./capture-session.ts";
 import { ControlServer, type Handler } from "./control-server.ts";
 import { readLoad } from "./load-state.ts";
+import { Director } from "./director.ts";
 import { MetricsServer } from "./metrics-server.ts";
 import { metricsPage } from "./prometheus.ts";
 import { snapshotCores, type Snapshot } from "./snapshot.ts";
@@ -52,12 +53,17 @@ export interface RunOptions {
   /** What the NIC is connected to. */
   readonly network: { readonly tap: TapOptions } | { readonly peer: Peer };
   readonly metrics?: HostPort;
+  /** Takes what applications post. */
+  readonly onMessage: (message: unknown, core: number) => void;
+  /** Name of the policy that decides on cores. */
+  readonly policy?: string;
 }
 
 export class Run {
   /** Fulfilled when all cores have stopped; rejected when one has died. */
   readonly done: Promise<void>;
   readonly captures: CaptureSession;
+  readonly director: Director;
   readonly #options: RunOptions;
   readonly #dataplane: Dataplane;
   readonly #reader: MetricsReader;
@@ -74,6 +80,7 @@ export class Run {
     this.#reader = new MetricsReader(parts.dataplane);
     this.#tap = parts.tap;
     this.captures = new CaptureSession(parts.capture, this.#clock);
+    this.director = new Director(parts.dataplane, threads.manager(parts.dataplane), this.#clock);
     this.#threads = threads;
     this.done = threads.done;
   }
@@ -90,6 +97,7 @@ export class Run {
       const started = new Run(options, parts, await startThreaded(parts.ends, options.threads));
       started.#control = control;
       await started.#serveMetrics();
+      if (options.policy !== undefined) started.director.decideBy(options.policy);
       ready(started);
       return started;
     } catch (error) {
@@ -122,7 +130,8 @@ export class Run {
       app: app.name,
       nic: "tap" in network ? `tap ${this.#tap!.name}` : `emulated, to ${network.peer.app.name}`,
       ip: dataplane.ip,
-      ...snapshotCores(this.#dataplane, this.#reader, time),
+      policy: this.director.status,
+      ...snapshotCores(this.#dataplane, this.#reader, this.director.manager, time),
       tap: this.#tap?.counters(),
       load: load && readLoad(load),
     };
@@ -131,6 +140,7 @@ export class Run {
   /** Stops the cores and lets go of the socket, the TAP and the port for metrics. */
   async stop(): Promise<void> {
     this.captures.end();
+    this.director.end();
     await this.#metrics?.close();
     await this.#threads.stop();
     await this.#control?.close();
@@ -159,6 +169,9 @@ function handlersOf(started: Promise<Run>): Map<string, Handler> {
     ["stats", on((run) => run.snapshot())],
     ["metrics", on((run) => metricsPage(run.snapshot()))],
     ["capture", on((run, request, caller) => run.captures.capture(request, caller))],
+    ["cores", on((run, request) => run.director.cores(request))],
+    ["migrate", on((run, request) => run.director.migrate(request))],
+    ["policy", on((run, request) => run.director.policy(request))],
     ["endCapture", on((run, _, caller) => run.captures.endCapture(caller))],
   ]);
 }
@@ -170,13 +183,14 @@ interface Parts {
   readonly ends: readonly ThreadedDataplane[];
 }
 
-function connect({ dataplane: options, app, network }: RunOptions): Parts {
+function connect({ dataplane: options, app, network, onMessage }: RunOptions): Parts {
   if ("tap" in network) {
     const tap = openTap(network.tap);
     try {
       const dataplane = createDataplane({ ...options, offloads: tap.offloads });
       const capture = new LiveCapture([dataplane.port]);
-      return { dataplane, tap, capture, ends: [{ dataplane, wire: tap.wire, app, capture }] };
+      const end = { dataplane, wire: tap.wire, app, capture, onMessage };
+      return { dataplane, tap, capture, ends: [end] };
     } catch (error) {
       tap.close();
       throw error;
@@ -188,8 +202,8 @@ function connect({ dataplane: options, app, network }: RunOptions): Parts {
   const [wire, back] = connectPorts(dataplane.port, other.port, peer.link);
   const capture = new LiveCapture([dataplane.port]);
   const ends = [
-    { dataplane, wire, app, capture },
-    { dataplane: other, wire: back, app: peer.app, capture },
+    { dataplane, wire, app, capture, onMessage },
+    { dataplane: other, wire: back, app: peer.app, capture, onMessage },
   ];
   return { dataplane, tap: undefined, capture, ends };
 }

@@ -2,11 +2,12 @@
  * What a run says of itself at one moment: every counter and gauge of every core and NIC queue, as
  * plain data. Counters only grow, so two snapshots give rates.
  */
-import { FLOW_GROUPS, GROUP_OWNER, GROUP_SIZE } from "../../../assembly/abi.ts";
 import type { CoreMetrics, MetricsReader } from "../../control/metrics.ts";
 import { sum, type Counters, type Gauges } from "../../dataplane/counters.ts";
+import type { CoreManager, CoreState } from "../../dataplane/core-manager.ts";
 import type { Dataplane } from "../../dataplane/dataplane.ts";
 import { queuesOf } from "../../dataplane/queues.ts";
+import type { PolicyStatus } from "./director.ts";
 import { Port, type PortCounters } from "../../nic/port.ts";
 import type { TapCounters } from "../tap.ts";
 
@@ -21,6 +22,8 @@ export interface Snapshot {
   readonly app: string;
   readonly nic: string;
   readonly ip: string;
+  /** Who decides on the cores. */
+  readonly policy: PolicyStatus;
   readonly cores: readonly CoreSnapshot[];
   /** Frames dropped before they had a queue. */
   readonly port: Omit<PortCounters, "queues">;
@@ -32,6 +35,7 @@ export type QueueCounters = PortCounters["queues"][number];
 
 export interface CoreSnapshot {
   readonly core: number;
+  readonly state: CoreState;
   /** Flow groups that it owns, of FLOW_GROUPS. */
   readonly groups: number;
   readonly metrics: CoreMetrics;
@@ -54,13 +58,16 @@ export interface LoadSnapshot {
 export function snapshotCores(
   dataplane: Dataplane,
   reader: MetricsReader,
+  manager: CoreManager,
   now: number,
 ): Pick<Snapshot, "cores" | "port"> {
   const { queues, ...port } = new Port(dataplane.port).counters();
-  const owners = ownersOf(dataplane);
+  const states = manager.cores;
+  const owners = manager.owners();
   const count = dataplane.cores.length;
   const cores = dataplane.cores.map(({ id }) => ({
     core: id,
+    state: states[id],
     groups: owners.filter((owner) => owner === id).length,
     metrics: structuredClone(reader.read(id, now)),
     counters: dataplane.counters(id),
@@ -68,14 +75,6 @@ export function snapshotCores(
     nic: sum(queuesOf(dataplane.port, count, id).map((queue) => queues[queue])),
   }));
   return { cores, port };
-}
-
-/** The core of each flow group. */
-function ownersOf({ memory, map }: Dataplane): number[] {
-  const words = new Int32Array(memory.buffer);
-  const ownerOf = (group: number): number =>
-    words[(map.groups.address + group * GROUP_SIZE + GROUP_OWNER) >>> 2];
-  return Array.from({ length: FLOW_GROUPS }, (_, group) => ownerOf(group));
 }
 
 /** NIC counters of a core that mean a frame did not arrive. */

@@ -2,12 +2,14 @@
  * What `ixwasm top` shows: the difference of two snapshots, as rates per core, and that as a table.
  */
 import type { CoreMetrics } from "../../control/metrics.ts";
+import type { CoreState } from "../../dataplane/core-manager.ts";
 import { dropsOf, type CoreSnapshot, type LoadSnapshot, type Snapshot } from "./snapshot.ts";
 import { compact, tableLines } from "./table.ts";
 
 /** One core between two snapshots. Rates are per second. */
 export interface CoreRates {
   readonly core: number;
+  readonly state: CoreState;
   readonly rxPackets: number;
   readonly txPackets: number;
   readonly rxBits: number;
@@ -41,6 +43,8 @@ export interface TopFrame {
   readonly app: string;
   readonly nic: string;
   readonly ip: string;
+  /** Who decides on the cores. */
+  readonly policy: string;
   readonly uptime: number;
   /** Seconds that the rates are of. */
   readonly seconds: number;
@@ -51,9 +55,10 @@ export interface TopFrame {
 export function topFrame(before: Snapshot, now: Snapshot): TopFrame {
   const seconds = Math.max((now.time - before.time) / 1e6, 1e-6);
   const { name, app, nic, ip, uptime } = now;
+  const { policy } = now.policy;
   const cores = now.cores.map((core, i) => coreRates(before.cores[i], core, seconds));
   const load = now.load && before.load ? loadRates(before.load, now.load, seconds) : undefined;
-  return { name, app, nic, ip, uptime, seconds, cores, load };
+  return { name, app, nic, ip, policy, uptime, seconds, cores, load };
 }
 
 function coreRates(before: CoreSnapshot, now: CoreSnapshot, seconds: number): CoreRates {
@@ -61,6 +66,7 @@ function coreRates(before: CoreSnapshot, now: CoreSnapshot, seconds: number): Co
     (now.counters[name] - before.counters[name]) / seconds;
   return {
     core: now.core,
+    state: now.state,
     rxPackets: rate("rxPackets"),
     txPackets: rate("txPackets"),
     rxBits: rate("rxBytes") * 8,
@@ -106,6 +112,7 @@ function percentile(buckets: readonly (readonly [number, number])[], share: numb
 
 const HEAD = [
   "core",
+  "state",
   "rx/s",
   "tx/s",
   "bit/s",
@@ -121,6 +128,7 @@ const HEAD = [
 export function topLines(frame: TopFrame): string[] {
   const rows = frame.cores.map((core) => [
     String(core.core),
+    core.state,
     compact(core.rxPackets),
     compact(core.txPackets),
     compact(core.rxBits + core.txBits),
@@ -134,6 +142,7 @@ export function topLines(frame: TopFrame): string[] {
   ]);
   const title = `${frame.name}: ${frame.app} at ${frame.ip}, ${frame.nic}, up ${duration(frame.uptime)}`;
   const lines = [title, "", ...tableLines(HEAD, rows)];
+  if (frame.policy !== "off") lines[0] += `, policy ${frame.policy}`;
   if (frame.load) lines.push("", loadLine(frame.load));
   return lines;
 }

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { existsSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import { formatIp, parseCidr } from "../../../dataplane/addresses.ts";
 import * as check from "../../../dataplane/checks.ts";
 import type { DataplaneOptions } from "../../../dataplane/options.ts";
@@ -14,6 +15,7 @@ import { CliError, EXIT_HUNG_UP, EXIT_INTERRUPTED, usageError } from "../errors.
 import { createLoadState } from "../load-state.ts";
 import type { LoadOptions } from "../load-app.ts";
 import { write } from "../output.ts";
+import { POLICIES } from "../policies.ts";
 import { Run, type AppModule, type Peer, type RunOptions } from "../run.ts";
 import { socketOf } from "../socket-path.ts";
 
@@ -25,7 +27,8 @@ Examples:
   ixwasm run app.js --load --port 80             an application of your own, with the same load
   sudo ixwasm run --tap tap0 --host 10.9.0.1/24  echo for Linux: nc 10.9.0.2 7
 
-An application is a module whose default export makes an App (see "Applications" in the README).
+An application is a module whose default export makes an App (see "Applications" in the README); what
+it posts is printed.
 While it runs, ixwasm top, stats and capture show what it does. SIGTERM ends it with exit code 0,
 Ctrl-C with 130.
 `;
@@ -51,6 +54,8 @@ interface RunFlags {
   readonly ip: string;
   readonly gateway?: string;
   readonly cores: number;
+  readonly active?: number;
+  readonly policy?: string;
   readonly batch?: number;
   readonly connections: number;
   readonly profile: "default" | "lan";
@@ -88,6 +93,8 @@ export function runCommand(version: string): Command {
     .option("--ip <cidr>", "address and prefix of the dataplane", cidr, "10.9.0.2/24")
     .option("--gateway <ip>", "where packets for other networks go")
     .option("-c, --cores <n>", "cores, each with a thread", integer(1, 64), 1)
+    .option("--active <n>", "cores that are active at first (default: all)", integer(1, 64))
+    .addOption(policyOption())
     .option("--batch <n>", "the bound B: packets that an iteration takes", integer(1, 256))
     .option("--connections <n>", "connections at once", integer(1, 1 << 20), 4096)
     .addOption(profileOption())
@@ -119,6 +126,12 @@ export function runCommand(version: string): Command {
   return command
     .addHelpText("after", EXAMPLES)
     .action((app: string | undefined, flags: RunFlags) => run(app, flags, version));
+}
+
+function policyOption(): Option {
+  return new Option("--policy <name>", "who decides how many cores are active").choices([
+    ...POLICIES.keys(),
+  ]);
 }
 
 function profileOption(): Option {
@@ -196,7 +209,7 @@ function runOptions(app: string | undefined, flags: RunFlags, version: string): 
   if (!/^[\w.-]{1,64}$/.test(name)) {
     throw usageError(`a name has letters, digits, ".", "_" and "-", not ${JSON.stringify(name)}`);
   }
-  const { metrics, tap, host, namespace } = flags;
+  const { metrics, policy, tap, host, namespace } = flags;
   return {
     name,
     version,
@@ -209,12 +222,22 @@ function runOptions(app: string | undefined, flags: RunFlags, version: string): 
         ? { peer: peerOf(flags) }
         : { tap: { name: tap, address: host, namespace, queues: flags.cores } },
     metrics,
+    policy,
+    onMessage: printMessage,
   };
 }
 
 function dataplaneOptions(flags: RunFlags): DataplaneOptions {
-  const { ip, gateway, cores, batch, connections, profile } = flags;
-  return { ip, gateway, cores, batch, maxConnections: connections, tcp: { profile } };
+  const { ip, gateway, cores, active, batch, connections, profile } = flags;
+  return {
+    ip,
+    gateway,
+    cores,
+    activeCores: active,
+    batch,
+    maxConnections: connections,
+    tcp: { profile },
+  };
 }
 
 /** The other end of the cable: the load generator, or a module of the user's. */
@@ -272,6 +295,13 @@ function userApp(path: string, options: unknown): AppModule {
   const file = resolve(path);
   if (!existsSync(file)) throw new CliError(`there is no module ${file}`);
   return { name: basename(file, extname(file)), module: pathToFileURL(file).href, options };
+}
+
+/** Prints what an application posts. */
+function printMessage(message: unknown, core: number): void {
+  const text = typeof message === "string" ? message : inspect(message, { breakLength: Infinity });
+  // Who has stopped to read the output does not stop the run.
+  write(`core ${core}: ${text}\n`).catch(() => {});
 }
 
 /** What a run says when it has started. */
