@@ -16,7 +16,11 @@ const { version } = JSON.parse(
 ) as { version: string };
 
 it("--version prints the package's", async () => {
-  expect(await place.ixwasm("--version")).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+  expect(await place.ixwasm("--version")).toMatchObject({
+    code: 0,
+    stdout: `${version}\n`,
+    stderr: "",
+  });
 });
 
 it("--help lists all commands", async () => {

@@ -17,6 +17,8 @@ export interface Outcome {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+  /** The standard output as it is. */
+  readonly bytes: Buffer;
 }
 
 /** A temporary directory of the test's own, in which runs have their sockets. */
@@ -106,7 +108,8 @@ async function outcomeOf(child: ChildProcess): Promise<Outcome> {
   const [code] = (await once(child, "close")) as [number | null];
   return {
     code,
-    stdout: Buffer.concat(stdout).toString("latin1"),
+    stdout: Buffer.concat(stdout).toString(),
+    bytes: Buffer.concat(stdout),
     stderr: Buffer.concat(stderr).toString(),
   };
 }

@@ -18,12 +18,17 @@ export function tableLines(
 
 const SCALES = ["", "k", "M", "G", "T"];
 
-/** A number in at most four digits: 9 999 as it is, then 10.0k, 1.23M. */
+/** What is as good as nothing: the rest of an average that nothing is added to any more. */
+const NOTHING = 0.005;
+
+/** A number in three digits, or four before the first letter: 9 999 as it is, then 10.0k, 1.23M. */
 export function compact(value: number): string {
-  if (value < 9999.5)
-    return value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toPrecision(3);
-  const scale = Math.min(Math.floor(Math.log10(value * 1.0005) / 3), SCALES.length - 1);
-  return (value / 1000 ** scale).toPrecision(3) + SCALES[scale];
+  if (value < NOTHING) return "0";
+  if (value >= 9999.5) {
+    const scale = Math.min(Math.floor(Math.log10(value * 1.0005) / 3), SCALES.length - 1);
+    return (value / 1000 ** scale).toPrecision(3) + SCALES[scale];
+  }
+  return value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toPrecision(3);
 }
 
 /** A whole number with spaces between groups of three digits. */
