@@ -71,7 +71,7 @@ describe("ixwasm run", () => {
   it("runs an application of the user's, with the load on it", async () => {
     const options = JSON.stringify({ role: "echo", port: 99 });
     const run = await place.run(APPS, "--options", options, "--load", "--port", "99", ...LIGHT);
-    expect(run.introduction).toMatch(/^apps: apps at/);
+    expect(run.introduction).toMatch(/^apps: apps at/m);
     const { stdout } = await place.ixwasm("top", "--json", "--count", "1", "--interval", "500");
     expect(JSON.parse(stdout).load).toMatchObject({ open: 8, failed: 0 });
     expect(JSON.parse(stdout).load.messages).toBeGreaterThan(0);

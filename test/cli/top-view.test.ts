@@ -26,6 +26,7 @@ function coreSnapshot(core: number, times: number): CoreSnapshot {
       },
       ...{ busyTime, idleTime: times * 750_000 },
     },
+    incidents: {} as CoreSnapshot["incidents"],
     counters: {
       ...{ rxPackets: 20_000 * times, rxBytes: 125_000 * times, dropTcpWindow: 2 * times },
       ...{ txPackets: 10_000 * times, txBytes: 250_000 * times, dropIpTtl: times },

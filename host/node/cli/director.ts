@@ -40,10 +40,6 @@ export class Director {
     this.#clock = clock;
   }
 
-  get manager(): CoreManager {
-    return this.#manager;
-  }
-
   /** The active cores. */
   get active(): number[] {
     const { cores } = this.#manager;

@@ -44,8 +44,8 @@ export function exitCodeOf(error: unknown): number {
   return refused ? EXIT_USAGE : EXIT_FAILURE;
 }
 
-/** Where an application threw, without the message. */
-function stackOf(cause: unknown): string {
+/** Where an application threw, without the message: lines behind it, or nothing. */
+export function stackOf(cause: unknown): string {
   const frames = cause instanceof Error ? cause.stack?.match(/^ +at .*$/gm) : undefined;
   return frames ? `\n${frames.join("\n")}` : "";
 }

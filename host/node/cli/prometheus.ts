@@ -87,6 +87,9 @@ function addCore(page: Page, snapshot: CoreSnapshot): void {
       page.counter(snake(name), help, value, { core });
     }
   }
+  for (const [kind, value] of Object.entries(snapshot.incidents)) {
+    page.counter("incidents", "What went wrong on the core", value, { core, kind });
+  }
   for (const [name, value] of Object.entries(gauges)) {
     page.gauge(snake(name), GAUGE_HELP[name as GaugeName] ?? `Kernel: ${words(name)}`, value, {
       core,

@@ -2,6 +2,7 @@
  * What `ixwasm run` starts: a dataplane on threads, a TAP or an emulated cable with a second dataplane
  * at its other end, and the servers that the other commands and Prometheus talk to.
  */
+import type { Incident } from "../../control/watchdog.ts";
 import { MetricsReader } from "../../control/metrics.ts";
 import { realClock } from "../../dataplane/clock.ts";
 import type { Dataplane } from "../../dataplane/dataplane.ts";
@@ -20,11 +21,12 @@ import {
 import type { HostPort } from "./arguments.ts";
 import { CaptureSession } from "./capture-session.ts";
 import { ControlServer, type Handler } from "./control-server.ts";
+import { IncidentLog } from "./incidents.ts";
 import { readLoad } from "./load-state.ts";
 import { Director } from "./director.ts";
 import { MetricsServer } from "./metrics-server.ts";
 import { metricsPage } from "./prometheus.ts";
-import { snapshotCores, type Snapshot } from "./snapshot.ts";
+import { snapshotCores, type CoreSources, type Snapshot } from "./snapshot.ts";
 
 /** An application module and what it is handed. */
 export interface AppModule {
@@ -53,6 +55,8 @@ export interface RunOptions {
   /** What the NIC is connected to. */
   readonly network: { readonly tap: TapOptions } | { readonly peer: Peer };
   readonly metrics?: HostPort;
+  /** Hears what goes wrong on cores. */
+  readonly onIncident: (incident: Incident) => void;
   /** Takes what applications post. */
   readonly onMessage: (message: unknown, core: number) => void;
   /** Name of the policy that decides on cores. */
@@ -65,8 +69,7 @@ export class Run {
   readonly captures: CaptureSession;
   readonly director: Director;
   readonly #options: RunOptions;
-  readonly #dataplane: Dataplane;
-  readonly #reader: MetricsReader;
+  readonly #sources: CoreSources;
   readonly #threads: Threaded;
   readonly #tap: Tap | undefined;
   readonly #clock = realClock();
@@ -76,11 +79,12 @@ export class Run {
 
   private constructor(options: RunOptions, parts: Parts, threads: Threaded) {
     this.#options = options;
-    this.#dataplane = parts.dataplane;
-    this.#reader = new MetricsReader(parts.dataplane);
+    const { dataplane, incidents } = parts;
+    const manager = threads.manager(dataplane);
+    this.#sources = { dataplane, incidents, manager, reader: new MetricsReader(dataplane) };
     this.#tap = parts.tap;
     this.captures = new CaptureSession(parts.capture, this.#clock);
-    this.director = new Director(parts.dataplane, threads.manager(parts.dataplane), this.#clock);
+    this.director = new Director(dataplane, manager, this.#clock);
     this.#threads = threads;
     this.done = threads.done;
   }
@@ -94,7 +98,7 @@ export class Run {
     let parts: Parts | undefined;
     try {
       parts = connect(options);
-      const started = new Run(options, parts, await startThreaded(parts.ends, options.threads));
+      const started = new Run(options, parts, await startThreads(parts, options));
       started.#control = control;
       await started.#serveMetrics();
       if (options.policy !== undefined) started.director.decideBy(options.policy);
@@ -131,7 +135,7 @@ export class Run {
       nic: "tap" in network ? `tap ${this.#tap!.name}` : `emulated, to ${network.peer.app.name}`,
       ip: dataplane.ip,
       policy: this.director.status,
-      ...snapshotCores(this.#dataplane, this.#reader, this.director.manager, time),
+      ...snapshotCores(this.#sources, time),
       tap: this.#tap?.counters(),
       load: load && readLoad(load),
     };
@@ -176,8 +180,17 @@ function handlersOf(started: Promise<Run>): Map<string, Handler> {
   ]);
 }
 
+function startThreads({ dataplane, ends, incidents }: Parts, options: RunOptions) {
+  const onIncident = (incident: Incident): void => {
+    if (incident.dataplane === dataplane.name) incidents.add(incident);
+    options.onIncident(incident);
+  };
+  return startThreaded(ends, { ...options.threads, onIncident });
+}
+
 interface Parts {
   readonly dataplane: Dataplane;
+  readonly incidents: IncidentLog;
   readonly tap: Tap | undefined;
   readonly capture: LiveCapture;
   readonly ends: readonly ThreadedDataplane[];
@@ -190,7 +203,8 @@ function connect({ dataplane: options, app, network, onMessage }: RunOptions): P
       const dataplane = createDataplane({ ...options, offloads: tap.offloads });
       const capture = new LiveCapture([dataplane.port]);
       const end = { dataplane, wire: tap.wire, app, capture, onMessage };
-      return { dataplane, tap, capture, ends: [end] };
+      const incidents = new IncidentLog(dataplane.cores.length);
+      return { dataplane, incidents, tap, capture, ends: [end] };
     } catch (error) {
       tap.close();
       throw error;
@@ -205,5 +219,6 @@ function connect({ dataplane: options, app, network, onMessage }: RunOptions): P
     { dataplane, wire, app, capture, onMessage },
     { dataplane: other, wire: back, app: peer.app, capture, onMessage },
   ];
-  return { dataplane, tap: undefined, capture, ends };
+  const incidents = new IncidentLog(dataplane.cores.length);
+  return { dataplane, incidents, tap: undefined, capture, ends };
 }

@@ -8,6 +8,7 @@ import type { CoreManager, CoreState } from "../../dataplane/core-manager.ts";
 import type { Dataplane } from "../../dataplane/dataplane.ts";
 import { queuesOf } from "../../dataplane/queues.ts";
 import type { PolicyStatus } from "./director.ts";
+import type { IncidentCounts, IncidentLog } from "./incidents.ts";
 import { Port, type PortCounters } from "../../nic/port.ts";
 import type { TapCounters } from "../tap.ts";
 
@@ -39,6 +40,8 @@ export interface CoreSnapshot {
   /** Flow groups that it owns, of FLOW_GROUPS. */
   readonly groups: number;
   readonly metrics: CoreMetrics;
+  /** What went wrong on it, and how often. */
+  readonly incidents: IncidentCounts;
   readonly counters: Counters;
   readonly gauges: Gauges;
   /** Of the core's NIC queues together. */
@@ -54,11 +57,17 @@ export interface LoadSnapshot {
   readonly roundTrips: readonly (readonly [micros: number, count: number])[];
 }
 
-/** The cores of a dataplane, and what its port dropped. */
+/** Where a snapshot of a dataplane's cores comes from. */
+export interface CoreSources {
+  readonly dataplane: Dataplane;
+  readonly reader: MetricsReader;
+  readonly manager: CoreManager;
+  readonly incidents: IncidentLog;
+}
+
+/** The cores of a dataplane at `now` (µs), and what its port dropped. */
 export function snapshotCores(
-  dataplane: Dataplane,
-  reader: MetricsReader,
-  manager: CoreManager,
+  { dataplane, reader, manager, incidents }: CoreSources,
   now: number,
 ): Pick<Snapshot, "cores" | "port"> {
   const { queues, ...port } = new Port(dataplane.port).counters();
@@ -70,6 +79,7 @@ export function snapshotCores(
     state: states[id],
     groups: owners.filter((owner) => owner === id).length,
     metrics: structuredClone(reader.read(id, now)),
+    incidents: incidents.of(id),
     counters: dataplane.counters(id),
     gauges: dataplane.gauges(id),
     nic: sum(queuesOf(dataplane.port, count, id).map((queue) => queues[queue])),

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { inspect } from "node:util";
+import type { Incident } from "../../../control/watchdog.ts";
 import { formatIp, parseCidr } from "../../../dataplane/addresses.ts";
 import * as check from "../../../dataplane/checks.ts";
 import type { DataplaneOptions } from "../../../dataplane/options.ts";
@@ -12,6 +13,7 @@ import type { LinkOptions } from "../../../nic/types.ts";
 import { packageFile } from "../../kernel.ts";
 import { cidr, decimal, hostPort, integer, json, type HostPort } from "../arguments.ts";
 import { CliError, EXIT_HUNG_UP, EXIT_INTERRUPTED, usageError } from "../errors.ts";
+import { incidentText } from "../incidents.ts";
 import { createLoadState } from "../load-state.ts";
 import type { LoadOptions } from "../load-app.ts";
 import { write } from "../output.ts";
@@ -60,6 +62,7 @@ interface RunFlags {
   readonly connections: number;
   readonly profile: "default" | "lan";
   readonly idle: "park" | "spin";
+  readonly hangTimeout: number;
   readonly tap?: string;
   readonly host?: string;
   readonly namespace?: string;
@@ -98,7 +101,13 @@ export function runCommand(version: string): Command {
     .option("--batch <n>", "the bound B: packets that an iteration takes", integer(1, 256))
     .option("--connections <n>", "connections at once", integer(1, 1 << 20), 4096)
     .addOption(profileOption())
-    .addOption(idleOption());
+    .addOption(idleOption())
+    .option(
+      "--hang-timeout <ms>",
+      "time without an answer after which others take over a core; 0: never",
+      integer(0, 1e6),
+      1000,
+    );
   command
     .optionsGroup("TAP device (Linux, root):")
     .option("--tap <name>", "connect the NIC to this TAP device, made if it does not exist")
@@ -216,13 +225,14 @@ function runOptions(app: string | undefined, flags: RunFlags, version: string): 
     socket: flags.socket ?? socketOf(name),
     app: served,
     dataplane: dataplaneOptions(flags),
-    threads: { idle: flags.idle },
+    threads: { idle: flags.idle, hangTimeout: flags.hangTimeout },
     network:
       tap === undefined
         ? { peer: peerOf(flags) }
         : { tap: { name: tap, address: host, namespace, queues: flags.cores } },
     metrics,
     policy,
+    onIncident: printIncident,
     onMessage: printMessage,
   };
 }
@@ -295,6 +305,11 @@ function userApp(path: string, options: unknown): AppModule {
   const file = resolve(path);
   if (!existsSync(file)) throw new CliError(`there is no module ${file}`);
   return { name: basename(file, extname(file)), module: pathToFileURL(file).href, options };
+}
+
+function printIncident(incident: Incident): void {
+  const text = incidentText(incident);
+  if (text !== undefined) process.stderr.write(`${text}\n`);
 }
 
 /** Prints what an application posts. */

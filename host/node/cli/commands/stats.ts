@@ -77,6 +77,10 @@ function statsLines(snapshot: Snapshot, all: boolean): string[] {
     "NIC",
     cores.map((core) => core.nic),
   );
+  section(
+    "incident",
+    cores.map(({ incidents }) => incidents),
+  );
   section("port", [port]);
   if (tap !== undefined) section("TAP", [tap]);
   if (load !== undefined) {
