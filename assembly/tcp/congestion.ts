@@ -42,6 +42,7 @@ import {
   CONTROL_STATE_SIZE,
   coldOf,
   F_RECOVERY,
+  R_LOSS,
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
@@ -101,6 +102,8 @@ export function onAck(tcb: Tcb, acked: u32, flight: u32): void {
   const cwnd = tcb.cwnd;
   if (tcb.flags & F_RECOVERY || flight << 1 < cwnd || cwnd >= CWND_MAX) return;
   const cold = coldOf(tcb);
+  // Nor while there is a gap that may be a loss (RFC 5681 section 3.2); after a timeout that is known.
+  if (cold.sackedBytes != 0 && !(cold.repair & R_LOSS)) return;
   switch (u32(tcb.control)) {
     case CONTROL_NEWRENO:
     case CONTROL_DCTCP:
