@@ -49,8 +49,9 @@ export function probeTail(tcb: Tcb, cold: TcbCold): bool {
   if (cold.srtt8 == 0 || tcb.backoff != 0 || tcb.txHead == 0) return false;
   // More was sent since the timer was set.
   if (tcb.txNext == 0) {
-    const due = changetype<Buffer>(tcb.txTail).sentAt + probeDelay(tcb, cold);
-    if (isBefore(now, due) && isBefore(due, now + backedOffRto(tcb, cold))) {
+    const delay = min<u32>(probeDelay(tcb, cold), cold.rto);
+    const due = changetype<Buffer>(tcb.txTail).sentAt + delay;
+    if (isBefore(now, due)) {
       setDeadline(tcb, due);
       return true;
     }

@@ -23,6 +23,8 @@ interface Scenario {
   readonly connections: readonly (readonly [number, number])[];
   readonly receiveWindow: number;
   readonly offloads: boolean;
+  readonly sack: boolean;
+  readonly timestamps: boolean;
   readonly pressure: keyof typeof PRESSURE;
 }
 
@@ -46,17 +48,25 @@ const scenario: fc.Arbitrary<Scenario> = fc.record({
   connections: fc.array(fc.tuple(fc.nat(60_000), fc.nat(60_000)), { minLength: 1, maxLength: 4 }),
   receiveWindow: fc.constantFrom(4096, 65_536, 262_144),
   offloads: fc.boolean(),
+  sack: fc.boolean(),
+  timestamps: fc.boolean(),
   pressure: fc.constantFrom("none", "none", "events", "frames", "ring"),
 });
 
-const PLAIN = { receiveWindow: 65_536, offloads: false, pressure: "none" } as const;
+const PLAIN = {
+  receiveWindow: 65_536,
+  offloads: false,
+  sack: true,
+  timestamps: true,
+  pressure: "none",
+} as const;
 
 /** How a connection may end when the network was cruel. */
 const REASONS: readonly number[] = [RC_RESET, RC_TIMEOUT, RC_REFUSED, RC_UNREACHABLE];
 
 /** Runs a scenario to its end and returns the share of connections that ended in order. */
 function simulate(build: KernelBuild, drawn: Scenario): number {
-  const { seed, path, connections, receiveWindow, offloads, pressure } = drawn;
+  const { seed, path, connections, receiveWindow, offloads, sack, timestamps, pressure } = drawn;
   const random = new Random(seed);
   const network = new Network(build, path, seed, {
     applicationWindow: 1 << 21,
@@ -64,7 +74,7 @@ function simulate(build: KernelBuild, drawn: Scenario): number {
     references: 2048,
     ...PRESSURE[pressure],
     offloads: { rxChecksum: false, txChecksum: offloads, rxHash: offloads },
-    tcp: { receiveWindow, receiveWindowMax: Math.max(receiveWindow, 1 << 20) },
+    tcp: { receiveWindow, receiveWindowMax: Math.max(receiveWindow, 1 << 20), sack, timestamps },
   });
   const { left, right } = network;
   expect(right.listen(80, { backlog: 16 }).result).toBe(RC_OK);
@@ -139,10 +149,17 @@ describe.each(kernels)("$name kernel", (build) => {
     expect(simulate(build, { ...drawn, ...PLAIN, receiveWindow: 262_144 })).toBe(1);
   });
 
-  test.each([0.02, 0.1, 0.3])("a loss of %d, 200 kB each way", (loss) => {
+  test.each([
+    [0.02, true],
+    [0.02, false],
+    [0.1, true],
+    [0.1, false],
+    [0.3, true],
+    [0.3, false],
+  ])("a loss of %d, 200 kB each way (SACK: %s)", (loss, sack) => {
     const path = { delay: 5000, jitter: 200, loss, duplicate: 0.01, corrupt: 0.01 };
     const drawn = { seed: 7, path, connections: [[200_000, 200_000]] as const };
-    const survived = simulate(build, { ...drawn, ...PLAIN });
+    const survived = simulate(build, { ...drawn, ...PLAIN, sack });
     if (loss < 0.3) expect(survived).toBe(1);
   });
 
