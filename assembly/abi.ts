@@ -132,6 +132,12 @@ export const CFG_ECN: u32 = 256;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;
+/**
+ * What applications pass on along with connections that move, which is theirs alone: for every core as
+ * the sender, LUGGAGE_SIZE bytes to each core. Two lists: blocks on their way, and blocks to be freed.
+ */
+export const CFG_LUGGAGE: u32 = 320;
+export const LUGGAGE_SIZE: u32 = 8;
 
 /** Never; for peers that ask for it; asked of every peer. BBR does not use it, DCTCP always asks. */
 export const ECN_OFF: u32 = 0;

@@ -21,13 +21,13 @@ function echo(connection: IxevContext, conditions: number): void {
 }
 
 export default function echoServer({ ix, options }: AppContext): App {
-  const ixev = new Ixev(ix, {
-    accept() {
-      const connection = new IxevContext();
-      connection.setHandler(IXEVIN | IXEVOUT | IXEVHUP, echo);
-      return connection;
-    },
-  });
+  const serve = (): IxevContext => {
+    const connection = new IxevContext();
+    connection.setHandler(IXEVIN | IXEVOUT | IXEVHUP, echo);
+    return connection;
+  };
+  // A connection from another core is one like any other: what was not echoed there is read here.
+  const ixev = new Ixev(ix, { accept: serve, arrived: serve });
   const { ports, backlog } = options as EchoServerOptions;
   for (const port of ports) ixev.listen(port, backlog);
   return ixev;

@@ -4,8 +4,10 @@
  * connection needs state here only while its peer does not read what it is sent.
  */
 import {
+  EV_ARRIVED,
   EV_DEAD,
   EV_KNOCK,
+  EV_LEFT,
   EV_RECV,
   EV_SENT,
   FLAG_QUIET,
@@ -70,6 +72,12 @@ export class EchoServer implements App {
         case EV_SENT:
           this.#sendNext(ix, handle);
           break;
+        case EV_ARRIVED:
+          // What was sent and not yet given back only the core it comes from knows. The event layer
+          // (echo-server-ixev.ts) passes such things on.
+          ix.reject(handle);
+          break;
+        case EV_LEFT:
         case EV_DEAD:
           this.#stalled.delete(handle);
           break;

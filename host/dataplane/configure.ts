@@ -31,6 +31,7 @@ import {
   CFG_LISTENERS,
   CFG_LISTENER_TABLE,
   CFG_MAC,
+  CFG_LUGGAGE,
   CFG_MAILBOXES,
   CFG_MEMORY_SIZE,
   CFG_MTU,
@@ -163,6 +164,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_WINDOW_SIZE, map.window.size);
   set(CFG_TOEPLITZ, map.toeplitz.address);
   set(CFG_MAILBOXES, map.mailboxes.address);
+  set(CFG_LUGGAGE, map.luggage.address);
   set(CFG_MTU, options.mtu);
   set(CFG_TTL, options.ttl);
   set(CFG_PREFIX, options.ip.prefix);

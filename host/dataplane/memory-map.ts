@@ -7,7 +7,7 @@
  *   configuration     CONFIG_BASE
  *   core blocks       one per core, a page-sized record of cache lines with one writer each
  *   shared tables     flow groups, their hash buckets, neighbours, routes, listeners, UDP ports,
- *                     Toeplitz tables, mailboxes between the cores
+ *                     Toeplitz tables, mailboxes between the cores, luggage of their applications
  *   TCBs              hot parts, then cold parts
  *   per core          timing wheel, event array, system-call array, parsed packets, user timers,
  *                     queue blocks, and for each queue pair its four rings
@@ -31,6 +31,7 @@ import {
   FRAME_SIZE,
   GROUP_SIZE,
   LISTENER_SIZE,
+  LUGGAGE_SIZE,
   MAILBOX_SIZE,
   MAX_BATCH,
   MAX_QUEUES_PER_CORE,
@@ -117,6 +118,8 @@ export interface MemoryMap {
   readonly toeplitz: Region;
   /** One for each ordered pair of cores. */
   readonly mailboxes: Region;
+  /** The same for applications. */
+  readonly luggage: Region;
   readonly tcbHot: Region;
   readonly tcbCold: Region;
   readonly cores: readonly CoreMap[];
@@ -162,6 +165,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   const udpPorts = cursor.take("UDP ports", cores * tables.udpPorts * UDP_PORT_SIZE);
   const toeplitz = cursor.take("Toeplitz tables", TOEPLITZ_SIZE);
   const mailboxes = cursor.take("mailboxes", cores * cores * MAILBOX_SIZE);
+  const luggage = cursor.take("luggage", cores * cores * LUGGAGE_SIZE);
   // A hot part is two whole cache lines.
   const tcbHot = cursor.take("TCBs, hot", maxConnections * TCB_HOT_SIZE, TCB_HOT_SIZE);
   const tcbCold = cursor.take("TCBs, cold", maxConnections * TCB_COLD_SIZE, TCB_COLD_SIZE);
@@ -195,6 +199,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
     udpPorts,
     toeplitz,
     mailboxes,
+    luggage,
     tcbHot,
     tcbCold,
     cores: coreMaps,

@@ -29,6 +29,11 @@ export class CopyBuffers {
     return this.#returned + this.#window.frees;
   }
 
+  /** Gives the buffers that are at hand back to the window. */
+  trim(): void {
+    while (this.#spares > 0) this.#window.free(this.#spare[--this.#spares]);
+  }
+
   give(address: number): void {
     this.#returned++;
     if (this.#spares < KEPT) this.#spare[this.#spares++] = address;

@@ -3,7 +3,7 @@ export type { App, AppContext, AppFactory } from "./app.ts";
 export { IpAddress } from "./ip-address.ts";
 export { Ix } from "./ix.ts";
 export { Ixev, IxevListener } from "./ixev.ts";
-export type { IxevOperations, IxevOptions, Knock } from "./ixev.ts";
+export type { Arrival, IxevOperations, IxevOptions, Knock } from "./ixev.ts";
 export { IXEVHUP, IXEVIN, IXEVLEVEL, IXEVONESHOT, IXEVOUT, IxevContext } from "./ixev-context.ts";
 export type { IxevHandler } from "./ixev-context.ts";
 export type { IxevTimer } from "./ixev-timers.ts";

@@ -41,6 +41,7 @@ import {
   SYS_SEND,
   SYS_SENDV,
   SYS_SHUTDOWN,
+  SYS_TAG,
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
@@ -287,6 +288,13 @@ export class Ix {
     return this.#claim(SYS_UNLISTEN, listener, cookie);
   }
 
+  /** Stores a number with the connection, which travels along when it moves to another core. */
+  tag(handle: number, tag: number, cookie = 0): number {
+    const index = this.#claim(SYS_TAG, handle, cookie);
+    this.#calls.a[index << 3] = tag;
+    return index;
+  }
+
   // -------------------------------------------------------------------------------------------
   // UDP calls
 
@@ -367,7 +375,10 @@ export class Ix {
     return this.#events.result[index << 3];
   }
 
-  /** recv, udp_recv: address of the data. sent, dead, udp_sent: bytes. connected: local port. */
+  /**
+   * recv, udp_recv: address of the data. sent, dead, udp_sent: bytes. connected: local port. left: the
+   * core it goes to. arrived: the connection's tag.
+   */
   eventA(index: number): number {
     return this.#events.a[index << 3];
   }
@@ -377,22 +388,22 @@ export class Ix {
     return this.#events.b[index << 3];
   }
 
-  /** udp_recv: address of the sender's endpoint record. */
+  /** udp_recv, arrived: address of the peer's endpoint record. arrived: only until the next poll. */
   eventC(index: number): number {
     return this.#events.c[index << 3];
   }
 
-  /** udp_recv: token for `udpRecvDone`. */
+  /** udp_recv: token for `udpRecvDone`. arrived: `ARRIVED_*`. */
   eventD(index: number): number {
     return this.#events.d[index << 3];
   }
 
-  /** knock: the peer's port. */
+  /** knock, arrived: the peer's port. */
   knockRemotePort(index: number): number {
     return this.#events.result[index << 3] & 0xffff;
   }
 
-  /** knock: the port that was listened on. */
+  /** knock, arrived: the local port. */
   knockLocalPort(index: number): number {
     return this.#events.result[index << 3] >>> 16;
   }

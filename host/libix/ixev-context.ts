@@ -3,13 +3,26 @@
  * recorded here and carried out once per round by the loop (`Ixev`), so that however often an
  * application reads and writes, a connection costs one recv_done and one send.
  *
- * Life:   IDLE ── dial ──► DIALING ── connected ──► OPEN ── dead, abort ──► DEAD
- *           └──── knock, accept ───────────────────►┘
+ * Life:   IDLE ── dial ──► DIALING ── connected ──► OPEN ── dead, abort, left ──► DEAD
+ *           └──── knock or arrived, accept ────────►┘
  */
-import { RC_AGAIN, RC_BADH, RC_CLOSED, RC_NOBUFS, RC_NOMEM, RC_OK } from "../../assembly/abi.ts";
+import {
+  RC_AGAIN,
+  RC_BADH,
+  RC_CLOSED,
+  RC_MOVED,
+  RC_NOBUFS,
+  RC_NOMEM,
+  RC_OK,
+  SYS_ABORT,
+  SYS_CLOSE,
+  SYS_RECV_DONE,
+  SYS_SHUTDOWN,
+} from "../../assembly/abi.ts";
 import type { CopyBuffers } from "./copy-buffers.ts";
 import { copyIn, copyWithin } from "./copy.ts";
 import type { Ix } from "./ix.ts";
+import { LUGGAGE_ABORT, LUGGAGE_CLOSE, LUGGAGE_SHUTDOWN, type Luggage } from "./luggage.ts";
 import { ReceiveQueue } from "./receive-queue.ts";
 import type { Completion, SegmentPool } from "./segments.ts";
 import { SendQueue } from "./send-queue.ts";
@@ -77,6 +90,13 @@ export class IxevContext {
   #shutdownCalled = false;
   #closeCalled = false;
   #abortCalled = false;
+
+  #tag = 0;
+  #tagWanted = false;
+  /** Bytes of the stream that came along from another core and found no copy buffer yet. */
+  #carried: Uint8Array | null = null;
+  /** Received bytes still to come that were consumed on another core. */
+  #skip = 0;
 
   /** The loop's: on its queues of contexts to commit and to run, with the next in each. */
   commitRequested = false;
@@ -149,7 +169,18 @@ export class IxevContext {
 
   /** Bytes sent that the kernel has not accepted yet. */
   get unsent(): number {
-    return this.#send === null ? 0 : this.#send.unsent;
+    return (this.#send === null ? 0 : this.#send.unsent) + (this.#carried?.length ?? 0);
+  }
+
+  /** A number that stays with the connection when it moves to another core: `arrived` tells it there. */
+  get tag(): number {
+    return this.#tag;
+  }
+
+  set tag(tag: number) {
+    this.#tag = tag >>> 0;
+    this.#tagWanted = true;
+    this.#loop?.requestCommit(this);
   }
 
   /** Bytes sent that the peer has not acknowledged yet. */
@@ -215,6 +246,7 @@ export class IxevContext {
    */
   send(bytes: Uint8Array): number {
     if (!this.#canSend()) return RC_CLOSED;
+    if (!this.#mayQueue()) return 0;
     const { ix } = this.#loop!;
     const length = bytes.length;
     let done = 0;
@@ -231,6 +263,7 @@ export class IxevContext {
   /** Like `send`, for bytes in the dataplane's memory, for example ones just received. */
   sendMemory(address: number, length: number): number {
     if (!this.#canSend()) return RC_CLOSED;
+    if (!this.#mayQueue()) return 0;
     const { ix } = this.#loop!;
     let done = 0;
     while (done < length) {
@@ -245,12 +278,13 @@ export class IxevContext {
 
   /**
    * Sends `length` bytes of the application's window at `address` without copying them. They must
-   * not change until `done` is called: with true when the peer has acknowledged them, with false when
-   * the connection ended before. Returns `length`, or RC_CLOSED when nothing can be sent any more.
+   * not change until `done` is called: with true when the peer has acknowledged them or they have gone
+   * to another core, with false when the connection ended before. Returns `length`, or RC_CLOSED when
+   * nothing can be sent any more; 0 in the short time until what came along from another core is sent.
    */
   sendZeroCopy(address: number, length: number, done: Completion | null = null): number {
     if (!this.#canSend()) return RC_CLOSED;
-    if (length === 0) return 0;
+    if (length === 0 || !this.#mayQueue()) return 0;
     this.#send!.refer(address, length, done);
     return this.#queued(length, length);
   }
@@ -286,18 +320,18 @@ export class IxevContext {
   // -------------------------------------------------------------------------------------------
   // For the loop only
 
-  /** Joins a loop: `handle` is 0 for a connection that is being dialed. */
-  attach(loop: IxevLoop, cookie: number, handle: number): void {
+  /** Joins a loop: `handle` is 0 for a connection that is being dialed, until it is known. */
+  attach(loop: IxevLoop, cookie: number, handle: number, dialing = handle === 0): void {
     if (this.#state !== IDLE) throw new TypeError("the context belongs to a connection already");
     this.#loop = loop;
     this.#receive = new ReceiveQueue(loop.segments);
     this.#send = new SendQueue(loop.segments, loop.buffers);
     this.#cookie = cookie;
     this.#handle = handle;
-    this.#state = handle === 0 ? DIALING : OPEN;
-    this.#everOpen = handle !== 0;
+    this.#state = dialing ? DIALING : OPEN;
+    this.#everOpen = !dialing;
     if (this.#enabled !== 0) this.enable(this.#enabled);
-    if (this.#shutdown || this.#closing) loop.requestCommit(this);
+    if (this.#shutdown || this.#closing || this.#tagWanted) loop.requestCommit(this);
   }
 
   get cookie(): number {
@@ -327,6 +361,12 @@ export class IxevContext {
     const receive = this.#receive!;
     if (length === 0) receive.ended = true;
     else receive.push(address, length);
+    if (this.#skip > 0 && length > 0) {
+      const skipped = Math.min(this.#skip, length);
+      this.#skip -= skipped;
+      this.consume(skipped);
+      if (receive.available === 0) return;
+    }
     if (this.#closing) this.#loop!.requestCommit(this);
     else this.#trigger(IXEVIN);
   }
@@ -339,6 +379,7 @@ export class IxevContext {
       send.blocked = false;
       this.#loop!.requestCommit(this);
     }
+    if (this.#carried !== null) this.#loop!.requestCommit(this);
     this.#offerRoom();
   }
 
@@ -346,6 +387,12 @@ export class IxevContext {
   sendResult(result: number): void {
     const send = this.#send!;
     if (this.#state === DEAD || send.requested === 0) return;
+    if (result === RC_MOVED) {
+      // On its way to another core: `left` is near, unless the connection stays after all.
+      send.refuse();
+      this.#loop!.requestCommit(this);
+      return;
+    }
     const accepted = Math.max(0, result);
     const referenced = send.requested >= this.#loop!.ix.copyBreak;
     send.accept(accepted, referenced && accepted > 0);
@@ -364,8 +411,58 @@ export class IxevContext {
     this.#offerRoom();
   }
 
+  /** A call of this connection was refused with RC_MOVED: it is made again, here or where it goes. */
+  refused(operation: number, bytes: number): void {
+    if (this.#state === DEAD) return;
+    if (operation === SYS_RECV_DONE) this.#receive!.putBack(bytes);
+    else if (operation === SYS_SHUTDOWN) this.#shutdownCalled = false;
+    else if (operation === SYS_CLOSE) this.#closeCalled = false;
+    else if (operation === SYS_ABORT) this.#abortCalled = false;
+    else this.#tagWanted = true;
+    this.#loop!.requestCommit(this);
+  }
+
+  /** True when the kernel finishes the connection alone. */
+  get isClosed(): boolean {
+    return this.#closeCalled;
+  }
+
+  /**
+   * The connection has left for another core: what has to follow it, or null when nothing has. The
+   * context is over, without its handler being called.
+   */
+  leave(): Luggage | null {
+    const { ix } = this.#loop!;
+    const unsent = joined(this.#send!.copyUnsent(ix), this.#carried);
+    const skip = this.#receive!.consumed + this.#skip;
+    const flags =
+      (this.#shutdown ? LUGGAGE_SHUTDOWN : 0) |
+      (this.#closing ? LUGGAGE_CLOSE : 0) |
+      (this.#aborting ? LUGGAGE_ABORT : 0);
+    this.#state = DEAD;
+    this.#reason = RC_MOVED;
+    this.#triggered = 0;
+    this.#send!.drop(true);
+    const nothing = unsent.length === 0 && skip === 0 && flags === 0 && !this.#tagWanted;
+    return nothing ? null : { flags, tag: this.#tag, skip, unsent };
+  }
+
+  /** The connection has arrived from another core, and this with it. */
+  carry(tag: number, luggage: Luggage | undefined): void {
+    this.#tag = tag;
+    if (luggage === undefined) return;
+    if (luggage.tag !== tag) this.tag = luggage.tag;
+    this.#skip = luggage.skip;
+    if (luggage.unsent.length > 0) this.#carried = luggage.unsent;
+    if ((luggage.flags & LUGGAGE_SHUTDOWN) !== 0) this.shutdown();
+    if ((luggage.flags & LUGGAGE_CLOSE) !== 0) this.close();
+    if ((luggage.flags & LUGGAGE_ABORT) !== 0) this.abort();
+    this.#loop!.requestCommit(this);
+  }
+
   /** Copy buffers have come back. */
   roomReturned(): void {
+    if (this.#carried !== null) this.#loop!.requestCommit(this);
     this.#offerRoom();
   }
 
@@ -409,10 +506,15 @@ export class IxevContext {
       ix.abort(this.#handle, this.#cookie);
       return;
     }
+    if (this.#tagWanted) {
+      this.#tagWanted = false;
+      ix.tag(this.#handle, this.#tag, this.#cookie);
+    }
     if (this.#state === DIALING || this.#closeCalled) return;
+    if (this.#carried !== null) this.#unpack(this.#carried);
     send.emit(ix, this.#handle, this.#cookie, loop);
     this.#giveBack(ix);
-    if (send.unsent > 0) return;
+    if (this.unsent > 0) return;
     if (this.#closing) {
       this.#closeCalled = true;
       ix.close(this.#handle, this.#cookie);
@@ -420,6 +522,20 @@ export class IxevContext {
       this.#shutdownCalled = true;
       ix.shutdown(this.#handle, this.#cookie);
     }
+  }
+
+  /** Moves what came along into copy buffers, as far as there are any. */
+  #unpack(bytes: Uint8Array): void {
+    const { ix } = this.#loop!;
+    let done = 0;
+    while (done < bytes.length) {
+      const room = this.#reserve(bytes.length - done);
+      if (room === 0) break;
+      copyIn(ix, this.#send!.roomAddress, bytes, done, room);
+      this.#send!.commit(room);
+      done += room;
+    }
+    this.#carried = done === bytes.length ? null : bytes.subarray(done);
   }
 
   #giveBack(ix: Ix): void {
@@ -433,6 +549,13 @@ export class IxevContext {
 
   #canSend(): boolean {
     return (this.#state === OPEN || this.#state === DIALING) && !this.#shutdown && !this.#closing;
+  }
+
+  /** What came along is sent first. */
+  #mayQueue(): boolean {
+    if (this.#carried === null) return true;
+    this.#wantsRoom = true;
+    return false;
   }
 
   /** Room in copy buffers for up to `length` bytes; notes who has to wait for what. */
@@ -460,7 +583,11 @@ export class IxevContext {
 
   /** Half of the limit must be free: a handler is not called for every byte that goes out. */
   #hasRoom(): boolean {
-    return !this.awaitingBuffers && this.#send!.copiesHeld <= this.#loop!.sendLimit / 2;
+    return (
+      !this.awaitingBuffers &&
+      this.#carried === null &&
+      this.#send!.copiesHeld <= this.#loop!.sendLimit / 2
+    );
   }
 
   /** The conditions that hold now, whether or not they were reported. */
@@ -476,4 +603,12 @@ export class IxevContext {
     this.#triggered |= condition;
     this.#loop!.requestRun(this);
   }
+}
+
+function joined(first: Uint8Array, second: Uint8Array | null): Uint8Array {
+  if (second === null) return first;
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
 }

@@ -13,9 +13,13 @@
  * that is gone finds nobody. Which table a cookie belongs to follows from the operation.
  */
 import {
+  ARRIVED_CONNECTING,
+  ARRIVED_RESCUED,
+  EV_ARRIVED,
   EV_CONNECTED,
   EV_DEAD,
   EV_KNOCK,
+  EV_LEFT,
   EV_RECV,
   EV_SENT,
   EV_TIMER,
@@ -25,16 +29,21 @@ import {
   MAX_CONNECTIONS,
   RC_BADH,
   RC_CLOSED,
+  RC_MOVED,
   RC_NOMEM,
   RC_OK,
   RC_RESET,
   SG_SIZE,
   SYS_ABORT,
   SYS_ACCEPT,
+  SYS_CLOSE,
   SYS_CONNECT,
   SYS_LISTEN,
+  SYS_RECV_DONE,
   SYS_SEND,
   SYS_SENDV,
+  SYS_SHUTDOWN,
+  SYS_TAG,
   SYS_TIMER_SET,
   SYS_UDP_SEND,
 } from "../../assembly/abi.ts";
@@ -42,6 +51,7 @@ import type { App } from "./app.ts";
 import { CopyBuffers } from "./copy-buffers.ts";
 import { IpAddress } from "./ip-address.ts";
 import type { Ix } from "./ix.ts";
+import { LuggageService } from "./luggage.ts";
 import { IxevTimers } from "./ixev-timers.ts";
 import type { IxevTimer } from "./ixev-timers.ts";
 import type { IxevContext, IxevLoop } from "./ixev-context.ts";
@@ -63,10 +73,32 @@ export interface Knock {
   readonly localPort: number;
 }
 
+/** A connection that comes from another core. The object is reused: copy what is to be kept. */
+export interface Arrival extends Knock {
+  /** What `IxevContext.tag` was set to; 0 when it was not. */
+  readonly tag: number;
+  /** The core that it comes from. */
+  readonly from: number;
+  /** That core is lost, and with it what was written to the context and not yet sent. */
+  readonly rescued: boolean;
+}
+
 /** What an application is told besides its handlers. */
 export interface IxevOperations {
   /** A peer knocks: return a fresh context to accept the connection, null to refuse it. */
   accept?(knock: Knock): IxevContext | null;
+  /**
+   * A connection moves to another core. Its context is over, without IXEVHUP and without `released`.
+   * Bytes written to it and not sent yet go along, as do those received and not consumed, its tag, and
+   * a shutdown or close that was asked for; what else the application knows of it is for itself to pass
+   * on. False as `complete`: the window had no room to carry them, and the stream has a hole.
+   */
+  left?(context: IxevContext, core: number, complete: boolean): void;
+  /**
+   * A connection comes from another core: return a fresh context to take it, null to reset it. The stream
+   * goes on where the old context was. Without this operation it is reset.
+   */
+  arrived?(arrival: Arrival): IxevContext | null;
   /** A dial has succeeded (RC_OK), or failed with an RC_* code: `released` follows then. */
   dialed?(context: IxevContext, outcome: number): void;
   /** The context's connection is over and nothing refers to it any more. */
@@ -87,6 +119,11 @@ export interface IxevOptions {
   readonly sendLimit?: number;
   /** Called when something was asked for between rounds: whoever runs the core may be asleep. */
   readonly wake?: () => void;
+  /**
+   * What becomes of connections whose core was lost: "continue" offers them to `arrived`, where what had
+   * been written and not sent is missing; "reset" resets them. Default "continue".
+   */
+  readonly onCoreLoss?: "continue" | "reset";
 }
 
 /** A port listened on. */
@@ -116,6 +153,9 @@ export class Ixev implements App, IxevLoop {
   readonly #freeSlots: number[] = [];
   readonly #listeners: IxevListener[] = [];
   readonly #knock = { address: new IpAddress(), port: 0, localPort: 0 };
+  readonly #arrival = { ...this.#knock, tag: 0, from: 0, rescued: false };
+  readonly #luggage: LuggageService;
+  readonly #resetsRescued: boolean;
 
   /** Calls to make at the end of the round, besides those of contexts. */
   readonly #calls: (() => void)[] = [];
@@ -145,6 +185,8 @@ export class Ixev implements App, IxevLoop {
     this.ix = ix;
     this.#operations = operations;
     this.#wake = options.wake;
+    this.#luggage = new LuggageService(ix);
+    this.#resetsRescued = options.onCoreLoss === "reset";
     this.buffers = new CopyBuffers(ix.window, options.copyBuffer ?? COPY_BUFFER);
     const share = Math.max(ix.window.size / 8, 64 * 1024);
     this.sendLimit = Math.max(options.sendLimit ?? share, 2 * this.buffers.size);
@@ -290,14 +332,17 @@ export class Ixev implements App, IxevLoop {
   }
 
   #release(context: IxevContext): void {
-    const slot = context.cookie & HANDLE_INDEX_MASK;
-    if (this.#contexts[slot] === context) {
-      this.#contexts[slot] = null;
-      this.#freeSlots.push(slot);
-    }
+    this.#forget(context);
     context.release();
     if (!context.everOpen) this.#operations.dialed?.(context, context.reason);
     this.#operations.released?.(context);
+  }
+
+  #forget(context: IxevContext): void {
+    const slot = context.cookie & HANDLE_INDEX_MASK;
+    if (this.#contexts[slot] !== context) return;
+    this.#contexts[slot] = null;
+    this.#freeSlots.push(slot);
   }
 
   #armTimer(): void {
@@ -392,8 +437,15 @@ export class Ixev implements App, IxevLoop {
           this.#acceptResult(i);
           break;
         case SYS_ABORT:
-          // It is gone now, unless it was before.
-          this.#end(this.#find(ix.resultCookie(i)), RC_CLOSED, 0);
+          // It is gone now, unless it was before, or is on its way to another core.
+          if (ix.result(i) === RC_MOVED) this.#refused(i);
+          else this.#end(this.#find(ix.resultCookie(i)), RC_CLOSED, 0);
+          break;
+        case SYS_RECV_DONE:
+        case SYS_SHUTDOWN:
+        case SYS_CLOSE:
+        case SYS_TAG:
+          if (ix.result(i) === RC_MOVED) this.#refused(i);
           break;
         case SYS_LISTEN:
           this.#listenResult(i);
@@ -406,6 +458,12 @@ export class Ixev implements App, IxevLoop {
           this.#otherResult(i);
       }
     }
+  }
+
+  #refused(index: number): void {
+    const { ix } = this;
+    const context = this.#find(ix.resultCookie(index));
+    context?.refused(ix.resultOperation(index), ix.callA(index));
   }
 
   #timerResult(index: number): void {
@@ -462,6 +520,12 @@ export class Ixev implements App, IxevLoop {
         case EV_CONNECTED:
           this.#connected(i);
           break;
+        case EV_LEFT:
+          this.#left(this.#find(ix.eventCookie(i)), ix.eventA(i));
+          break;
+        case EV_ARRIVED:
+          this.#arrived(i);
+          break;
         case EV_DEAD:
           this.#end(this.#find(ix.eventCookie(i)), ix.eventResult(i), ix.eventA(i));
           break;
@@ -498,6 +562,44 @@ export class Ixev implements App, IxevLoop {
     else ix.accept(handle, cookie);
   }
 
+  #left(context: IxevContext | null, core: number): void {
+    if (context === null || context.isDead) return;
+    if (context.isClosed) {
+      this.#end(context, RC_OK, 0);
+      return;
+    }
+    const { handle } = context;
+    const luggage = context.leave();
+    this.buffers.trim();
+    const complete = luggage === null || this.#luggage.send(handle, core, luggage);
+    this.#forget(context);
+    context.release();
+    this.#operations.left?.(context, core, complete);
+  }
+
+  #arrived(index: number): void {
+    const { ix } = this;
+    const handle = ix.eventHandle(index);
+    const arrival = this.#arrival;
+    arrival.from = ix.eventC(index);
+    const luggage = this.#luggage.collect(handle, arrival.from);
+    arrival.rescued = (ix.eventD(index) & ARRIVED_RESCUED) !== 0;
+    arrival.tag = luggage?.tag ?? ix.eventA(index);
+    ix.readAddress(ix.eventB(index), arrival.address);
+    arrival.port = ix.knockRemotePort(index);
+    arrival.localPort = ix.knockLocalPort(index);
+    const refused = arrival.rescued && this.#resetsRescued;
+    const context = refused ? null : (this.#operations.arrived?.(arrival) ?? null);
+    const dialing = (ix.eventD(index) & ARRIVED_CONNECTING) !== 0;
+    const cookie = context === null ? 0 : this.#bind(context, handle, dialing);
+    if (cookie === 0) {
+      ix.reject(handle);
+      return;
+    }
+    ix.accept(handle, cookie);
+    context!.carry(ix.eventA(index), luggage);
+  }
+
   #connected(index: number): void {
     const context = this.#find(this.ix.eventCookie(index));
     const outcome = this.ix.eventResult(index);
@@ -513,7 +615,7 @@ export class Ixev implements App, IxevLoop {
   // Contexts
 
   /** Gives a context a slot; returns its cookie, or 0 when all slots are taken. */
-  #bind(context: IxevContext, handle: number): number {
+  #bind(context: IxevContext, handle: number, dialing = handle === 0): number {
     if (this.connections >= MAX_CONNECTIONS) return 0;
     const slot = this.#freeSlots.pop() ?? this.#contexts.length;
     const last = this.#generations[slot] ?? 0;
@@ -521,7 +623,7 @@ export class Ixev implements App, IxevLoop {
     const cookie = ((generation << HANDLE_INDEX_BITS) | slot) >>> 0;
     this.#generations[slot] = generation;
     this.#contexts[slot] = context;
-    context.attach(this, cookie, handle);
+    context.attach(this, cookie, handle, dialing);
     return cookie;
   }
 

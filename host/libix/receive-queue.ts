@@ -83,6 +83,11 @@ export class ReceiveQueue {
     return consumed;
   }
 
+  /** The kernel refused what `takeConsumed` gave: it is to be given back again. */
+  putBack(consumed: number): void {
+    this.consumed += consumed;
+  }
+
   /** Forgets everything: the frames are the kernel's again. */
   drop(): void {
     this.consume(this.available);

@@ -12,6 +12,7 @@
  * those it refers to, and for completions always, when the peer has acknowledged them.
  */
 import type { CopyBuffers } from "./copy-buffers.ts";
+import { copyOut } from "./copy.ts";
 import type { Ix } from "./ix.ts";
 import { COMPLETE, COPIED, KEEP, NO_SEGMENT } from "./segments.ts";
 import type { Completion, SegmentPool } from "./segments.ts";
@@ -153,11 +154,34 @@ export class SendQueue {
     this.#release();
   }
 
-  /** Ends the queue: everything is released, unacknowledged completions with `false`. */
-  drop(): void {
+  /** Copies out what waits to be accepted. */
+  copyUnsent(ix: Ix): Uint8Array {
+    const segments = this.#segments;
+    const bytes = new Uint8Array(this.unsent);
+    let offset = this.#nextOffset;
+    let done = 0;
+    for (let at = this.#next; at !== NO_SEGMENT; at = segments.next[at]) {
+      const length = segments.length[at] - offset;
+      copyOut(ix, bytes, done, segments.address[at] + offset, length);
+      done += length;
+      offset = 0;
+    }
+    return bytes;
+  }
+
+  /** The kernel took nothing and says nothing of it: the same is asked again. */
+  refuse(): void {
+    this.requested = 0;
+  }
+
+  /**
+   * Ends the queue: everything is released, unacknowledged completions with `carried`: whether somebody
+   * else has the bytes now.
+   */
+  drop(carried = false): void {
     while (this.#head !== NO_SEGMENT) {
       const end = this.#released + this.#segments.length[this.#head];
-      this.#releaseHead(end <= this.acknowledged);
+      this.#releaseHead(carried || end <= this.acknowledged);
     }
     this.#tail = NO_SEGMENT;
     this.#next = NO_SEGMENT;
