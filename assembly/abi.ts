@@ -53,7 +53,10 @@ export const CFG_CONNECTIONS: u32 = 44;
 /** Neighbour tables: for each core CFG_NEIGHBOURS entries of NEIGHBOUR_SIZE bytes, a power of two. */
 export const CFG_NEIGHBOUR_TABLE: u32 = 48;
 export const CFG_NEIGHBOURS: u32 = 52;
-/** Route table: CFG_ROUTES entries of ROUTE_SIZE bytes, filled by the `addRoute` export. */
+/**
+ * Route table: ROUTE_HEADER bytes and CFG_ROUTES entries of ROUTE_SIZE bytes, changed by the `addRoute` and
+ * `removeRoute` exports at any time.
+ */
 export const CFG_ROUTE_TABLE: u32 = 56;
 export const CFG_ROUTES: u32 = 60;
 /** Listeners: for each core CFG_LISTENERS entries of LISTENER_SIZE bytes. */
@@ -534,6 +537,8 @@ export const GROUP_PACKETS: u32 = 8;
 export const GROUP_PROCESSOR: u32 = 16;
 export const NEIGHBOUR_SIZE: u32 = 64;
 export const ROUTE_SIZE: u32 = 64;
+/** What precedes the routes: a line, and a word for each of MAX_CORES. */
+export const ROUTE_HEADER: u32 = 320;
 export const LISTENER_SIZE: u32 = 64;
 export const UDP_PORT_SIZE: u32 = 64;
 export const USER_TIMER_SIZE: u32 = 32;

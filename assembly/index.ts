@@ -61,7 +61,7 @@ import "./trap";
 
 export { announce } from "./net/arp";
 export { addNeighbour } from "./net/neighbours";
-export { addRoute } from "./net/routes";
+export { addRoute, removeRoute } from "./net/routes";
 export { forget } from "./user/forget";
 
 /**

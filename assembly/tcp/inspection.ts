@@ -11,6 +11,7 @@ import { holdNeighbour, isNeighbour } from "../net/neighbour-table";
 import { neighbourFor } from "../net/neighbours";
 import { IPV4_BROADCAST } from "../wire/ipv4";
 import { linkTimeWait } from "./end";
+import { closeScoreboard, rebuildScoreboard } from "./scoreboard";
 import {
   coldOf,
   DONE,
@@ -61,6 +62,11 @@ export function condemn(tcb: Tcb): void {
   cold.rxUnannounced = 0;
   cold.outOfOrder = 0;
   cold.outOfOrderCount = 0;
+  cold.outOfOrderRuns = 0;
+  cold.sackedBytes = 0;
+  cold.lostBytes = 0;
+  cold.sackedSegments = 0;
+  closeScoreboard(tcb, cold);
   tcb.flags &= ~(F_OUT_OF_ORDER | F_KNOWN);
   cold.moving |= M_CONDEMNED;
 }
@@ -81,6 +87,12 @@ export function unhand(tcb: Tcb): void {
   if (flags & F_DIE) flags &= ~(F_DIE | F_KNOWN);
   tcb.flags = flags;
   cold.moving = moving & (M_HANDSHAKE | M_CONDEMNED);
+  // Places in the queues that only speed things up are found again.
+  cold.sackRecent0 = 0;
+  cold.sackRecent1 = 0;
+  cold.sackRecent2 = 0;
+  cold.sackRecent3 = 0;
+  rebuildScoreboard(tcb);
   if (tcb.state == DONE) return;
   if (!isNeighbour(changetype<u32>(tcb.neighbour))) tcb.neighbour = neighbourFor(IPV4_BROADCAST)!;
   holdNeighbour(tcb.neighbour);

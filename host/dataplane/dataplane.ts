@@ -11,7 +11,7 @@ import {
 } from "../../assembly/abi.ts";
 import { createPort, Port } from "../nic/port.ts";
 import type { PortHandle } from "../nic/types.ts";
-import { addressWords, formatIp } from "./addresses.ts";
+import { addressWords, formatIp, type Cidr } from "./addresses.ts";
 import { typeError } from "./checks.ts";
 import { configureMemory, offloadBits } from "./configure.ts";
 import { CoreControl } from "./core-control.ts";
@@ -20,9 +20,9 @@ import { readCounters, readGauges, sum, type Counters, type Gauges } from "./cou
 import { codeName, KernelError, LeakError, MemoryError } from "./errors.ts";
 import { checkKernel, instantiateKernel, type KernelExports } from "./kernel.ts";
 import { layOutMemory, type MemoryMap } from "./memory-map.ts";
-import type { DataplaneOptions, ResolvedOptions } from "./options.ts";
+import type { DataplaneOptions, ResolvedOptions, RouteOptions } from "./options.ts";
 import { queueFor } from "./queues.ts";
-import { resolveOptions } from "./resolve-options.ts";
+import { resolveNetwork, resolveOptions, resolveRoute } from "./resolve-options.ts";
 
 /** A dataplane as plain data, which a worker can be given to run its cores. */
 export interface DataplaneHandle {
@@ -70,6 +70,7 @@ export class Dataplane {
   /** The application's own memory, in equal shares for the cores. */
   readonly window: { readonly address: number; readonly size: number };
   #kernel: WebAssembly.Module;
+  #controlKernel: KernelExports | undefined;
 
   /** Use `createDataplane`. */
   constructor(
@@ -92,6 +93,12 @@ export class Dataplane {
       mac: options.mac,
       offloads: offloadBits(options),
     });
+  }
+
+  /** An instance that is bound to no core, for changes to what all share. */
+  get #control(): KernelExports {
+    this.#controlKernel ??= instantiateKernel(this.#kernel, this.memory);
+    return this.#controlKernel;
   }
 
   /** What other threads need to run cores of this dataplane. */
@@ -133,6 +140,31 @@ export class Dataplane {
     if (leaks.length > 0) throw new LeakError(`${this.name} still holds: ${leaks.join(", ")}`);
   }
 
+  /**
+   * Adds a route, or changes the gateway of the one to the same network, while the cores run.
+   *
+   * @throws {TypeError} or {RangeError} it is no route of this dataplane
+   * @throws {KernelError} the table is full; or (EAGAIN) full but for routes that were just removed, which
+   *   is over when every core has polled once more
+   */
+  addRoute(route: RouteOptions): void {
+    const { to, via } = resolveRoute("route", route, this.options.ip);
+    putRoute(this.#control, to, via);
+  }
+
+  /**
+   * Removes the route to a network, such as "10.2.0.0/16", while the cores run.
+   *
+   * @throws {TypeError} or {RangeError} it is no network
+   * @throws {KernelError} there is no route to it
+   */
+  removeRoute(to: string): void {
+    const network = resolveNetwork("to", to);
+    const [d0, d1, d2, d3] = addressWords(network.address);
+    const code = this.#control.removeRoute(d0, d1, d2, d3, network.prefix);
+    expectOk(code, `removal of the route to ${to}`);
+  }
+
   /** Asks the elastic threads of all cores to leave their loops. */
   close(): void {
     for (const { block } of this.cores) new CoreControl(this.memory, block).stop();
@@ -147,6 +179,7 @@ export class Dataplane {
   adoptKernel(module: WebAssembly.Module): void {
     checkKernel(module);
     this.#kernel = module;
+    this.#controlKernel = undefined;
   }
 
   #blocks(core: number | undefined): number[] {
@@ -200,18 +233,20 @@ function allocateMemory(map: MemoryMap): WebAssembly.Memory {
 /** What is done once for all cores, by an instance that polls nothing. */
 function initialize(kernel: KernelExports, options: ResolvedOptions): void {
   expectOk(kernel.initialize(0), "initialize");
-  for (const { to, via } of options.routes) {
-    const [d0, d1, d2, d3] = addressWords(to.address);
-    const [g0, g1, g2, g3] = addressWords(via);
-    const name = `route to ${formatIp(to.address)}/${to.prefix}`;
-    expectOk(kernel.addRoute(d0, d1, d2, d3, to.prefix, g0, g1, g2, g3), name);
-  }
+  for (const { to, via } of options.routes) putRoute(kernel, to, via);
   for (const { ip, mac } of options.neighbours) {
     const [a0, a1, a2, a3] = addressWords(ip);
     const head = mac[0] | (mac[1] << 8) | (mac[2] << 16) | (mac[3] << 24);
     const tail = mac[4] | (mac[5] << 8);
     expectOk(kernel.addNeighbour(a0, a1, a2, a3, head, tail), `neighbour ${formatIp(ip)}`);
   }
+}
+
+function putRoute(kernel: KernelExports, to: Cidr, via: Uint8Array): void {
+  const [d0, d1, d2, d3] = addressWords(to.address);
+  const [g0, g1, g2, g3] = addressWords(via);
+  const name = `route to ${formatIp(to.address)}/${to.prefix}`;
+  expectOk(kernel.addRoute(d0, d1, d2, d3, to.prefix, g0, g1, g2, g3), name);
 }
 
 function expectOk(code: number, what: string): void {

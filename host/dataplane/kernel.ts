@@ -54,6 +54,8 @@ export interface KernelExports {
     g2: number,
     g3: number,
   ): number;
+  /** Removes a route, which is given as to `addRoute`. */
+  removeRoute(d0: number, d1: number, d2: number, d3: number, prefix: number): number;
   /** Adds a static neighbour: the first four and the last two bytes of its MAC, little-endian. */
   addNeighbour(
     a0: number,
@@ -79,6 +81,7 @@ const EXPORTS = [
   "steered",
   "stage",
   "addRoute",
+  "removeRoute",
   "addNeighbour",
   "announce",
 ] as const satisfies readonly (keyof KernelExports)[];

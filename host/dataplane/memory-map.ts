@@ -39,6 +39,7 @@ import {
   PACKET_DESC_SIZE,
   PACKET_SIZE,
   QUEUE_SIZE,
+  ROUTE_HEADER,
   ROUTE_SIZE,
   TCB_COLD_SIZE,
   TCB_HOT_SIZE,
@@ -160,7 +161,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   const bucketsPerGroup = bucketsFor(maxConnections);
   const buckets = cursor.take("hash buckets", FLOW_GROUPS * bucketsPerGroup * 4);
   const neighbours = cursor.take("neighbours", cores * tables.neighbours * NEIGHBOUR_SIZE);
-  const routes = cursor.take("routes", tables.routes * ROUTE_SIZE);
+  const routes = cursor.take("routes", ROUTE_HEADER + tables.routes * ROUTE_SIZE);
   const listeners = cursor.take("listeners", cores * tables.listeners * LISTENER_SIZE);
   const udpPorts = cursor.take("UDP ports", cores * tables.udpPorts * UDP_PORT_SIZE);
   const toeplitz = cursor.take("Toeplitz tables", TOEPLITZ_SIZE);

@@ -214,15 +214,25 @@ function resolveRoutes(given: Partial<DataplaneOptions>, own: Cidr, max: number)
   }
   const listed = check.array("routes", given.routes, max - routes.length);
   for (const [index, item] of listed.entries()) {
-    const name = `routes[${index}]`;
-    const route = check.record<RouteOptions>(name, item, ["to", "via"]);
-    const to = check.ipv4Cidr(`${name}.to`, route.to, "10.2.0.0/16");
-    if (!isNetworkAddress(to)) {
-      throw check.rangeError(`${name}.to`, "a network with no bit set behind its prefix", route.to);
-    }
-    routes.push({ to, via: resolveOnLink(`${name}.via`, route.via, own) });
+    routes.push(resolveRoute(`routes[${index}]`, item, own));
   }
   return routes;
+}
+
+/** A route as given, checked; `name` is what messages call it. */
+export function resolveRoute(name: string, value: unknown, own: Cidr): Route {
+  const route = check.record<RouteOptions>(name, value, ["to", "via"]);
+  const to = resolveNetwork(`${name}.to`, route.to);
+  return { to, via: resolveOnLink(`${name}.via`, route.via, own) };
+}
+
+/** A network as given, checked. */
+export function resolveNetwork(name: string, value: unknown): Cidr {
+  const network = check.ipv4Cidr(name, value, "10.2.0.0/16");
+  if (!isNetworkAddress(network)) {
+    throw check.rangeError(name, "a network with no bit set behind its prefix", value);
+  }
+  return network;
 }
 
 function resolveNeighbours(value: unknown, own: Cidr, max: number): readonly Neighbour[] {

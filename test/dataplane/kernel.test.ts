@@ -23,6 +23,7 @@ const FAILING_KERNEL = `
   export function dispatch(now: f64): void {}
   export function stage(which: u32, now: f64): u32 { return 0; }
   export function addRoute(): i32 { return 0; }
+  export function removeRoute(): i32 { return 0; }
   export function addNeighbour(): i32 { return 0; }
   export function announce(): void {}
 `;

@@ -32,7 +32,7 @@ describe.each(kernels)("$name kernel", ({ bytes, module }) => {
   test("exports the entry points that the host calls", () => {
     const names = WebAssembly.Module.exports(module).map(({ name }) => name);
     const wanted =
-      "initialize attach adopt rescue abiVersion poll dispatch steered stage addRoute addNeighbour announce";
+      "initialize attach adopt rescue abiVersion poll dispatch steered stage addRoute removeRoute addNeighbour announce";
     expect(names).toEqual(expect.arrayContaining(wanted.split(" ")));
   });
 
