@@ -42,6 +42,7 @@ import {
 import { seqAfterEq } from "./seq";
 import { armRetransmission, probeAnswered } from "./tail-probe";
 import {
+  C_SAMPLED,
   coldOf,
   F_PERSIST,
   F_RECOVERY,
@@ -172,6 +173,11 @@ function shrinkWindow(tcb: Tcb, cold: TcbCold, safe: bool): void {
   const target = cold.ssthresh;
   cold.prrDelivered += arrived;
   const out = cold.limitedBytes;
+  if (tcb.controlFlags & C_SAMPLED) {
+    // A control with a model of the path says what it holds, and paces how fast that is reached.
+    tcb.cwnd = max<u32>(target, out == 0 ? flight + tcb.mss : 0);
+    return;
+  }
   let allowed: u32 = 0;
   if (flight > target) {
     const share = (u64(cold.prrDelivered) * u64(target)) / u64(cold.recoverFlight);
