@@ -1,8 +1,10 @@
 /** `npm run packetdrill`: runs scripts against the stack and says which pass. */
 import { Command, Option } from "commander";
 import { writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import process from "node:process";
 import { loadKernelSync, type KernelBuild } from "../../host/node/kernel.ts";
+import { conformanceSection } from "./conformance.ts";
 import { scriptsOf } from "./files.ts";
 import { formatSummary, formatVerdict, toJson } from "./report.ts";
 import { LEVELS, type Level } from "./run/match.ts";
@@ -11,6 +13,7 @@ import { DEFAULT_DEFINITIONS, judgeFile, type Verdict } from "./verdict.ts";
 interface Flags {
   readonly level: Level;
   readonly json?: string;
+  readonly list?: string;
   readonly kernel: KernelBuild;
   readonly strict: boolean;
   readonly quiet: boolean;
@@ -33,6 +36,10 @@ function run(paths: readonly string[], flags: Flags): void {
   }
   console.log(formatSummary(verdicts, flags.level));
   if (flags.json !== undefined) writeFileSync(flags.json, toJson(verdicts));
+  if (flags.list !== undefined) {
+    const title = `${paths.map((path) => basename(path)).join(", ")}, level ${flags.level}`;
+    writeFileSync(flags.list, conformanceSection(title, paths[0], verdicts));
+  }
   if (verdicts.some(({ verdict }) => verdict === "FAIL")) process.exitCode = 1;
 }
 
@@ -41,6 +48,7 @@ const program = new Command("packetdrill")
   .argument("<path...>", "scripts, or directories of .pkt files")
   .addOption(new Option("--level <level>", "how much must agree").choices(LEVELS).default("exact"))
   .option("--json <file>", "write the verdicts as JSON")
+  .option("--list <file>", "write what does not pass, by reason, as Markdown")
   .addOption(
     new Option("--kernel <build>", "build of the kernel")
       .choices(["release", "debug"])

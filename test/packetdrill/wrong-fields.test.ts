@@ -222,6 +222,54 @@ describe("calls", () => {
   );
 });
 
+describe("notices of zero-copy sends", () => {
+  onlyRightIsTaken(
+    `${ACCEPTED}
+   +0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0
+   +0 send(4, ..., 2000, MSG_ZEROCOPY) = 2000
+   +0 > P. 1:2001(2000) ack 1
+  +.1 < . 1:1(0) ack 2001 win 32792
+   +0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 0}], msg_flags=MSG_ERRQUEUE,
+                  msg_control=[{cmsg_level=CMSG_LEVEL_IP, cmsg_type=CMSG_TYPE_RECVERR,
+                    cmsg_data={ee_errno=0, ee_origin=SO_EE_ORIGIN_ZEROCOPY, ee_type=0,
+                               ee_code=SO_EE_CODE_ZEROCOPY_COPIED, ee_info=0, ee_data=0}}]},
+              MSG_ERRQUEUE) = 0
+`,
+    [
+      ["the flags", "msg_flags=MSG_ERRQUEUE", "msg_flags=0"],
+      ["the error", "ee_errno=0", "ee_errno=ENOMEM"],
+      ["the origin", "ee_origin=SO_EE_ORIGIN_ZEROCOPY", "ee_origin=1"],
+      ["the type", "ee_type=0", "ee_type=1"],
+      ["the code", "ee_code=SO_EE_CODE_ZEROCOPY_COPIED", "ee_code=0"],
+      ["the first send", "ee_info=0", "ee_info=1"],
+      ["the last send", "ee_data=0", "ee_data=1"],
+      ["none yet", "  +.1 < . 1:1(0) ack 2001 win 32792\n", ""],
+    ],
+  );
+});
+
+describe("ECN", () => {
+  onlyRightIsTaken(
+    `\`sysctl -q net.ipv4.tcp_ecn=2\`
+${LISTEN}
+   +0 < SEW 0:0(0) win 32792 <mss 1000>
+   +0 > (noecn) SE. 0:0(0) ack 1 <mss 1460>
+  +.1 < . 1:1(0) ack 1 win 32792
+   +0 accept(3, ..., ...) = 4
+   +0 write(4, ..., 1000) = 1000
+   +0 > (ect0) P. 1:1001(1000) ack 1
+`,
+    [
+      ["no ECE", "SE.", "S."],
+      ["CWR", "SE.", "SEW."],
+      ["a codepoint on the SYN-ACK", "(noecn)", "(ect0)"],
+      ["no codepoint on data", "(ect0)", "(noecn)"],
+      ["the other codepoint", "(ect0)", "(ect1)"],
+      ["a mark", "(ect0)", "(ce)"],
+    ],
+  );
+});
+
 describe("blocking calls", () => {
   onlyRightIsTaken(
     `${ACCEPTED}

@@ -3,9 +3,13 @@
  * error that ended it. The receive window opens by what is read, as with Linux.
  */
 import { FLAG_MORE, RC_OK } from "../../../assembly/abi.ts";
+import { Completions } from "./completions.ts";
 import type { EventSink, Network } from "./network.ts";
 import { errnoOf } from "./outcome.ts";
 import { ERRNO } from "./symbols.ts";
+
+/** What may have made a socket ready: room to write, or anything else. */
+export type Change = "room" | "state";
 
 export type Phase = "connecting" | "open" | "dead";
 
@@ -25,13 +29,20 @@ export class Connection implements EventSink {
   error = 0;
   /** A write found no room; room is reported again when a third is free. */
   full = false;
+  readonly completions = new Completions();
   /** The script has closed the socket. */
   released = false;
+  #accepted = 0;
   readonly #network: Network;
   readonly #resetAfterEnd: string;
-  readonly #changed: () => void;
+  readonly #changed: (what: Change) => void;
 
-  constructor(network: Network, phase: Phase, resetAfterEnd: string, changed: () => void) {
+  constructor(
+    network: Network,
+    phase: Phase,
+    resetAfterEnd: string,
+    changed: (what: Change) => void,
+  ) {
     this.#network = network;
     this.#resetAfterEnd = resetAfterEnd;
     this.phase = phase;
@@ -45,24 +56,25 @@ export class Connection implements EventSink {
     } else {
       this.#end(outcome);
     }
-    this.#changed();
+    this.#changed("state");
   }
 
   received(bytes: number): void {
     if (bytes === 0) this.ended = true;
     else this.unread += bytes;
-    this.#changed();
+    this.#changed("state");
   }
 
   sent(bytes: number): void {
-    this.outstanding -= bytes;
-    this.#changed();
+    this.#changed(this.#acknowledge(bytes) ? "state" : "room");
   }
 
   dead(_handle: number, reason: number, bytes: number): void {
-    this.outstanding -= bytes;
+    this.#acknowledge(bytes);
     this.#end(reason);
-    this.#changed();
+    // Nothing refers to memory any more.
+    this.completions.acknowledged(this.#accepted);
+    this.#changed("state");
   }
 
   /** Takes bytes out of what was received; they are given back to the kernel. */
@@ -76,7 +88,14 @@ export class Connection implements EventSink {
     const accepted = this.#network.send(this.handle, bytes, more ? FLAG_MORE : 0);
     if (accepted <= 0) return 0;
     this.outstanding += accepted;
+    this.#accepted += accepted;
     return accepted;
+  }
+
+  /** What was given last was memory of the application's own. */
+  noteZeroCopy(): void {
+    this.completions.sent(this.#accepted);
+    this.completions.acknowledged(this.#accepted - this.outstanding);
   }
 
   finish(): void {
@@ -94,6 +113,12 @@ export class Connection implements EventSink {
     } else {
       this.#network.call((ix) => ix.close(this.handle));
     }
+  }
+
+  /** Returns whether memory became free. */
+  #acknowledge(bytes: number): boolean {
+    this.outstanding -= bytes;
+    return this.completions.acknowledged(this.#accepted - this.outstanding);
   }
 
   #end(reason: number): void {

@@ -3,12 +3,14 @@ import { Unsupported } from "../language/errors.ts";
 import type { CallSpec, Expression } from "../language/script.ts";
 import type { CallContext, Handler } from "./descriptors.ts";
 import { onSocket } from "./life-calls.ts";
-import { failed, immediate, type Operation, type Outcome } from "./outcome.ts";
+import type { Notice } from "./completions.ts";
+import { done, failed, immediate, type Operation, type Outcome } from "./outcome.ts";
 import type { Endpoint, Socket } from "./socket.ts";
 import { symbolValue } from "./symbols.ts";
 import { TcpSocket } from "./tcp-socket.ts";
 import { addressOf, fieldOf, isEllipsis, isNull, numberOf, partLengths } from "./values.ts";
 
+const ERROR_QUEUE = symbolValue("MSG_ERRQUEUE")!;
 const FAST_OPEN = symbolValue("MSG_FASTOPEN")!;
 
 /** A buffer that is nowhere fails the call, unless there is nothing to put into it. */
@@ -45,6 +47,7 @@ const sendmsg = onSocket((socket, call, context) => {
 
 const recvmsg = onSocket((socket, call) => {
   const [, message, flagsArgument] = call.args;
+  if (optional(flagsArgument) & ERROR_QUEUE) return receiveNotice(socket, message);
   const operation = socket.read(total(message), optional(flagsArgument));
   const attempt = (): Outcome | undefined => {
     const outcome = operation.attempt();
@@ -89,6 +92,38 @@ function total(message: Expression | undefined): number {
 /** `[{..., 1000}, {..., 500}]` of readv and writev. */
 function vectorLength(vector: Expression | undefined): number {
   return total({ kind: "struct", fields: [{ name: "msg_iov", value: vector! }] });
+}
+
+/** The next entry of the error queue. */
+function receiveNotice(socket: Socket, message: Expression | undefined): Operation {
+  const connection = socket instanceof TcpSocket ? socket.connection : undefined;
+  const notice = connection?.completions.take();
+  if (!notice) return immediate(failed("EAGAIN"));
+  const wrong = checkNotice(notice, message);
+  return immediate(wrong === undefined ? done(0) : { ...done(0), wrong });
+}
+
+/** What is wrong with the notice that the message expects. */
+function checkNotice(notice: Notice, message: Expression | undefined): string | undefined {
+  const flags = fieldOf(message, "msg_flags");
+  if (flags && numberOf(flags) !== ERROR_QUEUE) return "msg_flags are MSG_ERRQUEUE";
+  const control = fieldOf(message, "msg_control");
+  const entry =
+    control?.kind === "list" && control.items.length === 1 ? control.items[0] : undefined;
+  if (!entry) return "one control message came";
+  const data = fieldOf(entry, "cmsg_data");
+  const actual: Readonly<Record<string, number>> = {
+    ee_errno: 0,
+    ee_origin: symbolValue("SO_EE_ORIGIN_ZEROCOPY")!,
+    ee_type: 0,
+    // The card that is played here copies what it sends, as packetdrill's tun device does.
+    ee_code: symbolValue("SO_EE_CODE_ZEROCOPY_COPIED")!,
+    ee_info: notice.first,
+    ee_data: notice.last,
+  };
+  const names = Object.keys(actual);
+  const name = names.find((field) => numberOf(fieldOf(data, field)) !== actual[field]);
+  return name === undefined ? undefined : `${name} is ${actual[name]}`;
 }
 
 function hasControl(message: Expression | undefined): boolean {

@@ -100,14 +100,21 @@ const HARMLESS = new Set([
   "IP_FREEBIND",
 ]);
 
-/** Bits of MSG_* flags that change nothing here. */
-const PASSIVE_FLAGS = ["MSG_NOSIGNAL", "MSG_DONTWAIT", "MSG_PEEK", "MSG_MORE", "MSG_WAITALL"];
+/** MSG_* flags that some socket knows. */
+const PASSIVE_FLAGS = [
+  "MSG_NOSIGNAL",
+  "MSG_DONTWAIT",
+  "MSG_PEEK",
+  "MSG_MORE",
+  "MSG_WAITALL",
+  "MSG_ZEROCOPY",
+];
 
 /** Refuses flags that ask for what the stack does not have. */
 export function checkFlags(flags: number): void {
   const known = PASSIVE_FLAGS.reduce((bits, name) => bits | symbolValue(name)!, 0);
   if (flags & ~known) {
-    const names = ["MSG_FASTOPEN", "MSG_ZEROCOPY", "MSG_ERRQUEUE", "MSG_OOB", "MSG_EOR"];
+    const names = ["MSG_FASTOPEN", "MSG_ERRQUEUE", "MSG_OOB", "MSG_EOR"];
     const name = names.find((flag) => flags & symbolValue(flag)!);
     throw new Unsupported(name ?? `message flags 0x${(flags & ~known).toString(16)}`);
   }

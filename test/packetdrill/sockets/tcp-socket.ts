@@ -4,7 +4,7 @@ import { IpAddress } from "../../../host/libix/ip-address.ts";
 import { Unsupported } from "../language/errors.ts";
 import type { Expression } from "../language/script.ts";
 import { TcbView } from "../run/tcb.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type Change } from "./connection.ts";
 import { Listener } from "./listener.ts";
 import type { Network } from "./network.ts";
 import {
@@ -24,6 +24,7 @@ const MSG_PEEK = symbolValue("MSG_PEEK")!;
 const MSG_DONTWAIT = symbolValue("MSG_DONTWAIT")!;
 const MSG_WAITALL = symbolValue("MSG_WAITALL")!;
 const MSG_MORE = symbolValue("MSG_MORE")!;
+const MSG_ZEROCOPY = symbolValue("MSG_ZEROCOPY")!;
 const SHUT_RD = 0;
 const SHUT_WR = 1;
 const LOWAT_OFF = 0xffffffff;
@@ -51,6 +52,7 @@ export class TcpSocket extends Socket {
   #readShut = false;
   #cork = false;
   #lingerZero = false;
+  #zeroCopy = false;
   #connectReported = false;
   #sendBuffer: number;
   readonly #network: Network;
@@ -68,12 +70,13 @@ export class TcpSocket extends Socket {
     const socket = new TcpSocket(listening.#network, listening.#habits);
     socket.remote = remote;
     socket.noDelay = listening.noDelay;
+    socket.#zeroCopy = listening.#zeroCopy;
     socket.#localPort = listening.#bound;
     socket.connection = new Connection(
       listening.#network,
       "open",
       listening.#habits.resetAfterEnd,
-      () => socket.wakeups++,
+      (what) => socket.#changed(what),
     );
     socket.connection.handle = handle;
     return socket;
@@ -117,11 +120,8 @@ export class TcpSocket extends Socket {
     const { connection } = this;
     if (this.listener) return immediate(failed("EISCONN"));
     if (connection) return this.#reconnect(connection);
-    const fresh = new Connection(
-      this.#network,
-      "connecting",
-      this.#habits.resetAfterEnd,
-      () => this.wakeups++,
+    const fresh = new Connection(this.#network, "connecting", this.#habits.resetAfterEnd, (what) =>
+      this.#changed(what),
     );
     const cookie = this.#network.register(fresh);
     const to = IpAddress.parse(remote.ip);
@@ -165,14 +165,19 @@ export class TcpSocket extends Socket {
     checkFlags(flags);
     const nonblocking = this.nonblocking || (flags & MSG_DONTWAIT) !== 0;
     const more = this.#cork || (flags & MSG_MORE) !== 0;
+    const zeroCopy = this.#zeroCopy && (flags & MSG_ZEROCOPY) !== 0 && count > 0;
     let written = 0;
+    const end = (): Outcome => {
+      if (zeroCopy) this.connection!.noteZeroCopy();
+      return done(written);
+    };
     const attempt = (): Outcome | undefined => {
       const { connection } = this;
       if (connection?.phase === "connecting") return undefined;
       const refused = this.#writeError(connection);
-      if (refused) return written > 0 ? done(written) : refused;
+      if (refused) return written > 0 ? end() : refused;
       written += this.#push(connection!, count - written, more);
-      if (written === count || (nonblocking && written > 0)) return done(written);
+      if (written === count || (nonblocking && written > 0)) return end();
       return undefined;
     };
     return waiting(attempt, nonblocking);
@@ -199,7 +204,7 @@ export class TcpSocket extends Socket {
     const dead = connection.phase === "dead";
     const readShut = this.#readShut || connection.ended || dead;
     const writeShut = connection.finished || dead;
-    let ready = connection.error !== 0 ? POLL.ERR : 0;
+    let ready = connection.error !== 0 || connection.completions.waiting ? POLL.ERR : 0;
     if (readShut && writeShut) ready |= POLL.HUP;
     if (readShut) ready |= POLL.IN | POLL.RDHUP;
     if (connection.unread > 0) ready |= POLL.IN;
@@ -250,6 +255,9 @@ export class TcpSocket extends Socket {
         }
         this.#cork = value !== 0;
         return done(0);
+      case "SO_ZEROCOPY":
+        this.#zeroCopy = value !== 0;
+        return done(0);
       case "TCP_INQ":
         if (value !== 0 && value !== 1) return failed("EINVAL");
         this.inq = value !== 0;
@@ -287,6 +295,13 @@ export class TcpSocket extends Socket {
       default:
         return super.getOption(name);
     }
+  }
+
+  /** Room counts as news only to who found none. */
+  #changed(what: Change): void {
+    const { connection } = this;
+    if (what === "room" && !(connection?.full && this.#hasRoom(connection))) return;
+    this.wakeups++;
   }
 
   #reconnect(connection: Connection): Operation {
