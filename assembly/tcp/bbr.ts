@@ -6,7 +6,9 @@
  *
  *   STARTUP → DRAIN → PROBE_BW ⇄ PROBE_RTT      (section 3.4)
  *
- * The window is `cwnd` outside of recovery and, for recovery to steer by, `ssthresh` during it.
+ * The window is `cwnd` outside of recovery and `ssthresh` during it. Recovery does not shrink it in
+ * proportion to what arrives, as every flight loses something where losses are random, and does not send
+ * more than the model says either.
  */
 import { now } from "../time/clock";
 import { controlState, RateState } from "./control-state";
@@ -77,6 +79,8 @@ const SMALL: u32 = 4;
 const ROUND_DONE: u32 = 8;
 /** Something was lost in this round. */
 const LOST: u32 = 16;
+/** A timeout has made the window small, for one round. */
+const TIMED_OUT: u32 = 32;
 
 function bbrOf(cold: TcbCold): Bbr {
   return changetype<Bbr>(controlState(cold));
@@ -117,6 +121,13 @@ export function bbrOnLoss(tcb: Tcb, cold: TcbCold): void {
   bbr.priorCwnd = max<u32>(tcb.cwnd, bbr.state == PROBE_RTT ? bbr.priorCwnd : 0);
   bbr.flags |= <u8>LOST;
   cold.ssthresh = tcb.cwnd;
+}
+
+/** The window grows again from one segment, by what arrives, for a round (section 4.2.3.4). */
+export function bbrTimeout(cold: TcbCold): void {
+  const bbr = bbrOf(cold);
+  bbr.flags |= <u8>TIMED_OUT;
+  bbr.roundEnd = bbr.delivered;
 }
 
 /** The window of before, for what the model still says. */
@@ -266,12 +277,15 @@ function pacingGain(bbr: Bbr): u32 {
 function setWindow(tcb: Tcb, cold: TcbCold, bbr: Bbr, acked: u32): void {
   const target = windowTarget(tcb, bbr);
   if (tcb.flags & F_RECOVERY) {
-    // Recovery moves the window towards this.
     cold.ssthresh = target;
     bbr.priorCwnd = min<u32>(bbr.priorCwnd, target);
     return;
   }
   let cwnd = tcb.cwnd;
+  if ((bbr.flags & (TIMED_OUT | ROUND_START)) == (TIMED_OUT | ROUND_START)) {
+    bbr.flags &= ~(<u8>TIMED_OUT);
+    cwnd = max<u32>(cwnd, bbr.priorCwnd);
+  }
   if (bbr.fullRounds >= FULL_ROUNDS) cwnd = min<u32>(cwnd + acked, target);
   else if (cwnd < target) cwnd += acked;
   tcb.cwnd = bbr.state == PROBE_RTT ? leastWindow(tcb) : max<u32>(cwnd, leastWindow(tcb));

@@ -7,7 +7,7 @@
  * in recovery too; `onLoss` once for each flight in which something was lost, on entering recovery, and
  * `onRecoveryEnd` on leaving it; `onTimeout` for a retransmission timeout; `onUndo` when either proves to
  * have been unnecessary; `onIdleRestart` before sending after a pause. During recovery the window is
- * recovery's own business.
+ * recovery's own business, unless the control says that it keeps it.
  */
 import {
   CFG_CONGESTION_CONTROL,
@@ -25,7 +25,7 @@ import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
 import { now } from "../time/clock";
-import { bbrInit, bbrOnAck, bbrOnLoss, bbrRestart, bbrRestore } from "./bbr";
+import { bbrInit, bbrOnAck, bbrOnLoss, bbrRestart, bbrRestore, bbrTimeout } from "./bbr";
 import { baseState, controlState, rateState, windowState } from "./control-state";
 import { cubicGrow, cubicInit, cubicPause, cubicReduce, cubicTimeout, cubicUndo } from "./cubic";
 import { dctcpInit, dctcpObserve, dctcpReduce } from "./dctcp";
@@ -124,6 +124,11 @@ export function onLoss(tcb: Tcb, flight: u32): void {
   reduce(tcb, coldOf(tcb), flight);
 }
 
+/** Whether recovery leaves the window at `ssthresh`, which the control moves meanwhile. */
+export function keepsWindow(tcb: Tcb): bool {
+  return tcb.control == CONTROL_BBR;
+}
+
 /** All that was in flight when recovery began is acknowledged. */
 export function onRecoveryEnd(tcb: Tcb): void {
   const cold = coldOf(tcb);
@@ -143,6 +148,9 @@ export function onTimeout(tcb: Tcb, flight: u32): void {
   switch (u32(tcb.control)) {
     case CONTROL_CUBIC:
       cubicTimeout(cold);
+      break;
+    case CONTROL_BBR:
+      bbrTimeout(cold);
       break;
   }
 }
