@@ -6,10 +6,9 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { LIGHT, Place, type LiveRun } from "./support.ts";
+import { LIGHT, Place, PROGRAM, type LiveRun } from "./support.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-const PROGRAM = path("../../dist/host/node/cli/main.js");
 const FIXTURE = path("./fixtures/apps.js");
 
 /** What needs root, or a program that may not be there. */

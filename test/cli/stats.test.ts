@@ -1,8 +1,12 @@
 /** `ixwasm stats`, `ixwasm top` and the metrics of a live run. */
+import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Snapshot } from "../../host/node/cli/snapshot.ts";
 import type { TopFrame } from "../../host/node/cli/top-view.ts";
-import { LIGHT, Place, type LiveRun } from "./support.ts";
+import { LIGHT, Place, PROGRAM, type LiveRun } from "./support.ts";
+
+/** Makes a terminal for another program (util-linux). */
+const noScript = spawnSync("script", ["--version"]).status !== 0;
 
 let place: Place;
 let run: LiveRun;
@@ -151,6 +155,17 @@ describe("ixwasm top", () => {
       stdout.match(/^core +state? *.*rx\/s/gm) ?? stdout.match(/^core .*rx\/s/gm),
     ).toHaveLength(2);
     expect(stdout).not.toContain("\x1b");
+  });
+
+  it.skipIf(noScript)("renews the table in place on a terminal", async () => {
+    const line = `"${process.execPath}" "${PROGRAM}" top --count 2 --interval 50 -s "${run.socket}"`;
+    const terminal = spawnSync("script", ["-qec", line, "/dev/null"], { encoding: "utf8" });
+    const tables = terminal.stdout.split(/\x1b\[\d+A/);
+    expect(tables).toHaveLength(2);
+    for (const table of tables) expect(table).toMatch(/^echo: [^]*\ncore [^]*\x1b\[J$/);
+    // As many lines up as the first table has down.
+    const lines = tables[0].split("\n").length - 1;
+    expect(terminal.stdout).toContain(`\x1b[${lines}A`);
   });
 
   it("ends with 0 on Ctrl-C", async () => {

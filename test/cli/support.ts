@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const PROGRAM = fileURLToPath(new URL("../../dist/host/node/cli/main.js", import.meta.url));
+/** The program, as it was built. */
+export const PROGRAM = fileURLToPath(new URL("../../dist/host/node/cli/main.js", import.meta.url));
 
 /** Little enough for a machine that has other things to do. */
 export const LIGHT = ["--load-rate", "500", "--load-connections", "8"];

@@ -11,7 +11,7 @@ function coreSnapshot(core: number, times: number): CoreSnapshot {
   const busyTime = times * 250_000;
   return {
     core,
-    state: "active",
+    state: core === 0 ? "active" : "idle",
     groups: 64,
     metrics: {
       ...{ batch: average(3.5), queueSize: average(4), queueDelay: average(20), loop: average(1) },
@@ -54,7 +54,7 @@ describe("top", () => {
     expect(frame.cores[1]).toEqual({
       ...{
         core: 1,
-        state: "active",
+        state: "idle",
         rxPackets: 20_000,
         txPackets: 10_000,
         rxBits: 1e6,
@@ -68,9 +68,9 @@ describe("top", () => {
     expect(topLines(topFrame(snapshot(10), snapshot(12)))).toEqual([
       "n: echo at 10.0.0.1/24, emulated, up 1:01:52",
       "",
-      "core   state   rx/s   tx/s  bit/s  batch  queue  wait µs  idle %  groups  conns  drops/s",
-      "0     active  20.0k  10.0k  3.00M   3.50      4       20      75      64      5        7",
-      "1     active  20.0k  10.0k  3.00M   3.50      4       20      75      64      5        7",
+      "core     rx/s   tx/s  bit/s  batch  queue  wait µs  idle%  groups  conns  drop/s",
+      "0       20.0k  10.0k  3.00M   3.50      4       20     75      64      5       7",
+      "1 idle  20.0k  10.0k  3.00M   3.50      4       20     75      64      5       7",
     ]);
   });
 

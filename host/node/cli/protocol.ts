@@ -17,7 +17,8 @@
  *   cores    active                            {"active": [core, …]}: a number of cores, or their list
  *   migrate  groups: [0…127], to               {"moves": [{"from", "to", "groups", "connections",
  *                                              "packets", "micros"}, …]}
- *   policy   name, or "off"; absent: asks      {"policy": …}
+ *   policy   name, or "off"; absent: asks      {"policy", "changes", "error"}: which decides, how
+ *                                              often it has changed the cores, what failed last
  *
  * A line that is no JSON, or no request, gets an error without an id. One longer than MAX_REQUEST gets
  * an error, and the connection is closed, since where the next one begins is not known.

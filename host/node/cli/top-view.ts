@@ -110,25 +110,24 @@ function percentile(buckets: readonly (readonly [number, number])[], share: numb
   return 0;
 }
 
+/** With these names a table of usual values is 80 columns wide. */
 const HEAD = [
   "core",
-  "state",
   "rx/s",
   "tx/s",
   "bit/s",
   "batch",
   "queue",
   "wait µs",
-  "idle %",
+  "idle%",
   "groups",
   "conns",
-  "drops/s",
+  "drop/s",
 ];
 
 export function topLines(frame: TopFrame): string[] {
   const rows = frame.cores.map((core) => [
-    String(core.core),
-    core.state,
+    core.state === "active" ? String(core.core) : `${core.core} ${core.state}`,
     compact(core.rxPackets),
     compact(core.txPackets),
     compact(core.rxBits + core.txBits),
