@@ -34,6 +34,14 @@ describe("ixwasm run", () => {
     expect(run.hasSocket).toBe(false);
   });
 
+  it("takes a signal that npx passes on a second time for the same", async () => {
+    const run = await place.run(...LIGHT);
+    run.child.kill("SIGINT");
+    run.child.kill("SIGINT");
+    expect(await run.stop("SIGINT")).toMatchObject({ code: 130, stderr: "" });
+    expect(run.hasSocket).toBe(false);
+  });
+
   it("replaces the socket of a run that was killed", async () => {
     const killed = await place.run(...LIGHT);
     await killed.stop("SIGKILL");

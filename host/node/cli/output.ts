@@ -16,18 +16,3 @@ export class OutputClosed extends Error {}
 
 // The error comes to who writes, who must not be interrupted by the event of the same.
 process.stdout.on("error", () => {});
-
-/** Aborted by Ctrl-C (SIGINT) and SIGTERM, until `release` is called. */
-export function interruption(): { readonly signal: AbortSignal; release(): void } {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  process.once("SIGINT", abort);
-  process.once("SIGTERM", abort);
-  return {
-    signal: controller.signal,
-    release() {
-      process.off("SIGINT", abort);
-      process.off("SIGTERM", abort);
-    },
-  };
-}

@@ -5,7 +5,8 @@ import { decimal, integer } from "../arguments.ts";
 import type { CaptureResult } from "../capture-session.ts";
 import { withRun, type ControlClient } from "../control-client.ts";
 import { CliError } from "../errors.ts";
-import { interruption, OutputClosed, write } from "../output.ts";
+import { OutputClosed, write } from "../output.ts";
+import { interruption } from "../signals.ts";
 import { grouped } from "../table.ts";
 import { clientCommand, targetOf, type TargetOptions } from "./target.ts";
 
