@@ -20,9 +20,15 @@ const stats = async (...target: string[]): Promise<Snapshot> =>
 const groupsOf = ({ cores }: Snapshot): number[] => cores.map(({ groups }) => groups);
 const statesOf = ({ cores }: Snapshot): string[] => cores.map(({ state }) => state);
 
-/** The load has all of its connections, and they are the first ones. */
+/** Every connection of the load goes on, and is the first one. */
 async function loadGoesOn(): Promise<void> {
-  expect((await stats()).load).toMatchObject({ open: 8, opened: 8, failed: 0 });
+  const { messages } = (await stats()).load!;
+  // Messages of more than one turn of all eight, of which a lost one would not be idle again.
+  const load = async () => (await stats()).load!;
+  await expect
+    .poll(async () => (await load()).messages, { timeout: 10_000 })
+    .toBeGreaterThan(messages + 16);
+  expect(await load()).toMatchObject({ open: 8, opened: 8, failed: 0 });
 }
 
 describe("ixwasm cores", () => {
@@ -51,8 +57,6 @@ describe("ixwasm cores", () => {
       expect(statesOf(snapshot).filter((state) => state === "active")).toHaveLength(count);
       await loadGoesOn();
     }
-    const { cores } = await stats();
-    expect(cores.reduce((sum, { counters }) => sum + counters.tcpAccepts, 0)).toBe(8);
   });
 
   it.each([
