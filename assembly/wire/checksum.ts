@@ -82,6 +82,38 @@ export function pseudoHeaderSum(source: u32, destination: u32, protocol: u32, l4
 }
 
 /**
+ * Sum of the pseudo header of TCP, UDP and ICMPv6 over IPv6 (RFC 8200 section 8.1). Addresses are two
+ * u64 each, as they lie in memory.
+ *
+ * @param protocol of the upper layer, whatever extension headers came before it
+ * @param l4Length bytes of header and payload, at most 65535
+ */
+export function pseudoHeaderSum6(
+  sourceHigh: u64,
+  sourceLow: u64,
+  destinationHigh: u64,
+  destinationLow: u64,
+  protocol: u32,
+  l4Length: u32,
+): u32 {
+  const sum =
+    sumWords(sourceHigh) +
+    sumWords(sourceLow) +
+    sumWords(destinationHigh) +
+    sumWords(destinationLow) +
+    (protocol << 8) +
+    bswap<u16>(<u16>l4Length);
+  return (sum & 0xffff) + (sum >> 16);
+}
+
+/** The four 16-bit words of eight bytes. */
+function sumWords(bytes: u64): u32 {
+  const low = u32(bytes);
+  const high = u32(bytes >> 32);
+  return (low & 0xffff) + (low >> 16) + (high & 0xffff) + (high >> 16);
+}
+
+/**
  * Sum of `count` blocks of 32 bytes. The multiply-add of SIMD is signed, so words are moved into the
  * signed range by flipping their top bit, and 2^15 for each is put back at the end.
  */

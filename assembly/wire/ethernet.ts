@@ -44,6 +44,24 @@ export function isGroupMac(head: u32): bool {
   return (head & 1) != 0;
 }
 
+/** First four bytes of the MAC of an IPv4 group (RFC 1112 section 6.4): 01:00:5e and 23 bits. */
+export function ipv4GroupHead(group: u32): u32 {
+  return 0x005e0001 | (((group >> 8) & 0x7f) << 24);
+}
+
+export function ipv4GroupTail(group: u32): u32 {
+  return group >> 16;
+}
+
+/** First four bytes of the MAC of an IPv6 group (RFC 2464 section 7): 33:33 and its last 32 bits. */
+export function ipv6GroupHead(groupLow: u64): u32 {
+  return 0x3333 | (u32(groupLow >> 32) << 16);
+}
+
+export function ipv6GroupTail(groupLow: u64): u32 {
+  return u32(groupLow >> 48);
+}
+
 /** Writes the header in three stores. */
 export function emitEthernetHeader(
   frame: u32,

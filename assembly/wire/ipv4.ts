@@ -12,7 +12,7 @@
  * Addresses are u32 as they lie in memory (network order read little-endian). Accessors take the
  * address of the header; the gate has checked that it is whole.
  */
-import { foldChecksum, pseudoHeaderSum } from "./checksum";
+import { foldChecksum, pseudoHeaderSum, sumBytes } from "./checksum";
 
 export const IPV4_HEADER_SIZE: u32 = 20;
 /** Offset of the header checksum. */
@@ -27,6 +27,7 @@ const VERSION_IHL: u32 = 0x45;
 /** Don't Fragment, and the bits that mark a fragment, as they lie in memory. */
 const DONT_FRAGMENT: u32 = 0x0040;
 const FRAGMENT_MASK: u32 = 0xff3f;
+const MORE_FRAGMENTS: u32 = 0x2000;
 
 export function ipv4Version(header: u32): u32 {
   return load<u8>(header) >> 4;
@@ -45,6 +46,21 @@ export function ipv4TotalLength(header: u32): u32 {
 /** True for every piece of a fragmented datagram, the first and the last included. */
 export function isIpv4Fragment(header: u32): bool {
   return (load<u16>(header, 6) & FRAGMENT_MASK) != 0;
+}
+
+/** Bytes into the whole at which a fragment belongs; a multiple of 8. */
+export function ipv4FragmentOffset(header: u32): u32 {
+  return (bswap<u16>(load<u16>(header, 6)) & 0x1fff) << 3;
+}
+
+/** True for every fragment but the last. */
+export function ipv4MoreFragments(header: u32): bool {
+  return (bswap<u16>(load<u16>(header, 6)) & MORE_FRAGMENTS) != 0;
+}
+
+/** As it lies in memory. */
+export function ipv4Identification(header: u32): u32 {
+  return load<u16>(header, 4);
 }
 
 export function ipv4Ttl(header: u32): u32 {
@@ -93,6 +109,11 @@ export function isIpv4Unicast(address: u32): bool {
   return octet - 1 < 223 && octet != 127;
 }
 
+/** True for 224.0.0.0/4. */
+export function isIpv4Multicast(address: u32): bool {
+  return ipv4FirstOctet(address) >> 4 == 14;
+}
+
 /** Network mask of a prefix of 0 to 32 bits, as it lies in memory. */
 export function ipv4Mask(prefix: u32): u32 {
   return prefix == 0 ? 0 : bswap<u32>(u32.MAX_VALUE << (32 - prefix));
@@ -124,4 +145,36 @@ export function emitIpv4(
   store<u32>(header, ttl | (protocol << 8) | (foldChecksum(sum) << 16), 8);
   store<u32>(header, source, 12);
   store<u32>(header, destination, 16);
+}
+
+/**
+ * Makes a fragment's header of one that `emitIpv4` wrote: length, place and checksum.
+ *
+ * @param length bytes behind the header
+ * @param offset bytes into the whole, a multiple of 8
+ * @param identification what the fragments of one datagram have in common, 16 bits
+ */
+export function markIpv4Fragment(
+  header: u32,
+  length: u32,
+  offset: u32,
+  more: bool,
+  identification: u32,
+): void {
+  store<u16>(header, bswap<u16>(<u16>(length + ipv4HeaderLength(header))), 2);
+  store<u16>(header, bswap<u16>(<u16>identification), 4);
+  store<u16>(header, bswap<u16>(<u16>((offset >> 3) | (more ? MORE_FRAGMENTS : 0))), 6);
+  sealIpv4(header);
+}
+
+/** Makes the header of a whole datagram of the header of one of its fragments. */
+export function unmarkIpv4Fragment(header: u32, length: u32): void {
+  store<u16>(header, bswap<u16>(<u16>(length + ipv4HeaderLength(header))), 2);
+  store<u16>(header, 0, 6);
+  sealIpv4(header);
+}
+
+function sealIpv4(header: u32): void {
+  store<u16>(header, 0, IPV4_CHECKSUM);
+  store<u16>(header, foldChecksum(sumBytes(header, ipv4HeaderLength(header), 0)), IPV4_CHECKSUM);
 }

@@ -10,7 +10,7 @@ export interface CompiledPart {
   /** 4 MiB, all zero. */
   readonly memory: Uint8Array;
   readonly view: DataView;
-  readonly call: Record<string, (...args: number[]) => number>;
+  readonly call: Record<string, (...args: (number | bigint)[]) => number>;
   /** Exported variables. */
   readonly globals: Record<string, WebAssembly.Global>;
 }

@@ -12,6 +12,7 @@
 import { RC_OK } from "../../assembly/abi.ts";
 import { KERNEL, PEER, type KernelHarness, type SentPacket } from "./kernel.ts";
 import {
+  addressesIn,
   findOption,
   formatPacket,
   isTcp,
@@ -368,7 +369,7 @@ export class TcpPeer {
   #isMine(packet: SentPacket): boolean {
     return (
       isTcp(packet) &&
-      packet.ip.destination === this.host.ip &&
+      addressesIn(packet)?.destination === this.host.ip &&
       packet.tcp.destinationPort === this.port &&
       packet.tcp.sourcePort === this.kernelPort
     );

@@ -1,6 +1,6 @@
 /** The Toeplitz hash of RSS, bit by bit, with the key that Microsoft publishes for verification. */
 import { concat, hex, readU16, u16 } from "./bytes.ts";
-import { ipv4Bytes } from "./packet/addresses.ts";
+import { ipBytes } from "./packet/addresses.ts";
 
 export const RSS_KEY = hex(`
   6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa`);
@@ -13,7 +13,7 @@ export function toeplitz(input: Uint8Array, key: Uint8Array = RSS_KEY): number {
   return hash >>> 0;
 }
 
-/** The hash of an IPv4 TCP or UDP packet: addresses and ports as they stand in it. */
+/** The hash of a TCP or UDP packet: addresses and ports as they stand in it. */
 export function hashTuple(
   source: string,
   destination: string,
@@ -21,17 +21,18 @@ export function hashTuple(
   destinationPort: number,
 ): number {
   return toeplitz(
-    concat(ipv4Bytes(source), ipv4Bytes(destination), u16(sourcePort), u16(destinationPort)),
+    concat(ipBytes(source), ipBytes(destination), u16(sourcePort), u16(destinationPort)),
   );
 }
 
-/** The hash of any other IPv4 packet: addresses only. */
+/** The hash of any other IP packet: addresses only. */
 export function hashAddresses(source: string, destination: string): number {
-  return toeplitz(concat(ipv4Bytes(source), ipv4Bytes(destination)));
+  return toeplitz(concat(ipBytes(source), ipBytes(destination)));
 }
 
-/** What a NIC would compute for a frame; undefined for what is not IPv4. */
+/** What a NIC would compute for a frame; undefined for what is not IP. */
 export function rssHash(frame: Uint8Array): number | undefined {
+  if (frame.length >= 54 && readU16(frame, 12) === 0x86dd) return rssHash6(frame);
   if (frame.length < 34 || readU16(frame, 12) !== 0x0800) return undefined;
   const transport = 14 + (frame[14] & 15) * 4;
   const fragment = (readU16(frame, 20) & 0x3fff) !== 0;
@@ -39,6 +40,12 @@ export function rssHash(frame: Uint8Array): number | undefined {
   const addresses = frame.subarray(26, 34);
   if (!ported || transport + 4 > frame.length) return toeplitz(addresses);
   return toeplitz(concat(addresses, frame.subarray(transport, transport + 4)));
+}
+
+/** A NIC does not look behind extension headers. */
+function rssHash6(frame: Uint8Array): number {
+  const ported = (frame[20] === 6 || frame[20] === 17) && frame.length >= 58;
+  return toeplitz(frame.subarray(22, ported ? 58 : 54));
 }
 
 /** 32 bits of the key from bit `at` on. */

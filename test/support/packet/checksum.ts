@@ -1,6 +1,6 @@
 /** The Internet checksum (RFC 1071), computed the plain way: one 16-bit word after the other. */
-import { concat, u16 } from "../bytes.ts";
-import { ipv4Bytes } from "./addresses.ts";
+import { concat, u16, u32 } from "../bytes.ts";
+import { ipBytes, isIpv6Text } from "./addresses.ts";
 
 /** Ones' complement sum of big-endian words, folded to 16 bits; an odd last byte is padded. */
 export function onesSum(bytes: Uint8Array): number {
@@ -16,12 +16,14 @@ export function checksum(bytes: Uint8Array): number {
   return ~onesSum(bytes) & 0xffff;
 }
 
-/** What TCP and UDP checksums cover before the segment (RFC 9293 section 3.1, RFC 768). */
+/** What checksums cover before the segment (RFC 9293 section 3.1, RFC 768, RFC 8200 section 8.1). */
 export function pseudoHeader(
   source: string,
   destination: string,
   protocol: number,
   length: number,
 ): Uint8Array {
-  return concat(ipv4Bytes(source), ipv4Bytes(destination), u16(protocol), u16(length));
+  const addresses = concat(ipBytes(source), ipBytes(destination));
+  if (isIpv6Text(source)) return concat(addresses, u32(length), u32(protocol));
+  return concat(addresses, u16(protocol), u16(length));
 }
