@@ -147,6 +147,23 @@ export const ECN_OFF: u32 = 0;
 export const ECN_ACCEPT: u32 = 1;
 export const ECN_ON: u32 = 2;
 
+/** IPv6: `IP6_*`. */
+export const CFG_IP6: u32 = 512;
+/** Further own addresses, IPv6: their number, and IP6_ADDRESS_SIZE bytes each. */
+export const CFG_IP6_COUNT: u32 = 516;
+export const CFG_IP6_ADDRESSES: u32 = 528;
+
+/** IPv6 is spoken, with a link-local address made of the MAC. */
+export const IP6_ENABLED: u32 = 1;
+/** Routers are asked for and believed: default routes, prefixes, addresses (RFC 4861, RFC 4862). */
+export const IP6_AUTOCONFIGURED: u32 = 2;
+/** Addresses are used only when nobody on the link has them (RFC 4862 section 5.4). */
+export const IP6_DETECT_DUPLICATES: u32 = 4;
+/** 16 bytes of address, u32 prefix length. */
+export const IP6_ADDRESS_SIZE: u32 = 24;
+export const IP6_ADDRESS_PREFIX: u32 = 16;
+export const IP6_ADDRESSES_MAX: u32 = 4;
+
 /** The NIC verifies IP, TCP and UDP checksums of received packets and says so in the metadata. */
 export const OFFLOAD_RX_CHECKSUM: u32 = 1;
 /** The NIC fills in the TCP or UDP checksum of packets whose descriptor asks for it. */
@@ -187,6 +204,12 @@ export const CORE_RECORD_FIRST: u32 = 52;
 export const CORE_RECORD_END: u32 = 56;
 export const CORE_TCB_FIRST: u32 = 60;
 export const CORE_TCB_END: u32 = 64;
+
+/** Where this core keeps what IP needs besides the tables: NET_SIZE bytes. */
+export const CORE_NET: u32 = 68;
+/** Datagrams put together of fragments: address of the first slot, SLOT_SIZE apart, and their number. */
+export const CORE_SLOTS: u32 = 72;
+export const CORE_SLOT_COUNT: u32 = 76;
 
 // Line 2: the application
 /** Descriptors waiting in the system-call array; the kernel resets it when it has run them. */
@@ -243,6 +266,12 @@ export const GAUGE_NEIGHBOUR_PENDING: u32 = 460;
 /** Frames that the NIC holds in this core's fill rings, or that wait in its RX rings. */
 export const GAUGE_FILL: u32 = 464;
 export const GAUGE_TIME_WAIT: u32 = 468;
+
+/**
+ * Multicast that this core wants from the NIC, a set of 64 bits: that of a MAC is the XOR of its last
+ * three bytes, modulo 64. What comes in by a bit that groups share, the kernel drops.
+ */
+export const CORE_MULTICAST: u32 = 496;
 
 // From here: counters, u64 each, by the kernel. Names for people: host/dataplane/counters.ts.
 export const CORE_COUNTERS: u32 = 512;
@@ -364,7 +393,37 @@ export const CNT_TCP_ECN_REDUCTIONS: u32 = 1216;
 /** Taking over cores whose thread was lost: lists cut where they were broken, connections given up. */
 export const CNT_RESCUE_CUTS: u32 = 1224;
 export const CNT_RESCUE_RESETS: u32 = 1232;
-export const CNT_END: u32 = 1240;
+/** Fragments taken in, datagrams they made, and fragments sent. */
+export const CNT_FRAGMENTS_IN: u32 = 1240;
+export const CNT_REASSEMBLED: u32 = 1248;
+export const CNT_FRAGMENTS_OUT: u32 = 1256;
+/** Fragments that overlap others (RFC 5722, RFC 3128), and what follows of their datagram. */
+export const CNT_DROP_FRAGMENT_OVERLAP: u32 = 1264;
+/** Datagrams given up for others, and fragments that found no slot. */
+export const CNT_DROP_FRAGMENT_LIMIT: u32 = 1272;
+/** Datagrams of which something was still missing in the end. */
+export const CNT_DROP_FRAGMENT_TIMEOUT: u32 = 1280;
+/** Segments that came in fragments and fit no frame. */
+export const CNT_DROP_FRAGMENT_SIZE: u32 = 1288;
+/** Extension headers that make no sense, or ask to be dropped. */
+export const CNT_DROP_IP_EXTENSION: u32 = 1296;
+/** ICMP errors about packets that are not ours, or not in flight (RFC 5927). */
+export const CNT_DROP_ICMP_QUOTE: u32 = 1304;
+/** Path MTUs lowered by ICMP (RFC 1191, RFC 8201). */
+export const CNT_PATH_MTU: u32 = 1312;
+/** Datagrams that are not from the peer of a connected port. */
+export const CNT_DROP_UDP_PEER: u32 = 1320;
+/** Neighbour discovery: taken in, malformed or from beyond the link, sent. */
+export const CNT_ND_IN: u32 = 1328;
+export const CNT_DROP_ND_MALFORMED: u32 = 1336;
+export const CNT_ND_OUT: u32 = 1344;
+/** Own addresses given up because another host has them. */
+export const CNT_DUPLICATE_ADDRESS: u32 = 1352;
+/** IGMP and MLD: taken in, malformed, sent. */
+export const CNT_GROUP_IN: u32 = 1360;
+export const CNT_DROP_GROUP_MALFORMED: u32 = 1368;
+export const CNT_GROUP_OUT: u32 = 1376;
+export const CNT_END: u32 = 1384;
 
 // Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
 /** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */
@@ -443,13 +502,13 @@ export const METRIC_END: u32 = 4480;
 /** Which cores have put something into their mailbox to this one, a bit each; by those cores. */
 export const CORE_MAIL: u32 = 4544;
 
-// Behind the counters: what this core learned from ARP, for the other cores; by the kernel.
+// Behind the counters: what this core learned of the link, for the other cores; by the kernel.
 /** Notes written since the start. */
 export const CORE_LEARNED_COUNT: u32 = 2048;
-/** A ring of LEARNED_SLOTS notes: IPv4 address, MAC head, MAC tail, flags. */
+/** A ring of LEARNED_SLOTS notes: kind, three words, a 16-byte address. */
 export const CORE_LEARNED: u32 = 2112;
-export const LEARNED_SLOTS: u32 = 64;
-export const LEARNED_SIZE: u32 = 16;
+export const LEARNED_SLOTS: u32 = 32;
+export const LEARNED_SIZE: u32 = 32;
 /** How far this core has read the notes of each core: MAX_CORES words. */
 export const CORE_LEARNED_SEEN: u32 = 3200;
 
@@ -536,6 +595,9 @@ export const GROUP_PACKETS: u32 = 8;
 /** The core that processes the group's packets: its owner, but for the time of a migration. */
 export const GROUP_PROCESSOR: u32 = 16;
 export const NEIGHBOUR_SIZE: u32 = 64;
+export const NET_SIZE: u32 = 8192;
+/** A datagram of 64 KiB, its headers, and what is known of its fragments. */
+export const SLOT_SIZE: u32 = 67584;
 export const ROUTE_SIZE: u32 = 64;
 /** What precedes the routes: a line, and a word for each of MAX_CORES. */
 export const ROUTE_HEADER: u32 = 320;
@@ -582,6 +644,9 @@ export const CALL_D: u32 = 28;
  * | unlisten      | listener        | passed |           |           |          |        | code   |
  * | udp_bind      | -               | own    | port (0: any) |       |          |        | code; handle := UDP port, a := port |
  * | udp_unbind    | UDP port        | passed |           |           |          |        | code   |
+ * | udp_connect   | UDP port        | passed |           |           | endpoint, or 0 | | code   |
+ * | udp_join      | UDP port        | passed | a..d: address of the group (16 bytes)       || code   |
+ * | udp_leave     | UDP port        | passed | the same                                    || code   |
  * | timer_set     | -               | own    | delay, µs |           |          |        | code; handle := timer |
  * | timer_cancel  | timer           | passed |           |           |          |        | code   |
  * | tag           | connection      | passed | tag       |           |          |        | code   |
@@ -590,6 +655,9 @@ export const CALL_D: u32 = 28;
  * "own" cookies come back in every event of the object made; "passed" ones are left as they are.
  * "endpoint" is the address of an ENDPOINT_SIZE record in the application's window, or the one that
  * came with a `udp_recv`.
+ *
+ * A connected UDP port receives from its peer alone and hears of ICMP errors by `udp_error`; endpoint 0
+ * ends that. Groups are left with the port.
  *
  * Life of a connection handle: it is born by `connect` (result) or `knock`, and ends with exactly one
  * of: `connected` with an outcome other than RC_OK, `dead`, or the result of `abort` or `reject`.
@@ -628,7 +696,10 @@ export const SYS_UDP_UNBIND: u32 = 16;
 export const SYS_TIMER_SET: u32 = 17;
 export const SYS_TIMER_CANCEL: u32 = 18;
 export const SYS_TAG: u32 = 19;
-export const SYS_END: u32 = 20;
+export const SYS_UDP_CONNECT: u32 = 20;
+export const SYS_UDP_JOIN: u32 = 21;
+export const SYS_UDP_LEAVE: u32 = 22;
+export const SYS_END: u32 = 23;
 
 /** Flag of connect and accept: small segments wait for outstanding ones (RFC 896). */
 export const FLAG_NAGLE: u32 = 1;
@@ -641,6 +712,8 @@ export const FLAG_QUIET: u32 = 2;
 export const FLAG_DEFER: u32 = 4;
 /** Flag of send and sendv: more data follows soon, a partial segment may wait for it. */
 export const FLAG_MORE: u32 = 8;
+/** Flag of udp_send and udp_sendv: RC_MSGSIZE rather than fragments. */
+export const FLAG_DONT_FRAGMENT: u32 = 16;
 
 /**
  * Congestion controls. Flags of connect, accept and listen (for the connections that it brings forth)
@@ -671,6 +744,7 @@ export const CONTROL_END: u32 = 5;
  * | dead      | connection | own    | reason  | bytes acked since the last `sent` ||      |   |
  * | udp_recv  | UDP port   | own    |         | address      | length       | endpoint | token for udp_recv_done |
  * | udp_sent  | UDP port   | call's |         | bytes        |              |          |   |
+ * | udp_error | UDP port   | own    | reason  | path MTU     |              |          |   |
  * | timer     | timer      | own    |         |              |              |          |   |
  * | left      | connection | own    |         | target core  |              |          |   |
  * | arrived   | connection | own, of the other core | ports | tag | endpoint of the peer | source core | `ARRIVED_*` |
@@ -680,7 +754,7 @@ export const CONTROL_END: u32 = 5;
  * Window of sent: bytes that a send would accept now. Reason of dead: RC_OK after an orderly end on
  * both sides, else why. udp_sent comes only for sends whose memory was referenced (length >= copy
  * break), in the order of the calls, even after udp_unbind; the memory of others is free when the call
- * has run.
+ * has run. Reason of udp_error: RC_REFUSED, RC_UNREACHABLE, or RC_MSGSIZE with the path MTU.
  */
 export const EV_KNOCK: u32 = 1;
 export const EV_CONNECTED: u32 = 2;
@@ -692,6 +766,7 @@ export const EV_UDP_SENT: u32 = 7;
 export const EV_TIMER: u32 = 8;
 export const EV_LEFT: u32 = 9;
 export const EV_ARRIVED: u32 = 10;
+export const EV_UDP_ERROR: u32 = 11;
 
 /** The core that the connection was on is gone, and with it what its application knew of it. */
 export const ARRIVED_RESCUED: u32 = 1;

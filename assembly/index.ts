@@ -31,8 +31,15 @@ import { Message } from "./flow/mailbox";
 import { bindMigration } from "./flow/migration";
 import { rescueCore } from "./flow/rescue";
 import { bindBuffers, Buffer, prepareBuffers } from "./mem/buffers";
-import { bindIcmp, prepareIcmp } from "./net/icmp";
+import { bindSlots, prepareSlots } from "./mem/slots";
+import { bindGroupTable, prepareGroupTable } from "./net/groups";
+import { bindIcmpErrors, prepareIcmpErrors } from "./net/icmp-errors";
 import { bindInput } from "./net/input";
+import { bindInterface, prepareInterface } from "./net/interface";
+import { bindNetState, clearNetState } from "./net/net-state";
+import { bindPathMtu } from "./net/path-mtu";
+import { bindRandom, prepareRandom } from "./net/random";
+import { bindRouters, prepareRouters } from "./net/routers";
 import { bindNeighbours, Neighbour, prepareNeighbours } from "./net/neighbours";
 import { bindLearned } from "./net/learned";
 import { bindRoutes, prepareRoutes } from "./net/routes";
@@ -91,10 +98,16 @@ export function attach(core: u32, now: f64): i32 {
   prepareWheel();
   prepareBuffers();
   prepareTcbs();
-  prepareIcmp();
+  prepareIcmpErrors();
   prepareUdpPorts();
   prepareMetrics();
   prepareRings();
+  prepareSlots();
+  clearNetState();
+  prepareRandom();
+  prepareGroupTable();
+  prepareInterface();
+  prepareRouters();
   return RC_OK;
 }
 
@@ -182,6 +195,7 @@ function bind(core: u32): void {
   bindEvents();
   bindWheel();
   bindBuffers();
+  bindSlots();
   bindUserTimers();
   bindToeplitz();
   bindGroups();
@@ -196,7 +210,13 @@ function bind(core: u32): void {
   bindNeighbours();
   bindLearned();
   bindInput();
-  bindIcmp();
+  bindIcmpErrors();
+  bindNetState();
+  bindRandom();
+  bindPathMtu();
+  bindInterface();
+  bindRouters();
+  bindGroupTable();
   bindUdpPorts();
   bindUdpOutput();
   bindUdp();

@@ -13,6 +13,9 @@ import { CNT_ITERATIONS, CORE_DEADLINE, CORE_HAS_DEADLINE, CORE_WORK } from "../
 import { isOurs } from "../flow/groups";
 import { migrate, migrationWaits } from "../flow/migration";
 import { readLearned } from "../net/learned";
+import { fragmentTimer } from "../net/fragments";
+import { runGroups } from "../net/groups";
+import { interfaceTimer } from "../net/interface-timer";
 import { neighbourTimer } from "../net/neighbours";
 import { udpCompletions } from "../net/udp-output";
 import { txDoorbell, txReclaim } from "../nic/rings";
@@ -25,7 +28,16 @@ import { runNotices } from "../tcp/notices";
 import { asTcb } from "../tcp/tcb";
 import { tcpTimer } from "../tcp/timers";
 import { isBefore, now, setNow } from "../time/clock";
-import { hasDeadline, nextDeadline, takeExpired, TIMER_NEIGHBOUR, TIMER_TCP } from "../time/wheel";
+import {
+  hasDeadline,
+  nextDeadline,
+  takeExpired,
+  TIMER_FRAGMENTS,
+  TIMER_GROUPS,
+  TIMER_INTERFACE,
+  TIMER_NEIGHBOUR,
+  TIMER_TCP,
+} from "../time/wheel";
 import { eventRoom, finishEvents, reserveEvents, resetEvents } from "../user/events";
 import { runSyscalls } from "../user/syscalls";
 import { userTimer } from "../user/timers";
@@ -94,6 +106,9 @@ export function timers(): u32 {
     const kind: u32 = timer.kind;
     if (kind == TIMER_TCP) connectionTimer(changetype<u32>(timer));
     else if (kind == TIMER_NEIGHBOUR) neighbourTimer(timer);
+    else if (kind == TIMER_FRAGMENTS) fragmentTimer();
+    else if (kind == TIMER_INTERFACE) interfaceTimer();
+    else if (kind == TIMER_GROUPS) runGroups();
     else userTimer(timer);
   }
   runNotices();

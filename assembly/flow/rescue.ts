@@ -28,6 +28,7 @@ import {
 import { coreBlock } from "../core/config";
 import { count, countBy } from "../core/counters";
 import { repairPools } from "../mem/buffers";
+import { abandonNet } from "../net/abandon";
 import { abandonNeighbours } from "../net/neighbours";
 import { abandonUdp } from "../net/udp";
 import { abandonReports } from "../net/udp-output";
@@ -95,6 +96,7 @@ function abandonApplication(): void {
   abandonUserTimers();
   abandonListeners();
   abandonNeighbours();
+  abandonNet();
   abandonEnds();
   let at = dissolveLists();
   while (at != 0) {

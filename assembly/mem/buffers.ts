@@ -153,10 +153,11 @@ export function release(buffer: Buffer): void {
     buffer.next = pools.frameFree;
     pools.frameFree = changetype<u32>(buffer);
     pools.framesAvailable++;
-  } else {
+  } else if (changetype<u32>(buffer) < recordsEnd) {
     buffer.next = pools.recordFree;
     pools.recordFree = changetype<u32>(buffer);
   }
+  // What lies beyond is a slot (mem/slots.ts), which is free by having no holds.
 }
 
 /** Releases every buffer of a `next`-linked list. */

@@ -28,7 +28,9 @@ import {
   isGroupMac,
 } from "../wire/ethernet";
 import { isIpv4Unicast } from "../wire/ipv4";
+import { mappedLow } from "../wire/ipv6";
 import { learnForAll } from "./learned";
+import { LINK_NEIGHBOUR, NOTE_ANSWER, NOTE_CREATE } from "./notices";
 import { isAttached, isBroadcast } from "./routes";
 
 /** An ARP packet as the payload of a received frame; takes the buffer over. */
@@ -76,7 +78,8 @@ function handle(buffer: Buffer, frame: u32, packet: u32): bool {
     const answer = toUs && operation == ARP_REPLY;
     // Whoever asks for us is about to send to us, and will want to be answered.
     const create = toUs && operation == ARP_REQUEST && isAttached(senderIp);
-    learnForAll(senderIp, senderHead, senderTail, answer, create);
+    const flags = (answer ? NOTE_ANSWER : 0) | (create ? NOTE_CREATE : 0);
+    learnForAll(LINK_NEIGHBOUR, 0, mappedLow(senderIp), senderHead, senderTail, flags);
   }
   if (toUs && operation == ARP_REQUEST && senderIp != localIp) {
     emitArp(packet, ARP_REPLY, macHead, macTail, localIp, senderHead, senderTail, senderIp);

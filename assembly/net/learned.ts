@@ -1,6 +1,7 @@
 /**
- * What ARP teaches one core, for all cores of the dataplane. Each core has a neighbour table of its
- * own, but the NIC brings an ARP packet to one of them only, whoever asked. So a core writes what it
+ * What the link teaches one core, for all cores of the dataplane. Each core has neighbours, addresses,
+ * routers and groups of its own, but the NIC brings an ARP or ICMPv6 packet to one of them only, whoever
+ * asked. So a core writes what it
  * learned into its block, a ring of LEARNED_SLOTS notes behind a running count, and every other core
  * reads on from where it last stopped. One writer per line, one atomic store per note; a core that was
  * away for more notes than the ring has resolves what it missed by itself.
@@ -19,14 +20,14 @@ import {
   LEARNED_SLOTS,
 } from "../abi";
 import { config, coreBlock } from "../core/config";
-import { learnNeighbour } from "./neighbours";
+import { applyNotice } from "./notices";
 
-const IP: u32 = 0;
-const MAC_HEAD: u32 = 4;
-const MAC_TAIL: u32 = 8;
-const FLAGS: u32 = 12;
-const ANSWER: u32 = 1;
-const CREATE: u32 = 2;
+const KIND: u32 = 0;
+const FIRST: u32 = 4;
+const SECOND: u32 = 8;
+const THIRD: u32 = 12;
+const HIGH: u32 = 16;
+const LOW: u32 = 24;
 
 let blocks: u32 = 0;
 let cores: u32 = 1;
@@ -39,17 +40,23 @@ export function bindLearned(): void {
   ownCore = load<u32>(coreBlock + CORE_ID);
 }
 
-/** Learns from an ARP packet (see `learnNeighbour`) and lets the other cores know. */
-export function learnForAll(ip: u32, head: u32, tail: u32, answer: bool, create: bool): void {
-  learnNeighbour(ip, head, tail, answer, create);
+/**
+ * Takes in what one packet has taught this core, and lets the other cores know.
+ *
+ * @param kind `LINK_*`, which says what the three words and the address mean
+ */
+export function learnForAll(kind: u32, high: u64, low: u64, a: u32, b: u32, c: u32): void {
+  applyNotice(kind, high, low, a, b, c);
   if (cores == 1) return;
   const counter = coreBlock + CORE_LEARNED_COUNT;
   const count = load<u32>(counter);
   const note = noteOf(coreBlock, count);
-  store<u32>(note, ip, IP);
-  store<u32>(note, head, MAC_HEAD);
-  store<u32>(note, tail, MAC_TAIL);
-  store<u32>(note, (answer ? ANSWER : 0) | (create ? CREATE : 0), FLAGS);
+  store<u32>(note, kind, KIND);
+  store<u32>(note, a, FIRST);
+  store<u32>(note, b, SECOND);
+  store<u32>(note, c, THIRD);
+  store<u64>(note, high, HIGH);
+  store<u64>(note, low, LOW);
   atomic.store<u32>(counter, count + 1);
   for (let core: u32 = 0; core < cores; core++) wake(blocks + core * CORE_SIZE);
 }
@@ -71,13 +78,13 @@ export function readLearned(): void {
 }
 
 function learnNote(note: u32): void {
-  const flags = load<u32>(note, FLAGS);
-  learnNeighbour(
-    load<u32>(note, IP),
-    load<u32>(note, MAC_HEAD),
-    load<u32>(note, MAC_TAIL),
-    (flags & ANSWER) != 0,
-    (flags & CREATE) != 0,
+  applyNotice(
+    load<u32>(note, KIND),
+    load<u64>(note, HIGH),
+    load<u64>(note, LOW),
+    load<u32>(note, FIRST),
+    load<u32>(note, SECOND),
+    load<u32>(note, THIRD),
   );
 }
 

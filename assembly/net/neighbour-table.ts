@@ -11,7 +11,6 @@ import { CFG_NEIGHBOUR_TABLE, CFG_NEIGHBOURS, NEIGHBOUR_SIZE } from "../abi";
 import { config } from "../core/config";
 import { now } from "../time/clock";
 import { cancelTimer, Timer, TIMER_NEIGHBOUR } from "../time/wheel";
-import { MAPPED_PREFIX } from "../wire/ipv4";
 
 /** NEIGHBOUR_SIZE bytes; all zero while free, but for `bucket`. */
 @final
@@ -22,10 +21,9 @@ export class Neighbour {
   timerPrev: u32;
   timerTick: u32;
   timerKind: u32;
-  /** 16-byte address in network order; of an IPv4-mapped one `ip` is what counts. */
-  address0: u64;
-  address2: u32;
-  ip: u32;
+  /** 16-byte address, as two halves that lie as in memory. */
+  high: u64;
+  low: u64;
   macHead: u32;
   macTail: u16;
   /** The states, in the order of how much an entry is worth. */
@@ -75,26 +73,25 @@ export function clearNeighbourTable(): void {
 }
 
 /** The entry of an address, or null. */
-export function findNeighbour(ip: u32): Neighbour | null {
-  let at = placeOf(ip).bucket;
+export function findNeighbour(high: u64, low: u64): Neighbour | null {
+  let at = placeOf(high, low).bucket;
   while (at != 0) {
     const entry = changetype<Neighbour>(at);
-    if (entry.ip == ip && entry.address2 == MAPPED_PREFIX) return entry;
+    if (entry.low == low && entry.high == high) return entry;
     at = entry.chain;
   }
   return null;
 }
 
 /** A new entry in state UNRESOLVED; null when only entries of state `worth` and above could go. */
-export function makeNeighbour(ip: u32, worth: u32): Neighbour | null {
-  const place = placeOf(ip);
+export function makeNeighbour(high: u64, low: u64, worth: u32): Neighbour | null {
+  const place = placeOf(high, low);
   const entry = findRoom(changetype<u32>(place), worth);
   if (entry == null) return null;
   if (entry.state != FREE) dropNeighbour(entry);
   entry.timerKind = TIMER_NEIGHBOUR;
-  entry.address0 = 0;
-  entry.address2 = MAPPED_PREFIX;
-  entry.ip = ip;
+  entry.high = high;
+  entry.low = low;
   entry.state = UNRESOLVED;
   entry.usedAt = now;
   entry.chain = place.bucket;
@@ -105,7 +102,7 @@ export function makeNeighbour(ip: u32, worth: u32): Neighbour | null {
 /** Takes an entry out of its chain and leaves it free. */
 export function dropNeighbour(n: Neighbour): void {
   cancelTimer(timerOf(n));
-  const place = placeOf(n.ip);
+  const place = placeOf(n.high, n.low);
   if (place.bucket == changetype<u32>(n)) {
     place.bucket = n.chain;
   } else {
@@ -139,8 +136,9 @@ export function timerOf(n: Neighbour): Timer {
 }
 
 /** The entry at the place that an address hashes to. Fibonacci hashing: hosts differ in few bits. */
-function placeOf(ip: u32): Neighbour {
-  const index = ((ip * 0x9e3779b1) >> shift) & mask;
+function placeOf(high: u64, low: u64): Neighbour {
+  const mixed = u32(high) ^ u32(high >> 32) ^ u32(low) ^ u32(low >> 32);
+  const index = ((mixed * 0x9e3779b1) >> shift) & mask;
   return changetype<Neighbour>(table + index * NEIGHBOUR_SIZE);
 }
 

@@ -29,7 +29,7 @@ import { Neighbour } from "./neighbour-table";
 import { emitEthernet } from "./neighbours";
 
 /** Frames that wait for one neighbour at most. */
-const PENDING_MAX: u32 = 16;
+export const PENDING_MAX: u32 = 16;
 
 /** Frames that wait on this core; in its control block. */
 @final

@@ -1,5 +1,5 @@
 /**
- * Routes: which neighbour an IPv4 packet goes to next. They form a list, longest prefix first, so the
+ * Routes: which neighbour a packet goes to next. Those of both IP versions form a list, longest prefix first, so the
  * first match is the best one (RFC 1812 section 5.2.4.3). The attached network is a route of its own that
  * takes no entry; the default gateway is a route with prefix 0.
  *
@@ -26,27 +26,40 @@ import {
   RC_AGAIN,
   RC_INVAL,
   RC_NOMEM,
-  RC_NOTSUP,
   RC_OK,
   ROUTE_HEADER,
   ROUTE_SIZE,
 } from "../abi";
 import { config } from "../core/config";
-import { ipv4Mask, IPV4_BROADCAST, isIpv4Unicast, MAPPED_PREFIX } from "../wire/ipv4";
+import { ipv4Mask, IPV4_BROADCAST, isIpv4Unicast } from "../wire/ipv4";
+import {
+  halfMask,
+  isIpv6Multicast,
+  isIpv6Unicast,
+  isMapped,
+  mappedIpv4,
+  mappedLow,
+  samePrefix,
+} from "../wire/ipv6";
+import { isOnLink, isOwnAddress } from "./interface";
+import { chooseRouter, routerHigh, routerLow } from "./routers";
 
-/** ROUTE_SIZE bytes. Destination and gateway are 16-byte addresses, of which IPv4 needs one word. */
+/** ROUTE_SIZE bytes. */
 @final
 @unmanaged
 class Route {
-  destination0: u64;
-  destination2: u32;
-  destination: u32;
-  gateway0: u64;
-  gateway2: u32;
-  /** 0: the destination is on the attached link. */
-  gateway: u32;
+  /** Destination network, without host bits; IPv4-mapped. */
+  high: u64;
+  low: u64;
+  /** The gateway's address; all zero: the destination is on the attached link. */
+  gatewayHigh: u64;
+  gatewayLow: u64;
+  /** Of an IPv4 route. */
   mask: u32;
+  /** Bits of an address of its version. */
   prefix: u32;
+  /** IP version. */
+  version: u32;
   /** The next route in the list. */
   next: u32;
   /** FREE, LISTED, or the number of the wait that must be over before it is free, plus LISTED. */
@@ -112,14 +125,18 @@ export function networkBroadcast(): u32 {
   return attachedBroadcast;
 }
 
+/** The network that `addRoute` or `removeRoute` was given, of one version and without host bits. */
+let networkHigh: u64 = 0;
+let networkLow: u64 = 0;
+let networkVersion: u32 = 0;
+
 /**
  * Adds a route, or changes the gateway of the one with the same destination and prefix; at any time, by
- * one thread at a time. Addresses are 16 bytes as four words in memory order; only IPv4-mapped ones are
- * routed so far.
+ * one thread at a time. Addresses are 16 bytes as four words in memory order.
  *
- * @param prefix bits of the IPv4 address that must agree; host bits of the destination are ignored
- * @returns RC_OK, RC_NOTSUP for IPv6, RC_INVAL for a prefix over 32 or a gateway that is no host,
- *   RC_NOMEM when the table is full, RC_AGAIN when it is but for routes that were just removed
+ * @param prefix bits of an address of its version that must agree; host bits are ignored
+ * @returns RC_OK, RC_INVAL for a prefix that is too long or a gateway that is no host or of another
+ *   version, RC_NOMEM when the table is full, RC_AGAIN when it is but for routes that were just removed
  */
 export function addRoute(
   d0: u32,
@@ -133,71 +150,102 @@ export function addRoute(
   g3: u32,
 ): i32 {
   bindRoutes();
-  if ((d0 | d1 | g0 | g1) != 0 || d2 != MAPPED_PREFIX) return RC_NOTSUP;
-  if (g2 != MAPPED_PREFIX && (g2 | g3) != 0) return RC_NOTSUP;
-  if (prefix > 32 || g3 == localIp) return RC_INVAL;
-  if (g3 != 0 && (!isIpv4Unicast(g3) || isBroadcast(g3))) return RC_INVAL;
-  const mask = ipv4Mask(prefix);
-  const destination = d3 & mask;
-  const link = linkTo(destination, prefix);
+  const gatewayHigh = u64(g0) | (u64(g1) << 32);
+  const gatewayLow = u64(g2) | (u64(g3) << 32);
+  if (!setNetwork(d0, d1, d2, d3, prefix) || !isGateway(gatewayHigh, gatewayLow)) return RC_INVAL;
+  const link = linkTo(prefix);
   const next = load<u32>(link);
-  if (isRoute(next, destination, prefix)) {
-    changetype<Route>(next).gateway = g3;
+  const known = isRoute(next, prefix);
+  if (known && networkVersion == 4) {
+    changetype<Route>(next).gatewayLow = gatewayLow;
     return RC_OK;
   }
   const at = freeEntry();
   if (at == 0) return header.begun != header.ended ? RC_AGAIN : RC_NOMEM;
   const route = changetype<Route>(at);
-  route.destination0 = 0;
-  route.destination2 = MAPPED_PREFIX;
-  route.destination = destination;
-  route.gateway0 = 0;
-  route.gateway2 = MAPPED_PREFIX;
-  route.gateway = g3;
-  route.mask = mask;
+  route.high = networkHigh;
+  route.low = networkLow;
+  route.gatewayHigh = gatewayHigh;
+  route.gatewayLow = gatewayLow;
+  route.mask = networkVersion == 4 ? ipv4Mask(prefix) : 0;
   route.prefix = prefix;
-  route.next = next;
+  route.version = networkVersion;
+  // A gateway of two words is changed by putting another route in the place of the old one.
+  route.next = known ? changetype<Route>(next).next : next;
   route.state = LISTED;
   atomic.store<u32>(link, at);
+  if (known) retire(changetype<Route>(next));
   return RC_OK;
 }
 
 /**
  * Removes a route, at any time, by the thread that adds them. Arguments are as in `addRoute`.
  *
- * @returns RC_OK, RC_NOTSUP for IPv6, RC_INVAL when there is no such route
+ * @returns RC_OK, RC_INVAL when there is no such route
  */
 export function removeRoute(d0: u32, d1: u32, d2: u32, d3: u32, prefix: u32): i32 {
   bindRoutes();
-  if ((d0 | d1) != 0 || d2 != MAPPED_PREFIX) return RC_NOTSUP;
-  if (prefix > 32) return RC_INVAL;
-  const destination = d3 & ipv4Mask(prefix);
-  const link = linkTo(destination, prefix);
+  if (!setNetwork(d0, d1, d2, d3, prefix)) return RC_INVAL;
+  const link = linkTo(prefix);
   const at = load<u32>(link);
-  if (!isRoute(at, destination, prefix)) return RC_INVAL;
-  const route = changetype<Route>(at);
-  atomic.store<u32>(link, route.next);
-  // The wait that begins next is the first that no walk can outlast.
-  route.state = LISTED + header.begun + 1;
-  reclaim();
+  if (!isRoute(at, prefix)) return RC_INVAL;
+  atomic.store<u32>(link, changetype<Route>(at).next);
+  retire(changetype<Route>(at));
   return RC_OK;
 }
 
-/** Address of the link that leads to the route, or to the one that it would come before. */
-function linkTo(destination: u32, prefix: u32): u32 {
+/** A route that the list does not lead to any more is free when nobody walks it any more. */
+function retire(route: Route): void {
+  // The wait that begins next is the first that no walk can outlast.
+  route.state = LISTED + header.begun + 1;
+  reclaim();
+}
+
+/** False when the prefix is longer than an address. */
+function setNetwork(d0: u32, d1: u32, d2: u32, d3: u32, prefix: u32): bool {
+  networkHigh = u64(d0) | (u64(d1) << 32);
+  networkLow = u64(d2) | (u64(d3) << 32);
+  if (isMapped(networkHigh, networkLow)) {
+    networkVersion = 4;
+    networkLow = mappedLow(d3 & ipv4Mask(min<u32>(prefix, 32)));
+    return prefix <= 32;
+  }
+  networkVersion = 6;
+  networkHigh &= halfMask(prefix);
+  networkLow &= prefix > 64 ? halfMask(prefix - 64) : 0;
+  return prefix <= 128;
+}
+
+/** None, or another host's address of the network's version. */
+function isGateway(high: u64, low: u64): bool {
+  if ((high | low) == 0) return true;
+  if (networkVersion == 6) return isIpv6Unicast(high, low);
+  const gateway = mappedIpv4(low);
+  if (!isMapped(high, low) || gateway == localIp) return false;
+  return gateway == 0 || (isIpv4Unicast(gateway) && !isBroadcast(gateway));
+}
+
+/** Address of the link that leads to the network's route, or to the one that it would come before. */
+function linkTo(prefix: u32): u32 {
   let link = changetype<u32>(header);
   while (load<u32>(link) != 0) {
     const route = changetype<Route>(load<u32>(link));
-    if (route.prefix < prefix || isRoute(changetype<u32>(route), destination, prefix)) break;
+    if (route.prefix < prefix || isRoute(changetype<u32>(route), prefix)) break;
     link = changetype<u32>(route) + offsetof<Route>("next");
   }
   return link;
 }
 
-function isRoute(at: u32, destination: u32, prefix: u32): bool {
+/** True for the route of the network. */
+function isRoute(at: u32, prefix: u32): bool {
   if (at == 0) return false;
   const route = changetype<Route>(at);
-  return route.prefix == prefix && route.destination == destination;
+  return (
+    route.prefix == prefix &&
+    route.version == networkVersion &&
+    route.low == networkLow &&
+    route.high == networkHigh
+  );
 }
 
 /** An entry that nobody walks, or 0. */
@@ -259,14 +307,46 @@ export function nextHop(destination: u32): u32 {
   let attachedSeen = false;
   while (at != 0) {
     const route = changetype<Route>(at);
+    at = route.next;
+    if (route.version != 4) continue;
     if (route.prefix <= attachedPrefix && !attachedSeen) {
       if (isAttached(destination)) return destination;
       attachedSeen = true;
     }
-    if ((destination & route.mask) == route.destination) {
-      return route.gateway != 0 ? route.gateway : destination;
+    if ((destination & route.mask) == mappedIpv4(route.low)) {
+      const gateway = mappedIpv4(route.gatewayLow);
+      return gateway != 0 ? gateway : destination;
     }
-    at = route.next;
   }
   return !attachedSeen && isAttached(destination) ? destination : 0;
+}
+
+/** What `findNextHop6` found. */
+export let nextHopHigh: u64 = 0;
+export let nextHopLow: u64 = 0;
+
+/**
+ * Finds the address on the attached link that an IPv6 packet is handed to, into `nextHopHigh` and
+ * `nextHopLow`: the destination itself, the gateway of a route, or a router that announced itself. False
+ * when there is no way.
+ */
+export function findNextHop6(high: u64, low: u64): bool {
+  nextHopHigh = high;
+  nextHopLow = low;
+  if (isIpv6Multicast(high)) return true;
+  if (!isIpv6Unicast(high, low)) return false;
+  if (isOnLink(high, low) || isOwnAddress(high, low)) return true;
+  for (let at = header.first; at != 0; at = changetype<Route>(at).next) {
+    const route = changetype<Route>(at);
+    if (route.version != 6 || !samePrefix(route.high, route.low, high, low, route.prefix)) continue;
+    if ((route.gatewayHigh | route.gatewayLow) != 0) {
+      nextHopHigh = route.gatewayHigh;
+      nextHopLow = route.gatewayLow;
+    }
+    return true;
+  }
+  if (!chooseRouter()) return false;
+  nextHopHigh = routerHigh;
+  nextHopLow = routerLow;
+  return true;
 }

@@ -28,6 +28,28 @@ export function toeplitzIpv4(source: u32, destination: u32, ports: u32): u32 {
   );
 }
 
+/** The same over IPv6; addresses are two u64 each, as they lie in memory. */
+export function toeplitzIpv6(
+  sourceHigh: u64,
+  sourceLow: u64,
+  destinationHigh: u64,
+  destinationLow: u64,
+  ports: u32,
+): u32 {
+  return (
+    hashHalf(tables, sourceHigh) ^
+    hashHalf(tables + 8192, sourceLow) ^
+    hashHalf(tables + 16384, destinationHigh) ^
+    hashHalf(tables + 24576, destinationLow) ^
+    hashWord(tables + 32768, ports)
+  );
+}
+
+/** Share of eight input bytes. */
+function hashHalf(from: u32, half: u64): u32 {
+  return hashWord(from, u32(half)) ^ hashWord(from + 4096, u32(half >> 32));
+}
+
 /** Share of four input bytes, the first of which `from` is the table of. */
 function hashWord(from: u32, word: u32): u32 {
   return (

@@ -6,26 +6,24 @@
  *   TX ring   | headers, in a frame | part | part | …
  *
  * Every datagram of at least the copy break, referenced or not, is reported by `udp_sent` once the
- * NIC no longer needs the memory, in the order of the calls. What is still to be reported is a list
+ * NIC no longer needs the memory, in the order of the calls. One that is larger than a packet is copied
+ * into fragments. What is still to be reported is a list
  * of buffers: of a referenced datagram its header frame, which the TX ring holds as long as it needs
  * it; of a copied one a frameless record that nobody else holds.
  */
 import {
-  CNT_DROP_NO_ROUTE,
   CNT_TX_NO_FRAME,
   CNT_UDP_OUT,
   DESC_CONTINUED,
   EV_UDP_SENT,
-  FRAME_HEADROOM,
-  FRAME_SIZE,
   OFFLOAD_TX_CHECKSUM,
   RC_AGAIN,
+  RC_MSGSIZE,
   RC_NOBUFS,
-  RC_NOMEM,
-  RC_UNREACHABLE,
+  RC_OK,
   SG_SIZE,
 } from "../abi";
-import { copyBreak, coreBlock, localIp, mtu, offloads } from "../core/config";
+import { copyBreak, coreBlock, offloads } from "../core/config";
 import { count } from "../core/counters";
 import { STATE_UDP_SENT } from "../core/state";
 import {
@@ -39,24 +37,29 @@ import {
 } from "../mem/buffers";
 import { txPut, txPutForeign, txRoom } from "../nic/rings";
 import { eventRoom, pushEvent } from "../user/events";
-import { pseudoHeaderSum, sumAtOddOffset, sumBytes } from "../wire/checksum";
+import { sumAtOddOffset, sumBytes } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE } from "../wire/ipv4";
 import { emitUdp, UDP_CHECKSUM, UDP_HEADER_SIZE, UDP_PROTOCOL } from "../wire/udp";
+import { sendFragments } from "./fragment-output";
 import {
   completeChecksum,
-  emitIpv4Header,
-  L4_OFFSET,
-  requestChecksum,
+  emitIp,
+  findPath,
+  l4Offset,
+  offerChecksum,
+  pathHeader,
+  pathMtu,
+  pathNeighbour,
+  pathPseudoSum,
+  sendOnPath,
   storeChecksum,
-} from "./ipv4-output";
-import { emitEthernet, isResolved, Neighbour, neighbourFor, sendIpv4 } from "./neighbours";
-import { nextHop } from "./routes";
+} from "./ip-output";
+import { emitEthernet, isResolved } from "./neighbours";
 import { UdpPort } from "./udp-ports";
 
 /** Parts that a referenced datagram may have; one in more parts is copied. NICs take about as many. */
 const MAX_PARTS: u32 = 16;
-const HEADERS: u32 = L4_OFFSET + UDP_HEADER_SIZE;
 
 /** Datagrams to be reported by `udp_sent`, oldest first; in the core's control block. */
 @final
@@ -73,61 +76,65 @@ export function bindUdpOutput(): void {
   reports = changetype<SentReports>(coreBlock + STATE_UDP_SENT);
 }
 
-/** Longest payload of a datagram, bytes: what the MTU and a frame leave. */
-export function maxUdpPayload(): u32 {
-  const packet = min<u32>(mtu, FRAME_SIZE - FRAME_HEADROOM - ETHERNET_HEADER_SIZE);
-  return packet - IPV4_HEADER_SIZE - UDP_HEADER_SIZE;
+/** Longest payload of a datagram over that IP version, bytes. */
+export function maxUdpPayload(ipv4: bool): u32 {
+  return 65535 - UDP_HEADER_SIZE - (ipv4 ? IPV4_HEADER_SIZE : 0);
 }
 
 /**
- * Sends a datagram from a bound port.
+ * Sends a datagram from a bound port, in fragments where one packet does not take it.
  *
  * @param cookie for its `udp_sent`
- * @param destination IPv4 address as it lies in memory
+ * @param high, low the destination's address
  * @param remotePort host order
  * @param segments address of `entries` {address, length} pairs, every one of them checked
  * @param total bytes of payload, at most `maxUdpPayload`
  * @param referable true when all parts lie in the application's window
+ * @param whole true to refuse fragments
  * @returns `total`, or RC_UNREACHABLE, RC_NOMEM (neighbour table full), RC_NOBUFS (no buffer free),
- *   RC_AGAIN (TX ring or the neighbour's queue full)
+ *   RC_AGAIN (TX ring or the neighbour's queue full), RC_MSGSIZE (`whole`, and too large for that)
  */
 export function sendUdp(
   port: UdpPort,
   cookie: u32,
-  destination: u32,
+  high: u64,
+  low: u64,
   remotePort: u32,
   segments: u32,
   entries: u32,
   total: u32,
   referable: bool,
+  whole: bool,
 ): i32 {
-  const hop = nextHop(destination);
-  if (hop == 0) {
-    count(CNT_DROP_NO_ROUTE);
-    return RC_UNREACHABLE;
-  }
-  const neighbour = neighbourFor(hop);
-  if (neighbour == null) return RC_NOMEM;
+  const found = findPath(high, low);
+  if (found != RC_OK) return found;
+  const l4Length = UDP_HEADER_SIZE + total;
+  const fits = pathHeader + l4Length <= pathMtu;
+  if (!fits && whole) return RC_MSGSIZE;
   const buffer = allocFrame();
   if (buffer == null) {
     count(CNT_TX_NO_FRAME);
     return RC_NOBUFS;
   }
   const frame = packetOf(buffer);
-  const l4Length = UDP_HEADER_SIZE + total;
-  const ip = frame + ETHERNET_HEADER_SIZE;
-  emitIpv4Header(ip, localIp, destination, UDP_PROTOCOL, l4Length, 0);
-  emitUdp(frame + L4_OFFSET, port.port, remotePort, l4Length);
-
+  emitUdp(frame + l4Offset(), port.port, remotePort, l4Length);
   const reported = total >= copyBreak;
+  const referenced =
+    fits &&
+    reported &&
+    total != 0 &&
+    referable &&
+    entries <= MAX_PARTS &&
+    isResolved(pathNeighbour);
   let result: i32;
-  if (reported && total != 0 && referable && entries <= MAX_PARTS && isResolved(neighbour)) {
-    result = sendReferenced(neighbour, buffer, destination, segments, entries, total);
+  if (referenced) {
+    result = sendReferenced(buffer, segments, entries, total);
     if (result >= 0) report(buffer, port.handle, cookie, total);
   } else {
     const record = reported ? allocRecord() : null;
     if (reported && record == null) result = RC_NOBUFS;
-    else result = sendCopied(neighbour, buffer, destination, segments, entries, total);
+    else if (fits) result = sendCopied(buffer, segments, entries, total);
+    else result = sendFragmented(frame, segments, entries, total);
     if (record != null) {
       if (result >= 0) report(record, port.handle, cookie, total);
       release(record);
@@ -166,16 +173,9 @@ function report(sent: Buffer, handle: u32, cookie: u32, bytes: u32): void {
 }
 
 /** Copies the parts behind the headers and sends the frame, or lets it wait for its neighbour. */
-function sendCopied(
-  neighbour: Neighbour,
-  buffer: Buffer,
-  destination: u32,
-  segments: u32,
-  entries: u32,
-  total: u32,
-): i32 {
+function sendCopied(buffer: Buffer, segments: u32, entries: u32, total: u32): i32 {
   const frame = packetOf(buffer);
-  let to = frame + HEADERS;
+  let to = frame + l4Offset() + UDP_HEADER_SIZE;
   const end = segments + entries * SG_SIZE;
   for (let at = segments; at < end; at += SG_SIZE) {
     const length = load<u32>(at, 4);
@@ -183,32 +183,29 @@ function sendCopied(
     to += length;
   }
   const l4Length = UDP_HEADER_SIZE + total;
-  const options = completeChecksum(frame, destination, UDP_PROTOCOL, l4Length, UDP_CHECKSUM);
-  return sendIpv4(neighbour, buffer, frame, HEADERS + total, options) ? i32(total) : RC_AGAIN;
+  const options = completeChecksum(frame, UDP_PROTOCOL, l4Length, UDP_CHECKSUM);
+  return sendOnPath(buffer, frame, UDP_PROTOCOL, l4Length, options) == RC_OK
+    ? i32(total)
+    : RC_AGAIN;
 }
 
 /** Sends the headers and, by further descriptors, the parts where they lie. */
-function sendReferenced(
-  neighbour: Neighbour,
-  buffer: Buffer,
-  destination: u32,
-  segments: u32,
-  entries: u32,
-  total: u32,
-): i32 {
+function sendReferenced(buffer: Buffer, segments: u32, entries: u32, total: u32): i32 {
   if (!txRoom(1 + entries)) return RC_AGAIN;
   const frame = packetOf(buffer);
   const l4Length = UDP_HEADER_SIZE + total;
-  const pseudoSum = pseudoHeaderSum(localIp, destination, UDP_PROTOCOL, l4Length);
+  const header = frame + l4Offset();
+  const pseudoSum = pathPseudoSum(UDP_PROTOCOL, l4Length);
   let options: u32 = 0;
   if (offloads & OFFLOAD_TX_CHECKSUM) {
-    options = requestChecksum(frame, UDP_CHECKSUM, pseudoSum);
+    options = offerChecksum(frame, UDP_CHECKSUM, pseudoSum);
   } else {
-    const sum = sumBytes(frame + L4_OFFSET, UDP_HEADER_SIZE, pseudoSum);
-    storeChecksum(frame, UDP_PROTOCOL, UDP_CHECKSUM, sum + sumParts(segments, entries));
+    const sum = sumBytes(header, UDP_HEADER_SIZE, pseudoSum);
+    storeChecksum(header, UDP_PROTOCOL, UDP_CHECKSUM, sum + sumParts(segments, entries));
   }
-  emitEthernet(frame, neighbour);
-  txPut(buffer, frame, HEADERS, options | DESC_CONTINUED);
+  emitIp(frame + ETHERNET_HEADER_SIZE, UDP_PROTOCOL, l4Length);
+  emitEthernet(frame, pathNeighbour);
+  txPut(buffer, frame, l4Offset() + UDP_HEADER_SIZE, options | DESC_CONTINUED);
   let left = total;
   for (let at = segments; left != 0; at += SG_SIZE) {
     const length = load<u32>(at, 4);
@@ -217,6 +214,17 @@ function sendReferenced(
     txPutForeign(load<u32>(at), length, left != 0 ? DESC_CONTINUED : 0);
   }
   return i32(total);
+}
+
+/** Sends the datagram whose header lies in a frame in fragments, which no NIC makes a checksum for. */
+function sendFragmented(frame: u32, segments: u32, entries: u32, total: u32): i32 {
+  const header = frame + l4Offset();
+  const l4Length = UDP_HEADER_SIZE + total;
+  const pseudoSum = pathPseudoSum(UDP_PROTOCOL, l4Length);
+  const sum = sumBytes(header, UDP_HEADER_SIZE, pseudoSum) + sumParts(segments, entries);
+  storeChecksum(header, UDP_PROTOCOL, UDP_CHECKSUM, sum);
+  const code = sendFragments(UDP_PROTOCOL, header, UDP_HEADER_SIZE, segments, l4Length);
+  return code == RC_OK ? i32(total) : code;
 }
 
 /** Sum of the parts as if they lay one behind the other. */

@@ -5,18 +5,15 @@
 import {
   CFG_EPHEMERAL_HIGH,
   CFG_EPHEMERAL_LOW,
-  CFG_SECRET,
   CFG_UDP_PORTS,
   CFG_UDP_TABLE,
-  CONFIG_BASE,
   CORE_ID,
   HANDLE_INDEX_MASK,
   UDP_PORT_SIZE,
 } from "../abi";
 import { config, coreBlock } from "../core/config";
-import { STATE_UDP_PORTS } from "../core/state";
 import { firstHandle, KIND_UDP_PORT, nextHandle } from "../mem/handles";
-import { now } from "../time/clock";
+import { drawBelow } from "./random";
 
 /** UDP_PORT_SIZE bytes, of which these are used. */
 @final
@@ -35,30 +32,25 @@ export class UdpPort {
   bucket: u32;
   /** Next record in the chain that this one is in. */
   chain: u32;
+  /** The peer of a connected port, host order; 0: not connected. */
+  peerPort: u32;
+  peerHigh: u64;
+  peerLow: u64;
+  /** Groups that were joined through the port, one bit each by their index (groups.ts). */
+  groups: u64;
 }
 
 let table: u32 = 0;
 let capacity: u32 = 0;
-/** State of the generator that ephemeral ports are drawn with (RFC 6056 section 3.3.1). */
-@final
-@unmanaged
-class Generator {
-  draw: u32;
-}
-
-let generator = changetype<Generator>(0);
-
 /** Binds this instance to the core's table. */
 export function bindUdpPorts(): void {
   capacity = config(CFG_UDP_PORTS);
   table = config(CFG_UDP_TABLE) + load<u32>(coreBlock + CORE_ID) * capacity * UDP_PORT_SIZE;
-  generator = changetype<Generator>(coreBlock + STATE_UDP_PORTS);
 }
 
 /** Empties the core's table. */
 export function prepareUdpPorts(): void {
   memory.fill(table, 0, capacity * UDP_PORT_SIZE);
-  generator.draw = load<u32>(CONFIG_BASE + CFG_SECRET) ^ now;
 }
 
 /** The record that a port is bound to, or null. */
@@ -98,6 +90,8 @@ export function bindUdpPort(port: u32, cookie: u32): UdpPort | null {
   record.port = port;
   record.held = 0;
   record.heldCount = 0;
+  record.peerPort = 0;
+  record.groups = 0;
   record.chain = place.bucket;
   place.bucket = changetype<u32>(record);
   return record;
@@ -126,12 +120,11 @@ export function anyUdpPort(): UdpPort | null {
   return null;
 }
 
-/** A port of the ephemeral range that is not bound, drawn at random; 0 when there is none. */
+/** A port of the ephemeral range that is not bound, at random (RFC 6056 section 3.3.1); 0: there is none. */
 export function drawUdpPort(): u32 {
   const low = config(CFG_EPHEMERAL_LOW);
   const range = config(CFG_EPHEMERAL_HIGH) - low + 1;
-  generator.draw = (generator.draw ^ now) * 1664525 + 1013904223;
-  let offset = (generator.draw >> 8) % range;
+  let offset = drawBelow(range);
   for (let tried: u32 = 0; tried < range; tried++) {
     if (findUdpPort(low + offset) == null) return low + offset;
     if (++offset == range) offset = 0;

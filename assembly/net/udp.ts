@@ -6,13 +6,15 @@
  *   flags  UDP_HELD          next, seq  links of the port's list, next and previous
  *   info   the port's record
  *
- * The sender's endpoint is written to the start of the frame, in front of the packet's payload.
+ * The sender's endpoint is written to the start of the frame, in front of the packet's payload. A datagram
+ * that came in fragments lies in a slot instead, to which the same applies.
  */
 import {
   CNT_DROP_UDP_BACKLOG,
   CNT_DROP_UDP_CHECKSUM,
   CNT_DROP_UDP_MALFORMED,
   CNT_DROP_UDP_NO_PORT,
+  CNT_DROP_UDP_PEER,
   CNT_UDP_IN,
   CORE_FRAME_END,
   CORE_FRAME_FIRST,
@@ -24,10 +26,19 @@ import { coreBlock, framesBase, framesEnd } from "../core/config";
 import { count } from "../core/counters";
 import { STATE_UDP } from "../core/state";
 import { Buffer, bufferAt, frameOf, release, releaseHeld } from "../mem/buffers";
+import { isSlot, Slot, slotEndpoint, slotOfToken } from "../mem/slots";
 import { extendEvent, pushEvent } from "../user/events";
-import { foldChecksum, pseudoHeaderSum, sumBytes } from "../wire/checksum";
+import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum6, sumBytes } from "../wire/checksum";
 import { UNREACHABLE_PORT } from "../wire/icmp";
-import { ipv4Destination, ipv4Source, MAPPED_PREFIX } from "../wire/ipv4";
+import { UNREACHABLE6_PORT } from "../wire/icmpv6";
+import { ipv4Destination, ipv4Source, ipv4Version, isIpv4Multicast } from "../wire/ipv4";
+import {
+  ipv6DestinationHigh,
+  ipv6DestinationLow,
+  ipv6SourceHigh,
+  ipv6SourceLow,
+  mappedLow,
+} from "../wire/ipv6";
 import {
   udpChecksum,
   udpDestinationPort,
@@ -36,7 +47,8 @@ import {
   UDP_HEADER_SIZE,
   UDP_PROTOCOL,
 } from "../wire/udp";
-import { sendUnreachable } from "./icmp";
+import { groupIndex, GROUPS } from "./groups";
+import { sendUnreachable, sendUnreachable6 } from "./icmp-errors";
 import { findUdpPort, prepareUdpPorts, UdpPort, udpPortAt } from "./udp-ports";
 
 /** Buffer flag of a frame that the application holds as a datagram; no other owner uses this bit. */
@@ -63,12 +75,13 @@ export function bindUdp(): void {
 }
 
 /**
- * A datagram; takes the buffer over. Pushes at most one event, for which there must be room.
+ * A datagram over either IP; takes the buffer over. Pushes at most one event, for which there must be
+ * room.
  *
  * @param ip, header where the IP header and the UDP header begin
  * @param length bytes from there on, by the IP header
  * @param verified true when the NIC has found the checksum right
- * @param broadcast true when the packet was not for this host alone
+ * @param shared true when the packet was not for this host alone
  */
 export function udpInput(
   buffer: Buffer,
@@ -76,37 +89,46 @@ export function udpInput(
   header: u32,
   length: u32,
   verified: bool,
-  broadcast: bool,
+  shared: bool,
 ): void {
   // Bytes beyond the UDP length are not part of the datagram.
   const bytes = length >= UDP_HEADER_SIZE ? udpLength(header) : 0;
   if (bytes < UDP_HEADER_SIZE || bytes > length || udpDestinationPort(header) == 0) {
-    count(CNT_DROP_UDP_MALFORMED);
-    release(buffer);
-    return;
+    refuse(buffer, CNT_DROP_UDP_MALFORMED);
+  } else if (!verified && !isChecksumRight(ip, header, bytes)) {
+    refuse(buffer, CNT_DROP_UDP_CHECKSUM);
+  } else {
+    receive(buffer, ip, header, bytes, shared);
   }
-  if (!verified && !isChecksumRight(ip, header, bytes)) {
-    count(CNT_DROP_UDP_CHECKSUM);
-    release(buffer);
-    return;
-  }
+}
+
+/** A datagram that is in order: to the port's application, if it wants it and holds not too many. */
+function receive(buffer: Buffer, ip: u32, header: u32, bytes: u32, shared: bool): void {
+  const ipv4 = ipv4Version(ip) == 4;
+  const high = ipv4 ? 0 : ipv6SourceHigh(ip);
+  const low = ipv4 ? mappedLow(ipv4Source(ip)) : ipv6SourceLow(ip);
+  const remotePort = udpSourcePort(header);
   const port = findUdpPort(udpDestinationPort(header));
-  if (port == null) {
-    count(CNT_DROP_UDP_NO_PORT);
-    if (!broadcast) sendUnreachable(ip, UNREACHABLE_PORT);
-    release(buffer);
+  if (port == null || (shared && !wants(port, ip, ipv4))) {
+    if (!shared && ipv4) sendUnreachable(ip, UNREACHABLE_PORT);
+    else if (!shared) sendUnreachable6(ip, UNREACHABLE6_PORT);
+    refuse(buffer, CNT_DROP_UDP_NO_PORT);
+    return;
+  }
+  const peer = port.peerPort;
+  if (peer != 0 && (peer != remotePort || port.peerLow != low || port.peerHigh != high)) {
+    refuse(buffer, CNT_DROP_UDP_PEER);
     return;
   }
   if (port.heldCount >= heldPerPort || datagrams.held >= heldMax) {
-    count(CNT_DROP_UDP_BACKLOG);
-    release(buffer);
+    refuse(buffer, CNT_DROP_UDP_BACKLOG);
     return;
   }
   count(CNT_UDP_IN);
-  const frame = frameOf(buffer);
-  const source = ipv4Source(ip);
-  const sourcePort = udpSourcePort(header);
-  writeEndpoint(frame, source, sourcePort);
+  const endpoint = isSlot(buffer) ? slotEndpoint(changetype<Slot>(buffer)) : frameOf(buffer);
+  store<u64>(endpoint, high);
+  store<u64>(endpoint, low, 8);
+  store<u32>(endpoint, remotePort, ENDPOINT_PORT);
   giveToApp(port, buffer);
   const payload = header + UDP_HEADER_SIZE;
   const event = pushEvent(
@@ -117,17 +139,37 @@ export function udpInput(
     payload,
     bytes - UDP_HEADER_SIZE,
   );
-  extendEvent(event, frame, frame);
+  extendEvent(event, endpoint, endpoint);
+}
+
+/** Whether a packet for many is for this port: a broadcast is, a group must have been joined. */
+function wants(port: UdpPort, ip: u32, ipv4: bool): bool {
+  const destination = ipv4Destination(ip);
+  if (ipv4 && !isIpv4Multicast(destination)) return true;
+  const index = ipv4
+    ? groupIndex(0, mappedLow(destination))
+    : groupIndex(ipv6DestinationHigh(ip), ipv6DestinationLow(ip));
+  return index != GROUPS && ((port.groups >> index) & 1) != 0;
+}
+
+function refuse(buffer: Buffer, counter: u32): void {
+  count(counter);
+  release(buffer);
 }
 
 /** Takes back a datagram by the token of its event; false when that names none the port's owner holds. */
 export function takeBackDatagram(port: UdpPort, token: u32): bool {
-  if (token < framesBase || token >= framesEnd) return false;
-  if ((token - framesBase) & (FRAME_SIZE - 1)) return false;
-  const buffer = bufferAt(token);
+  const buffer = bufferOfToken(token);
+  if (buffer == null) return false;
   if (buffer.flags != UDP_HELD || buffer.info != changetype<u32>(port)) return false;
   takeFromApp(port, buffer);
   return true;
+}
+
+/** The frame, or the slot, whose endpoint record is at `token`. */
+function bufferOfToken(token: u32): Buffer | null {
+  if (token < framesBase || token >= framesEnd) return slotOfToken(token);
+  return (token - framesBase) & (FRAME_SIZE - 1) ? null : bufferAt(token);
 }
 
 /** Takes back every datagram of a port. */
@@ -135,19 +177,21 @@ export function takeBackAll(port: UdpPort): void {
   while (port.held != 0) takeFromApp(port, changetype<Buffer>(port.held));
 }
 
-/** True when the checksum is right, or when the sender made none. */
+/** True when the checksum is right, or when the sender made none, which only IPv4 allows. */
 function isChecksumRight(ip: u32, header: u32, bytes: u32): bool {
-  if (udpChecksum(header) == 0) return true;
-  const pseudoSum = pseudoHeaderSum(ipv4Source(ip), ipv4Destination(ip), UDP_PROTOCOL, bytes);
+  const ipv4 = ipv4Version(ip) == 4;
+  if (udpChecksum(header) == 0) return ipv4;
+  const pseudoSum = ipv4
+    ? pseudoHeaderSum(ipv4Source(ip), ipv4Destination(ip), UDP_PROTOCOL, bytes)
+    : pseudoHeaderSum6(
+        ipv6SourceHigh(ip),
+        ipv6SourceLow(ip),
+        ipv6DestinationHigh(ip),
+        ipv6DestinationLow(ip),
+        UDP_PROTOCOL,
+        bytes,
+      );
   return foldChecksum(sumBytes(header, bytes, pseudoSum)) == 0;
-}
-
-/** An ENDPOINT_SIZE record of an IPv4-mapped address and a port. */
-function writeEndpoint(at: u32, address: u32, port: u32): void {
-  store<u64>(at, 0);
-  store<u32>(at, MAPPED_PREFIX, 8);
-  store<u32>(at, address, 12);
-  store<u32>(at, port, ENDPOINT_PORT);
 }
 
 function giveToApp(port: UdpPort, buffer: Buffer): void {

@@ -18,6 +18,7 @@ import { findConnection, isForeign, notePacket } from "../flow/groups";
 import { framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN, URG } from "../wire/tcp";
 import { timestampValue } from "../wire/tcp-options";
+import { isDigest } from "../net/ipv6-input";
 import { acknowledge } from "./ack";
 import { scheduleOutput } from "./agenda";
 import { deliver } from "./deliver";
@@ -33,6 +34,12 @@ import { echoLater, hasFreshTimestamp } from "./timestamps";
 
 /** Takes one parsed segment in. The packet's buffer is the caller's no longer. */
 export function tcpInput(packet: Packet): void {
+  if (isDigest(packet.destination)) {
+    // No connection is made over IPv6.
+    count(CNT_DROP_TCP_NO_CONNECTION);
+    release(packet.buffer);
+    return;
+  }
   if (isForeign(packet.hash)) setAside(packet, isHandedOver());
   else tcpSegment(packet);
 }

@@ -72,8 +72,9 @@ import {
   Tcb,
   TcbCold,
 } from "./tcb";
+import { pathMss } from "./path-mtu";
 import { echoedRtt, noteTimestamp } from "./timestamps";
-import { localMss, windowShift } from "./window";
+import { windowShift } from "./window";
 
 /** The MSS of a peer that names none (RFC 9293 section 3.7.1). */
 const DEFAULT_MSS: u32 = 536;
@@ -128,7 +129,7 @@ export function connect(
   tcb.state = <u16>SYN_SENT;
   tcb.cookie = cookie;
   tcb.flags = flags | F_KNOWN | F_OWNED | F_CONNECTING;
-  tcb.mss = <u16>min<u32>(DEFAULT_MSS, localMss());
+  tcb.mss = <u16>min<u32>(DEFAULT_MSS, pathMss(remote));
   selectControl(tcb, control);
   startHandshake(tcb, cold, initialSequence(localIp, remote, ports));
   sendSyn(tcb, tcb.sndUna, SYN);
@@ -229,7 +230,7 @@ export function learnSyn(tcb: Tcb, packet: Packet): void {
   else cold.repair &= ~R_SACK;
   const announced = optionMss == 0 ? DEFAULT_MSS : max<u32>(optionMss, LEAST_MSS);
   // The MSS does not count options (RFC 9293 section 3.7.1, RFC 6691).
-  tcb.mss = <u16>(min<u32>(announced, localMss()) - tcb.optionBytes);
+  tcb.mss = <u16>(min<u32>(announced, pathMss(tcb.remoteIp)) - tcb.optionBytes);
   if (optionWindowScale != 255) {
     tcb.flags |= F_SCALED;
     tcb.sndShift = <u8>optionWindowScale;

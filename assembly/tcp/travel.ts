@@ -33,6 +33,7 @@ import { isResolved, learnNeighbour, neighbourFor, releaseNeighbour } from "../n
 import { nextHop } from "../net/routes";
 import { extendEvent, pushEvent } from "../user/events";
 import { IPV4_BROADCAST, MAPPED_PREFIX } from "../wire/ipv4";
+import { mappedIpv4, mappedLow } from "../wire/ipv6";
 import { nextNotice, scheduleNotice, scheduleOutput, takeNotices } from "./agenda";
 import { rearm, stopTimer } from "./deadlines";
 import { PAYLOAD_OFFSET } from "./emit";
@@ -152,7 +153,7 @@ export function part(tcb: Tcb, target: u32): void {
   cold.timeWaitPrev = 0;
   if (tcb.state != DONE) {
     const neighbour = tcb.neighbour;
-    if (isResolved(neighbour) && neighbour.ip == nextHop(tcb.remoteIp)) {
+    if (isResolved(neighbour) && mappedIpv4(neighbour.low) == nextHop(tcb.remoteIp)) {
       cold.timeWaitNext = neighbour.macHead;
       cold.timeWaitPrev = neighbour.macTail;
     }
@@ -272,7 +273,7 @@ function enterNeighbour(tcb: Tcb): bool {
   const head = cold.timeWaitNext;
   const tail = cold.timeWaitPrev;
   if (found && (head | tail) != 0 && !isResolved(tcb.neighbour)) {
-    learnNeighbour(hop, head, tail, false, false);
+    learnNeighbour(0, mappedLow(hop), head, tail, false, false);
   }
   return found;
 }

@@ -25,9 +25,13 @@ export class Timer {
   kind: u8;
 }
 
+/** Odd kinds belong to connections and user timers, which GAUGE_TIMERS counts. */
 export const TIMER_TCP: u32 = 1;
 export const TIMER_NEIGHBOUR: u32 = 2;
 export const TIMER_USER: u32 = 3;
+export const TIMER_FRAGMENTS: u32 = 4;
+export const TIMER_INTERFACE: u32 = 6;
+export const TIMER_GROUPS: u32 = 8;
 
 const TICK_BITS: u32 = 4;
 const TICK_MASK: u32 = 0x0fffffff;
@@ -78,7 +82,7 @@ export function addTimer(timer: Timer, at: u32): void {
   // An empty wheel was not turned while nobody polled; instants far behind it would compare wrongly.
   if (position.pending == 0) position.current = now >> TICK_BITS;
   position.pending++;
-  gauge(GAUGE_TIMERS, timer.kind == TIMER_NEIGHBOUR ? 0 : 1);
+  gauge(GAUGE_TIMERS, timer.kind & 1);
   // Relative to the wheel's own position, which may lag behind the clock while it is being run.
   const delay = i32(at - (position.current << TICK_BITS));
   let ticks: u32 = delay <= 0 ? 1 : (u32(delay) + 15) >> TICK_BITS;
@@ -93,7 +97,7 @@ export function cancelTimer(timer: Timer): void {
   if (timer.next == 0) return;
   unlink(timer);
   position.pending--;
-  gauge(GAUGE_TIMERS, timer.kind == TIMER_NEIGHBOUR ? 0 : -1);
+  gauge(GAUGE_TIMERS, -i32(timer.kind & 1));
 }
 
 /**
@@ -109,7 +113,7 @@ export function takeExpired(): Timer | null {
       const timer = changetype<Timer>(first);
       unlink(timer);
       position.pending--;
-      gauge(GAUGE_TIMERS, timer.kind == TIMER_NEIGHBOUR ? 0 : -1);
+      gauge(GAUGE_TIMERS, -i32(timer.kind & 1));
       return timer;
     }
     const distance = (target - position.current) & TICK_MASK;

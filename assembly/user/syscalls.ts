@@ -37,6 +37,9 @@ import {
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
+  SYS_UDP_CONNECT,
+  SYS_UDP_JOIN,
+  SYS_UDP_LEAVE,
   SYS_UDP_RECV_DONE,
   SYS_UDP_SEND,
   SYS_UDP_SENDV,
@@ -61,7 +64,16 @@ import {
   sysTag,
 } from "./tcp-calls";
 import { cancelUserTimer, setTimer, timerHandle } from "./timers";
-import { sysUdpBind, sysUdpRecvDone, sysUdpSend, sysUdpSendv, sysUdpUnbind } from "./udp-calls";
+import {
+  sysUdpBind,
+  sysUdpConnect,
+  sysUdpJoin,
+  sysUdpLeave,
+  sysUdpRecvDone,
+  sysUdpSend,
+  sysUdpSendv,
+  sysUdpUnbind,
+} from "./udp-calls";
 
 /** Runs what waits in the array and empties it. Returns how many calls there were. */
 export function runSyscalls(): u32 {
@@ -120,6 +132,12 @@ function run(call: u32): i32 {
       return sysUdpBind(call);
     case SYS_UDP_UNBIND:
       return sysUdpUnbind(call);
+    case SYS_UDP_CONNECT:
+      return sysUdpConnect(call);
+    case SYS_UDP_JOIN:
+      return sysUdpJoin(call);
+    case SYS_UDP_LEAVE:
+      return sysUdpLeave(call);
     case SYS_TIMER_SET:
       return sysTimerSet(call);
     case SYS_TIMER_CANCEL:

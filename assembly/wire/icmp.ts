@@ -23,6 +23,7 @@ export const ICMP_PARAMETER_PROBLEM: u32 = 12;
 
 export const UNREACHABLE_PROTOCOL: u32 = 2;
 export const UNREACHABLE_PORT: u32 = 3;
+export const UNREACHABLE_FRAGMENTATION: u32 = 4;
 
 export function icmpType(header: u32): u32 {
   return load<u8>(header);
@@ -30,6 +31,11 @@ export function icmpType(header: u32): u32 {
 
 export function icmpCode(header: u32): u32 {
   return load<u8>(header, 1);
+}
+
+/** MTU of the link that a packet did not fit; 0 from routers that tell none (RFC 1191 section 4). */
+export function icmpNextHopMtu(header: u32): u32 {
+  return bswap<u16>(load<u16>(header, 6));
 }
 
 /** Writes type, code and checksum; whatever follows stays as it is. */

@@ -174,6 +174,13 @@ export function unmarkIpv4Fragment(header: u32, length: u32): void {
   sealIpv4(header);
 }
 
+/** Puts one option of 4 bytes behind a header of 20 bytes whose total length counts it already. */
+export function addIpv4Option(header: u32, option: u32): void {
+  store<u8>(header, VERSION_IHL + 1);
+  store<u32>(header, option, IPV4_HEADER_SIZE);
+  sealIpv4(header);
+}
+
 function sealIpv4(header: u32): void {
   store<u16>(header, 0, IPV4_CHECKSUM);
   store<u16>(header, foldChecksum(sumBytes(header, ipv4HeaderLength(header), 0)), IPV4_CHECKSUM);

@@ -87,6 +87,17 @@ export function isMulticast(address: Uint8Array): boolean {
   return isIpv4(address) ? address[12] >> 4 === 0xe : address[0] === 0xff;
 }
 
+/** True for fe80::/10. */
+export function isLinkLocal(address: Uint8Array): boolean {
+  return address[0] === 0xfe && (address[1] & 0xc0) === 0x80;
+}
+
+/** True for an IPv6 address that one host can have: neither unspecified, loopback nor multicast. */
+export function isIpv6Host(address: Uint8Array): boolean {
+  if (isIpv4(address) || isMulticast(address)) return false;
+  return address.some((byte, index) => byte !== (index === 15 ? 1 : 0)) && address.some(Boolean);
+}
+
 /** The address as four words as they lie in little-endian memory, for the kernel's exports. */
 export function addressWords(address: Uint8Array): [number, number, number, number] {
   const view = new DataView(address.buffer, address.byteOffset, 16);

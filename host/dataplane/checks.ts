@@ -119,21 +119,39 @@ export function array(name: string, value: unknown, max: number): readonly unkno
   return value;
 }
 
-/** An IPv4 address, as 16 bytes. */
-export function ipv4(name: string, value: unknown): Uint8Array {
-  const allowed = "an IPv4 address such as 10.0.0.1";
-  if (typeof value !== "string") throw typeError(name, allowed, value);
-  const address = parseIp(value);
-  if (!address || !isIpv4(address)) throw rangeError(name, allowed, value);
-  return address;
-}
-
 /** An IPv4 address with prefix length. */
 export function ipv4Cidr(name: string, value: unknown, example: string): Cidr {
   const allowed = `an IPv4 address with prefix length such as ${example}`;
   if (typeof value !== "string") throw typeError(name, allowed, value);
   const block = parseCidr(value);
   if (!block || !isIpv4(block.address) || block.prefix > 32) throw rangeError(name, allowed, value);
+  return block;
+}
+
+/** An IPv4 or IPv6 address, as 16 bytes. */
+export function ip(name: string, value: unknown): Uint8Array {
+  const allowed = "an IP address such as 10.0.0.1 or 2001:db8::1";
+  if (typeof value !== "string") throw typeError(name, allowed, value);
+  const address = parseIp(value);
+  if (!address) throw rangeError(name, allowed, value);
+  return address;
+}
+
+/** An IPv4 or IPv6 network: an address with prefix length. */
+export function ipCidr(name: string, value: unknown): Cidr {
+  const allowed = "a network such as 10.2.0.0/16 or 2001:db8::/32";
+  if (typeof value !== "string") throw typeError(name, allowed, value);
+  const block = parseCidr(value);
+  if (!block) throw rangeError(name, allowed, value);
+  return block;
+}
+
+/** An IPv6 address with prefix length. */
+export function ipv6Cidr(name: string, value: unknown): Cidr {
+  const allowed = "an IPv6 address with prefix length such as 2001:db8::1/64";
+  if (typeof value !== "string") throw typeError(name, allowed, value);
+  const block = parseCidr(value);
+  if (!block || isIpv4(block.address)) throw rangeError(name, allowed, value);
   return block;
 }
 

@@ -28,6 +28,9 @@ import {
   CFG_GROUPS,
   CFG_INITIAL_WINDOW,
   CFG_IP,
+  CFG_IP6,
+  CFG_IP6_ADDRESSES,
+  CFG_IP6_COUNT,
   CFG_LISTENERS,
   CFG_LISTENER_TABLE,
   CFG_MAC,
@@ -69,11 +72,14 @@ import {
   CORE_FRAME_END,
   CORE_FRAME_FIRST,
   CORE_ID,
+  CORE_NET,
   CORE_PACKETS,
   CORE_QUEUES,
   CORE_QUEUE_TABLE,
   CORE_RECORD_END,
   CORE_RECORD_FIRST,
+  CORE_SLOTS,
+  CORE_SLOT_COUNT,
   CORE_SYSCALLS,
   CORE_SYSCALL_CAPACITY,
   CORE_TCB_END,
@@ -81,6 +87,11 @@ import {
   CORE_USER_TIMERS,
   CORE_USER_TIMER_COUNT,
   CORE_WHEEL,
+  IP6_ADDRESS_PREFIX,
+  IP6_ADDRESS_SIZE,
+  IP6_AUTOCONFIGURED,
+  IP6_DETECT_DUPLICATES,
+  IP6_ENABLED,
   OFFLOAD_RX_CHECKSUM,
   OFFLOAD_RX_HASH,
   OFFLOAD_TX_CHECKSUM,
@@ -94,6 +105,7 @@ import {
   RING_FLAGS,
   RING_MASK,
   RING_PRODUCER,
+  SLOT_SIZE,
   TCP_OPTION_SACK,
   TCP_OPTION_TIMESTAMPS,
 } from "../../assembly/abi.ts";
@@ -112,6 +124,16 @@ export function offloadBits(options: ResolvedOptions): number {
   );
 }
 
+/** The `IP6_*` bits of the options. */
+function ip6Bits({ ip6 }: ResolvedOptions): number {
+  if (!ip6) return 0;
+  return (
+    IP6_ENABLED |
+    (ip6.autoconfigured ? IP6_AUTOCONFIGURED : 0) |
+    (ip6.detectDuplicates ? IP6_DETECT_DUPLICATES : 0)
+  );
+}
+
 /** Writes everything that the kernel reads of the host's decisions. */
 export function configureMemory(
   memory: WebAssembly.Memory,
@@ -124,9 +146,14 @@ export function configureMemory(
   bytes.set(options.mac, CONFIG_BASE + CFG_MAC);
   bytes.set(options.ip.address, CONFIG_BASE + CFG_IP);
   bytes.set(options.secret, CONFIG_BASE + CFG_SECRET);
+  for (const [index, { address, prefix }] of (options.ip6?.addresses ?? []).entries()) {
+    const at = CONFIG_BASE + CFG_IP6_ADDRESSES + index * IP6_ADDRESS_SIZE;
+    bytes.set(address, at);
+    words[(at + IP6_ADDRESS_PREFIX) >>> 2] = prefix;
+  }
   words.set(toeplitzTables(), map.toeplitz.address >>> 2);
   for (const [id, core] of map.cores.entries()) {
-    writeCore(words, id, core, options);
+    writeCore(words, id, core, map, options);
     for (const queue of core.queues) writeQueue(words, queue, core.block);
   }
 }
@@ -168,6 +195,8 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_MTU, options.mtu);
   set(CFG_TTL, options.ttl);
   set(CFG_PREFIX, options.ip.prefix);
+  set(CFG_IP6, ip6Bits(options));
+  set(CFG_IP6_COUNT, options.ip6?.addresses.length ?? 0);
   set(CFG_NEIGHBOUR_REFRESH, options.neighbourRefresh);
 
   const { tcp } = options;
@@ -198,7 +227,13 @@ function tcpOptionBits({ tcp }: ResolvedOptions): number {
   return (tcp.sack ? TCP_OPTION_SACK : 0) | (tcp.timestamps ? TCP_OPTION_TIMESTAMPS : 0);
 }
 
-function writeCore(words: Uint32Array, id: number, core: CoreMap, options: ResolvedOptions): void {
+function writeCore(
+  words: Uint32Array,
+  id: number,
+  core: CoreMap,
+  map: MemoryMap,
+  options: ResolvedOptions,
+): void {
   const set = (offset: number, value: number): void => {
     words[(core.block + offset) >>> 2] = value;
   };
@@ -211,6 +246,10 @@ function writeCore(words: Uint32Array, id: number, core: CoreMap, options: Resol
   set(CORE_SYSCALLS, core.calls.address);
   set(CORE_SYSCALL_CAPACITY, options.calls);
   set(CORE_PACKETS, core.packets.address);
+  set(CORE_NET, core.net.address);
+  const { reassembly } = options.tables;
+  set(CORE_SLOTS, map.slots.address + id * reassembly * SLOT_SIZE);
+  set(CORE_SLOT_COUNT, reassembly);
   set(CORE_USER_TIMERS, core.timers.address);
   set(CORE_USER_TIMER_COUNT, options.timers);
   set(CORE_FRAME_FIRST, core.frames.first);

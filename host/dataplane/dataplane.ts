@@ -148,7 +148,7 @@ export class Dataplane {
    *   is over when every core has polled once more
    */
   addRoute(route: RouteOptions): void {
-    const { to, via } = resolveRoute("route", route, this.options.ip);
+    const { to, via } = resolveRoute("route", route, this.options);
     putRoute(this.#control, to, via);
   }
 

@@ -10,9 +10,10 @@
  *                     Toeplitz tables, mailboxes between the cores, luggage of their applications
  *   TCBs              hot parts, then cold parts
  *   per core          timing wheel, event array, system-call array, parsed packets, user timers,
- *                     queue blocks, and for each queue pair its four rings
+ *                     IP state, queue blocks, and for each queue pair its four rings
  *   buffer records    one per frame, then those without
  *   frames            2 KiB each: the UMEM
+ *   datagrams         66 KiB each, of what comes in fragments
  *   window            the application's, a power of two aligned to its size
  *
  * A ring occupies whole 4 KiB pages, so that an AF_XDP socket's own ring can be mapped in its place:
@@ -36,11 +37,13 @@ import {
   MAX_BATCH,
   MAX_QUEUES_PER_CORE,
   NEIGHBOUR_SIZE,
+  NET_SIZE,
   PACKET_DESC_SIZE,
   PACKET_SIZE,
   QUEUE_SIZE,
   ROUTE_HEADER,
   ROUTE_SIZE,
+  SLOT_SIZE,
   TCB_COLD_SIZE,
   TCB_HOT_SIZE,
   TOEPLITZ_SIZE,
@@ -96,6 +99,8 @@ export interface CoreMap {
   readonly calls: Region;
   readonly packets: Region;
   readonly timers: Region;
+  /** Addresses, routers, groups, path MTUs. */
+  readonly net: Region;
   readonly queueBlocks: Region;
   readonly queues: readonly QueueMap[];
   /** Buffer records that own the frame of the same index. */
@@ -126,6 +131,8 @@ export interface MemoryMap {
   readonly cores: readonly CoreMap[];
   readonly bufferRecords: Region;
   readonly frames: Region;
+  /** Datagrams put together of fragments, each core's in turn. */
+  readonly slots: Region;
   readonly window: Region;
   /** All of the above and their parts, in order of address; they do not overlap. */
   readonly regions: readonly Region[];
@@ -178,6 +185,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
 
   const bufferRecords = cursor.take("buffer records", (frames + references) * BUFFER_SIZE);
   const frameRegion = cursor.take("frames", frames * FRAME_SIZE, PAGE);
+  const slots = cursor.take("datagrams", cores * tables.reassembly * SLOT_SIZE);
   const { applicationWindow } = options;
   const window = cursor.take("application window", applicationWindow, applicationWindow);
 
@@ -206,6 +214,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
     cores: coreMaps,
     bufferRecords,
     frames: frameRegion,
+    slots,
     window,
     regions: cursor.regions,
     size: pages * WASM_PAGE,
@@ -244,6 +253,7 @@ function layOutCore(
   const calls = cursor.take(`${name} calls`, options.calls * CALL_SIZE);
   const packets = cursor.take(`${name} packets`, (MAX_BATCH + MAX_QUEUES_PER_CORE) * PACKET_SIZE);
   const timers = cursor.take(`${name} timers`, options.timers * USER_TIMER_SIZE);
+  const net = cursor.take(`${name} IP state`, NET_SIZE);
   const queueBlocks = cursor.take(`${name} queue blocks`, queuesPerCore * QUEUE_SIZE, QUEUE_SIZE);
   const queues: QueueMap[] = [];
   for (let queue = 0; queue < queuesPerCore; queue++) {
@@ -264,6 +274,7 @@ function layOutCore(
     calls,
     packets,
     timers,
+    net,
     queueBlocks,
     queues,
     frames: share(options.frames, cores, core),

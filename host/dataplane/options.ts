@@ -12,10 +12,17 @@ export interface DataplaneOptions {
   kernel?: WebAssembly.Module;
   /** Own IPv4 address and prefix length: "10.0.0.1/24". */
   ip: string;
+  /**
+   * IPv6: "2001:db8::1/64", a list of such addresses, or "auto" for what routers on the link announce
+   * (SLAAC). A link-local address made of the MAC comes with each. Default: no IPv6.
+   */
+  ip6?: string | readonly string[] | Ip6Options;
   /** Own MAC address. Default: 02:00 and the four bytes of the address. */
   mac?: string;
   /** Where packets go that no route knows: an address of the attached network. */
   gateway?: string;
+  /** The same for IPv6: an address of an attached network, or a link-local one. */
+  gateway6?: string;
   /** Further routes, each through a gateway on the attached network. */
   routes?: readonly RouteOptions[];
   /** Neighbours that need no ARP and never expire. */
@@ -74,6 +81,15 @@ export interface DataplaneOptions {
   tcp?: TcpOptions;
 }
 
+export interface Ip6Options {
+  /** Own addresses with their prefix lengths, at most 4. */
+  addresses?: readonly string[];
+  /** Ask for routers and believe them: default routes, prefixes, addresses. Default true. */
+  autoconfigured?: boolean;
+  /** Use an address only when nobody on the link has it, after a second or two. Default true. */
+  detectDuplicates?: boolean;
+}
+
 export interface RouteOptions {
   /** Destination network: "10.2.0.0/16". */
   to: string;
@@ -95,6 +111,8 @@ export interface TableOptions {
   listeners?: number;
   /** UDP ports that each core can bind. Default 256. */
   udpPorts?: number;
+  /** Datagrams in fragments that each core can put together or hold at once, 66 KiB each. Default 8. */
+  reassembly?: number;
 }
 
 export interface OffloadOptions {
@@ -174,12 +192,20 @@ export interface Neighbour {
   readonly mac: Uint8Array;
 }
 
+export interface ResolvedIp6 {
+  readonly addresses: readonly Cidr[];
+  readonly autoconfigured: boolean;
+  readonly detectDuplicates: boolean;
+}
+
 /** Every option with its value; numbers are within their ranges and fit each other. */
 export interface ResolvedOptions {
   readonly name: string;
   readonly ip: Cidr;
+  /** Undefined without IPv6. */
+  readonly ip6: ResolvedIp6 | undefined;
   readonly mac: Uint8Array;
-  /** The gateway's route to 0.0.0.0/0, if any, and then the others. */
+  /** The gateways' routes to 0.0.0.0/0 and ::/0, if any, and then the others. */
   readonly routes: readonly Route[];
   readonly neighbours: readonly Neighbour[];
   readonly mtu: number;

@@ -5,6 +5,7 @@
 import {
   FRAME_HEADROOM,
   FRAME_SIZE,
+  IP6_ADDRESSES_MAX,
   MAX_BATCH,
   MAX_CONNECTIONS,
   MAX_CORES,
@@ -14,6 +15,9 @@ import {
   formatIp,
   inNetwork,
   isBroadcastAddress,
+  isIpv4,
+  isIpv6Host,
+  isLinkLocal,
   isMulticast,
   isNetworkAddress,
   parseIp,
@@ -23,9 +27,11 @@ import * as check from "./checks.ts";
 import { CONGESTION_CONTROLS, ECN_MODES } from "./options.ts";
 import type {
   DataplaneOptions,
+  Ip6Options,
   Neighbour,
   NeighbourOptions,
   OffloadOptions,
+  ResolvedIp6,
   ResolvedOptions,
   Route,
   RouteOptions,
@@ -64,6 +70,7 @@ const WINDOW_MAX = 1_073_725_440;
 export function resolveOptions(options: DataplaneOptions): ResolvedOptions {
   const given = check.record<DataplaneOptions>("options", options, KNOWN);
   const ip = resolveIp(given.ip);
+  const ip6 = resolveIp6(given.ip6);
   const cores = check.integer("cores", given.cores, 1, 1, MAX_CORES);
   const queuesPerCore = check.integer(
     "queuesPerCore",
@@ -96,12 +103,13 @@ export function resolveOptions(options: DataplaneOptions): ResolvedOptions {
   return {
     name: check.text("name", given.name, formatIp(ip.address), 64),
     ip,
+    ip6,
     mac:
       given.mac === undefined
         ? Uint8Array.of(0x02, 0x00, ...ip.address.subarray(12))
         : check.mac("mac", given.mac),
-    routes: resolveRoutes(given, ip, tables.routes),
-    neighbours: resolveNeighbours(given.neighbours, ip, tables.neighbours),
+    routes: resolveRoutes(given, { ip, ip6 }, tables.routes),
+    neighbours: resolveNeighbours(given.neighbours, { ip, ip6 }, tables.neighbours),
     mtu,
     ttl: check.integer("ttl", given.ttl, 64, 1, 255),
     cores,
@@ -156,8 +164,10 @@ const KNOWN = [
   "name",
   "kernel",
   "ip",
+  "ip6",
   "mac",
   "gateway",
+  "gateway6",
   "routes",
   "neighbours",
   "mtu",
@@ -195,22 +205,84 @@ function resolveIp(value: unknown): Cidr {
   return ip;
 }
 
-/** A gateway or neighbour: another host's address on the attached network. */
-function resolveOnLink(name: string, value: unknown, own: Cidr): Uint8Array {
-  const address = check.ipv4(name, value);
-  const isOwn = formatIp(address) === formatIp(own.address);
-  if (isOwn || isMulticast(address) || !inNetwork(address, own)) {
-    const network = `${formatIp(own.address)}/${own.prefix}`;
+/** Own IPv6 addresses, and whether routers give more; undefined without IPv6. */
+function resolveIp6(value: unknown): ResolvedIp6 | undefined {
+  if (value === undefined) return undefined;
+  if (value === "auto") return resolveIp6({});
+  if (typeof value === "string") return resolveIp6({ addresses: [value] });
+  if (Array.isArray(value)) return resolveIp6({ addresses: value });
+  const known = ["addresses", "autoconfigured", "detectDuplicates"] as const;
+  const given = check.record<Ip6Options>("ip6", value, known);
+  const listed = check.array("ip6.addresses", given.addresses, IP6_ADDRESSES_MAX);
+  return {
+    addresses: listed.map((item, index) => {
+      const name = `ip6.addresses[${index}]`;
+      const own = check.ipv6Cidr(name, item);
+      if (own.prefix === 0 || !isIpv6Host(own.address)) {
+        throw check.rangeError(name, "a host's unicast address and a prefix length over 0", item);
+      }
+      return own;
+    }),
+    autoconfigured: check.boolean("ip6.autoconfigured", given.autoconfigured, true),
+    detectDuplicates: check.boolean("ip6.detectDuplicates", given.detectDuplicates, true),
+  };
+}
+
+/** What the dataplane is attached to: whose gateways and neighbours it can have. */
+export interface Attached {
+  readonly ip: Cidr;
+  readonly ip6: ResolvedIp6 | undefined;
+}
+
+/** A gateway or neighbour: another host's address on an attached network. */
+function resolveOnLink(name: string, value: unknown, own: Attached): Uint8Array {
+  const address = check.ip(name, value);
+  if (!isIpv4(address)) return resolveOnLink6(name, value, address, own);
+  const isOwn = formatIp(address) === formatIp(own.ip.address);
+  if (isOwn || isMulticast(address) || !inNetwork(address, own.ip)) {
+    const network = `${formatIp(own.ip.address)}/${own.ip.prefix}`;
     throw check.rangeError(name, `another host's address on the network of ${network}`, value);
   }
   return address;
 }
 
-function resolveRoutes(given: Partial<DataplaneOptions>, own: Cidr, max: number): readonly Route[] {
+/** Prefixes may come to be known later, from routers; what is no host's never will be. */
+function resolveOnLink6(
+  name: string,
+  value: unknown,
+  address: Uint8Array,
+  own: Attached,
+): Uint8Array {
+  if (!own.ip6) throw check.rangeError(name, 'an IPv4 address, or the option "ip6" set', value);
+  const attached =
+    isLinkLocal(address) || own.ip6.addresses.some((network) => inNetwork(address, network));
+  const isOwn = own.ip6.addresses.some((mine) => formatIp(mine.address) === formatIp(address));
+  if (isOwn || !isIpv6Host(address) || !attached) {
+    const allowed = "another host's address: link-local, or on a network of ip6";
+    throw check.rangeError(name, allowed, value);
+  }
+  return address;
+}
+
+function resolveRoutes(
+  given: Partial<DataplaneOptions>,
+  own: Attached,
+  max: number,
+): readonly Route[] {
   const routes: Route[] = [];
-  if (given.gateway !== undefined) {
-    const anywhere = { address: parseIp("0.0.0.0")!, prefix: 0 };
-    routes.push({ to: anywhere, via: resolveOnLink("gateway", given.gateway, own) });
+  for (const [name, anywhere] of [
+    ["gateway", "0.0.0.0"],
+    ["gateway6", "::"],
+  ] as const) {
+    const value = given[name];
+    if (value === undefined) continue;
+    const to = { address: parseIp(anywhere)!, prefix: 0 };
+    const via = resolveOnLink(name, value, own);
+    if (isIpv4(via) !== isIpv4(to.address)) {
+      const version = isIpv4(to.address) ? "an IPv4" : "an IPv6";
+      throw check.rangeError(name, `${version} address`, value);
+    }
+    routes.push({ to, via });
   }
   const listed = check.array("routes", given.routes, max - routes.length);
   for (const [index, item] of listed.entries()) {
@@ -220,22 +292,26 @@ function resolveRoutes(given: Partial<DataplaneOptions>, own: Cidr, max: number)
 }
 
 /** A route as given, checked; `name` is what messages call it. */
-export function resolveRoute(name: string, value: unknown, own: Cidr): Route {
+export function resolveRoute(name: string, value: unknown, own: Attached): Route {
   const route = check.record<RouteOptions>(name, value, ["to", "via"]);
   const to = resolveNetwork(`${name}.to`, route.to);
-  return { to, via: resolveOnLink(`${name}.via`, route.via, own) };
+  const via = resolveOnLink(`${name}.via`, route.via, own);
+  if (isIpv4(via) !== isIpv4(to.address)) {
+    throw check.rangeError(`${name}.via`, `an address of the version of ${name}.to`, route.via);
+  }
+  return { to, via };
 }
 
 /** A network as given, checked. */
 export function resolveNetwork(name: string, value: unknown): Cidr {
-  const network = check.ipv4Cidr(name, value, "10.2.0.0/16");
+  const network = check.ipCidr(name, value);
   if (!isNetworkAddress(network)) {
     throw check.rangeError(name, "a network with no bit set behind its prefix", value);
   }
   return network;
 }
 
-function resolveNeighbours(value: unknown, own: Cidr, max: number): readonly Neighbour[] {
+function resolveNeighbours(value: unknown, own: Attached, max: number): readonly Neighbour[] {
   // Half the hash table, so that static entries leave room for learnt ones.
   return check.array("neighbours", value, max / 2).map((item, index) => {
     const name = `neighbours[${index}]`;
@@ -248,13 +324,14 @@ function resolveNeighbours(value: unknown, own: Cidr, max: number): readonly Nei
 }
 
 function resolveTables(value: unknown): Required<TableOptions> {
-  const known = ["neighbours", "routes", "listeners", "udpPorts"] as const;
+  const known = ["neighbours", "routes", "listeners", "udpPorts", "reassembly"] as const;
   const given = check.record<TableOptions>("tables", value, known);
   return {
     neighbours: check.powerOfTwo("tables.neighbours", given.neighbours, 256, 8, 65536),
     routes: check.integer("tables.routes", given.routes, 64, 1, 4096),
     listeners: check.integer("tables.listeners", given.listeners, 64, 1, 65536),
     udpPorts: check.integer("tables.udpPorts", given.udpPorts, 256, 1, 65536),
+    reassembly: check.integer("tables.reassembly", given.reassembly, 8, 0, 1024),
   };
 }
 

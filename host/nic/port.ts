@@ -4,7 +4,7 @@
  *
  * Receiving goes: length → MAC filter → exact-match filter → RSS hash → RETA → queue.
  */
-import { FLOW_GROUPS, WASM_PAGE } from "../../assembly/abi.ts";
+import { CORE_MULTICAST, FLOW_GROUPS, QUEUE_CORE, WASM_PAGE } from "../../assembly/abi.ts";
 import { FilterTable } from "./filters.ts";
 import type { FilterTuple } from "./filters.ts";
 import { viewOf } from "./memory-view.ts";
@@ -45,7 +45,7 @@ export interface PortOptions {
   readonly offloads: number;
   /** Take frames for any destination. Default false. */
   readonly promiscuous?: boolean;
-  /** Take multicast frames (broadcast is always taken). Default false. */
+  /** Take all multicast frames, not only those that cores asked for. Default false. */
   readonly multicast?: boolean;
 }
 
@@ -142,7 +142,19 @@ export class Port {
     if (macHead === this.#macHead && macTail === this.#macTail) return true;
     if (this.promiscuous) return true;
     if ((macHead & 1) === 0) return false;
-    return this.multicast || (macHead === -1 && macTail === 0xffff);
+    if (this.multicast || (macHead === -1 && macTail === 0xffff)) return true;
+    return this.#wantsGroup(macHead, macTail);
+  }
+
+  /** Whether a core has asked for groups of that hash (CORE_MULTICAST), which few frames are sent to. */
+  #wantsGroup(macHead: number, macTail: number): boolean {
+    const bit = ((macHead >>> 24) ^ macTail ^ (macTail >>> 8)) & 63;
+    const { words } = this.memory;
+    return this.handle.queues.some((queue) => {
+      const core = words[(queue + QUEUE_CORE) >>> 2] >>> 0;
+      if (core === 0) return false;
+      return ((words[(core + CORE_MULTICAST + (bit >> 5) * 4) >>> 2] >>> (bit & 31)) & 1) !== 0;
+    });
   }
 
   setPromiscuous(on: boolean): void {

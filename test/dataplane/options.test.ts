@@ -130,7 +130,7 @@ const REFUSED: [Record<string, unknown>, typeof RangeError | typeof TypeError, s
   [{ mac: 2 }, TypeError, '"mac"'],
   [{ gateway: "10.0.1.1" }, RangeError, '"gateway" must be another host\'s address on the network'],
   [{ gateway: "10.0.0.1" }, RangeError, '"gateway"'],
-  [{ gateway: "somewhere" }, RangeError, '"gateway" must be an IPv4 address'],
+  [{ gateway: "somewhere" }, RangeError, '"gateway" must be an IP address'],
   [{ routes: {} }, TypeError, '"routes" must be an array'],
   [{ routes: [{ to: "10.2.0.1/16", via: "10.0.0.2" }] }, RangeError, '"routes[0].to"'],
   [{ routes: [{ to: "10.2.0.0/16" }] }, TypeError, '"routes[0].via"'],

@@ -87,10 +87,13 @@ describe.each(kernels)("$name kernel", (build) => {
       k.nothingSent();
     });
 
-    test("larger than the MTU of the answer is not answered with nonsense", () => {
+    test("larger than the MTU of the answer is answered in fragments", () => {
       const k = startKernel(build, { mtu: 576 });
       k.deliver(icmpFrame(path, { type: ICMP_ECHO_REQUEST, data: pattern(1000) }));
-      k.nothingSent();
+      expect(k.sent().map(({ ip, payload }) => [ip!.fragmentOffset, payload.length])).toEqual([
+        [0, 552],
+        [552, 456],
+      ]);
     });
 
     test("many at once", () => {

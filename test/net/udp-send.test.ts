@@ -2,12 +2,13 @@
 import { describe, expect, test } from "vitest";
 import {
   CNT_UDP_OUT,
+  FLAG_DONT_FRAGMENT,
   RC_AGAIN,
   RC_FAULT,
   RC_INVAL,
   RC_MSGSIZE,
   RC_NOBUFS,
-  RC_NOTSUP,
+  RC_UNREACHABLE,
   SYS_UDP_SEND,
   SYS_UDP_SENDV,
 } from "../../assembly/abi.ts";
@@ -61,26 +62,36 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(zeros).toBeGreaterThan(0);
     });
 
-    test("more than the MTU takes is refused", () => {
+    test("more than the MTU takes is refused where fragments are not wanted", () => {
       const k = startKernel(build);
       const { handle } = k.udpBind(53);
-      expect(k.udpSend(handle, pattern(1473), there)).toBe(RC_MSGSIZE);
-      expect(k.udpSend(handle, pattern(60_000), there)).toBe(RC_MSGSIZE);
+      const whole = { flags: FLAG_DONT_FRAGMENT };
+      expect(k.udpSend(handle, pattern(1473), there, whole)).toBe(RC_MSGSIZE);
+      expect(k.udpSend(handle, pattern(60_000), there, whole)).toBe(RC_MSGSIZE);
       k.nothingSent();
       const small = startKernel(build, { mtu: 576 });
       const port = small.udpBind(53).handle;
-      expect(small.udpSend(port, pattern(548), there)).toBe(548);
-      expect(small.udpSend(port, pattern(549), there)).toBe(RC_MSGSIZE);
+      expect(small.udpSend(port, pattern(548), there, whole)).toBe(548);
+      expect(small.udpSend(port, pattern(549), there, whole)).toBe(RC_MSGSIZE);
     });
 
-    test("to port 0, or to an address that is not IPv4, is refused", () => {
+    test("more than a datagram holds is refused", () => {
+      const k = startKernel(build);
+      const { handle } = k.udpBind(53);
+      expect(k.udpSend(handle, pattern(65_508), there)).toBe(RC_MSGSIZE);
+      k.nothingSent();
+    });
+
+    test("to port 0, or to an address that nothing routes, is refused", () => {
       const k = startKernel(build);
       const { handle } = k.udpBind(53);
       expect(k.udpSend(handle, text("x"), { ip: PEER.ip, port: 0 })).toBe(RC_INVAL);
       const endpoint = k.writeEndpoint(PEER.ip, 9);
       k.bytes[endpoint] = 0x20;
       const a = k.write(text("x"));
-      expect(k.call({ op: SYS_UDP_SEND, handle, a, b: 1, c: endpoint }).result).toBe(RC_NOTSUP);
+      expect(k.call({ op: SYS_UDP_SEND, handle, a, b: 1, c: endpoint }).result).toBe(
+        RC_UNREACHABLE,
+      );
       k.nothingSent();
     });
 
@@ -246,7 +257,7 @@ describe.each(kernels)("$name kernel", (build) => {
         ),
       ).toBe(4);
       expect(
-        send(k.writeEntries(Array.from({ length: 64 }, () => [address, 1000] as const)), 64),
+        send(k.writeEntries(Array.from({ length: 64 }, () => [address, 1024] as const)), 64),
       ).toBe(RC_MSGSIZE);
       expect(k.sent()).toHaveLength(1);
     });

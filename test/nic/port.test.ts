@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { QUEUE_FILL, RING_CONSUMER } from "../../assembly/abi.ts";
+import { CORE_MULTICAST, QUEUE_FILL, RING_CONSUMER } from "../../assembly/abi.ts";
 import { connectPorts, createBackend, createPort, Port } from "../../host/nic/index.ts";
 import { MAX_FILTERS } from "../../host/nic/port-state.ts";
 import { hashIpv4, STANDARD_TABLES } from "../../host/nic/rss.ts";
@@ -64,6 +64,17 @@ describe("the MAC filter", () => {
   it("takes multicast and everything when told to", () => {
     expect(taken({ multicast: true })).toEqual([own, broadcast, multicast]);
     expect(taken({ promiscuous: true })).toEqual([own, broadcast, multicast, other]);
+  });
+
+  it("takes the groups that a core asked for, by their hash", () => {
+    const { a, b, backend } = pair();
+    const bit = (multicast[3] ^ multicast[4] ^ multicast[5]) & 63;
+    b.words[(b.core + CORE_MULTICAST + (bit >> 5) * 4) >>> 2] = 1 << (bit & 31);
+    a.send(to(multicast));
+    a.send(to([1, 0, 0x5e, 0, 0, 2]));
+    backend.pump(0);
+    expect(b.counters.macFilter).toBe(1);
+    expect(received(b).reduce((x, y) => x + y)).toBe(1);
   });
 
   it("can be changed while frames flow", () => {

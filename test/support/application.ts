@@ -20,6 +20,9 @@ import {
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
+  SYS_UDP_CONNECT,
+  SYS_UDP_JOIN,
+  SYS_UDP_LEAVE,
   SYS_UDP_RECV_DONE,
   SYS_UDP_SEND,
   SYS_UDP_SENDV,
@@ -134,15 +137,31 @@ export abstract class ApplicationSide {
     return this.call({ op: SYS_UDP_UNBIND, handle }).result;
   }
 
+  /** Makes one endpoint the port's peer; without one, anybody is again. */
+  udpConnect(handle: number, to?: { ip: string; port: number }): number {
+    const c = to ? this.writeEndpoint(to.ip, to.port) : 0;
+    return this.call({ op: SYS_UDP_CONNECT, handle, c }).result;
+  }
+
+  udpJoin(handle: number, group: string): number {
+    const [a, b, c, d] = addressWords(group);
+    return this.call({ op: SYS_UDP_JOIN, handle, a, b, c, d }).result;
+  }
+
+  udpLeave(handle: number, group: string): number {
+    const [a, b, c, d] = addressWords(group);
+    return this.call({ op: SYS_UDP_LEAVE, handle, a, b, c, d }).result;
+  }
+
   udpSend(
     handle: number,
     data: Uint8Array,
     to: { ip: string; port: number },
-    { cookie = 0 } = {},
+    { cookie = 0, flags = 0 } = {},
   ): number {
     const a = this.write(data);
     const c = this.writeEndpoint(to.ip, to.port);
-    return this.call({ op: SYS_UDP_SEND, handle, cookie, a, b: data.length, c }).result;
+    return this.call({ op: SYS_UDP_SEND, flags, handle, cookie, a, b: data.length, c }).result;
   }
 
   udpSendv(

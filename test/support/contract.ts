@@ -189,6 +189,9 @@ export class Contract {
         held.set(event.token, event);
         return;
       }
+      case "udp_error":
+        if (!this.udpPorts.has(event.handle)) this.#broken(event, "no such port");
+        return;
       case "udp_sent":
         return;
     }

@@ -17,6 +17,7 @@ import {
   EV_RECV,
   EV_SENT,
   EV_TIMER,
+  EV_UDP_ERROR,
   EV_UDP_RECV,
   EV_UDP_SENT,
 } from "../../assembly/abi.ts";
@@ -77,6 +78,14 @@ export interface UdpSent extends Common {
   readonly bytes: number;
 }
 
+export interface UdpError extends Common {
+  readonly kind: "udp_error";
+  /** RC_* code. */
+  readonly reason: number;
+  /** Of RC_MSGSIZE. */
+  readonly pathMtu: number;
+}
+
 export interface TimerEvent extends Common {
   readonly kind: "timer";
 }
@@ -98,7 +107,17 @@ export interface Arrived extends Common {
 }
 
 export type KernelEvent =
-  Left | Arrived | Knock | Connected | Recv | Sent | Dead | UdpRecv | UdpSent | TimerEvent;
+  | Left
+  | Arrived
+  | Knock
+  | Connected
+  | Recv
+  | Sent
+  | Dead
+  | UdpRecv
+  | UdpSent
+  | UdpError
+  | TimerEvent;
 
 /** Reads the event descriptor at `address`. */
 export function decodeEvent(view: DataView, address: number, at: number): KernelEvent {
@@ -153,6 +172,8 @@ export function decodeEvent(view: DataView, address: number, at: number): Kernel
         source: c,
         flags: d,
       };
+    case EV_UDP_ERROR:
+      return { kind: "udp_error", ...common, reason: result, pathMtu: a };
     case EV_TIMER:
       return { kind: "timer", ...common };
     default:

@@ -1,0 +1,79 @@
+/**
+ * TCP on paths that take less than the link (RFC 1191 section 6.4, RFC 8201 section 5.4): a message that
+ * can be about a segment in flight (RFC 5927 section 7) lowers the largest segment of its connection, and
+ * what was too large goes again at once in smaller pieces. Nothing was lost to congestion, so the window
+ * stays as it is.
+ */
+import { CNT_DROP_ICMP_QUOTE } from "../abi";
+import { localIp } from "../core/config";
+import { count } from "../core/counters";
+import { lowerPathMtu, pathMtuTo } from "../net/path-mtu";
+import { isMapped, mappedIpv4, mappedLow } from "../wire/ipv6";
+import { isInFlight, ours } from "./errors";
+import { output } from "./output";
+import { markAllLost } from "./scoreboard";
+import {
+  CAN_SEND,
+  coldOf,
+  F_RECOVERY,
+  F_RESENDING,
+  F_SCOREBOARD,
+  FIN_OUTSTANDING,
+  R_LOSS,
+  R_PROBE,
+  R_PROBE_AGAIN,
+  R_REORDERING_TIMER,
+  R_SACK,
+  Tcb,
+} from "./tcb";
+import { localMss } from "./window";
+
+/** IPv4 and TCP header. */
+const HEADERS: u32 = 40;
+
+/**
+ * A segment of ours was larger than its path takes.
+ *
+ * @param high, low address of the peer
+ * @param ports local port low half, remote port high half, network order
+ * @param seq sequence number quoted, host order
+ * @param size of the largest packet that would have passed
+ */
+export function tcpTooBig(high: u64, low: u64, ports: u32, seq: u32, size: u32): void {
+  const tcb = isMapped(high, low) ? ours(localIp, mappedIpv4(low), ports) : null;
+  if (tcb == null || !isInFlight(tcb, seq)) {
+    count(CNT_DROP_ICMP_QUOTE);
+    return;
+  }
+  lowerPathMtu(high, low, size);
+  const mss = pathMtuTo(high, low) - HEADERS - tcb.optionBytes;
+  if (mss < tcb.mss) lowerMss(tcb, mss);
+}
+
+/** The largest segment that a path is known to take. */
+export function pathMss(remote: u32): u32 {
+  return min<u32>(localMss(), pathMtuTo(0, mappedLow(remote)) - HEADERS);
+}
+
+/**
+ * Takes a new largest segment, and sends what is in flight again, cut to it: with SACK all of it counts
+ * as lost but what has arrived, without it everything goes from sndUna on, as after a timeout.
+ */
+function lowerMss(tcb: Tcb, mss: u32): void {
+  tcb.mss = <u16>mss;
+  if (!(tcb.state & (CAN_SEND | FIN_OUTSTANDING)) || tcb.txHead == 0) return;
+  const cold = coldOf(tcb);
+  if (cold.repair & R_SACK) {
+    if (!(tcb.flags & F_SCOREBOARD)) cold.highestArrived = tcb.sndUna;
+    tcb.flags = (tcb.flags | F_SCOREBOARD) & ~F_RECOVERY;
+    cold.repair = (cold.repair | R_LOSS) & ~(R_PROBE | R_PROBE_AGAIN | R_REORDERING_TIMER);
+    cold.recover = cold.sndMax;
+    markAllLost(tcb, cold);
+  } else {
+    tcb.sndNxt = tcb.sndUna;
+    tcb.txNext = tcb.txHead;
+    tcb.flags = (tcb.flags | F_RESENDING) & ~F_RECOVERY;
+    cold.dupAcks = 0;
+  }
+  output(tcb);
+}
