@@ -163,6 +163,8 @@ export const IP6_DETECT_DUPLICATES: u32 = 4;
 export const IP6_ADDRESS_SIZE: u32 = 24;
 export const IP6_ADDRESS_PREFIX: u32 = 16;
 export const IP6_ADDRESSES_MAX: u32 = 4;
+/** With IPv6: TCB_REMOTE_SIZE bytes for each TCB, the address of its peer. */
+export const CFG_TCB_REMOTES: u32 = 520;
 
 /** The NIC verifies IP, TCP and UDP checksums of received packets and says so in the metadata. */
 export const OFFLOAD_RX_CHECKSUM: u32 = 1;
@@ -582,6 +584,7 @@ export const TX_META_CHECKSUM: u32 = 2;
 
 export const TCB_HOT_SIZE: u32 = 128;
 export const TCB_COLD_SIZE: u32 = 256;
+export const TCB_REMOTE_SIZE: u32 = 16;
 export const BUFFER_SIZE: u32 = 32;
 export const PACKET_SIZE: u32 = 64;
 export const GROUP_SIZE: u32 = 64;

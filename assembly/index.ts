@@ -58,6 +58,7 @@ import { bindEnds } from "./tcp/end";
 import { bindListeners, Listener } from "./tcp/listeners";
 import { bindOpen } from "./tcp/open";
 import { bindTcbs, CONTROL_STATE_SIZE, prepareTcbs, Tcb, TcbCold } from "./tcp/tcb";
+import { bindTuples } from "./tcp/tuple";
 import { setNow } from "./time/clock";
 import { bindWheel, prepareWheel } from "./time/wheel";
 import { bindEvents } from "./user/events";
@@ -200,6 +201,7 @@ function bind(core: u32): void {
   bindToeplitz();
   bindGroups();
   bindTcbs();
+  bindTuples();
   bindListeners();
   bindAgenda();
   bindEnds();

@@ -15,7 +15,7 @@ export class Packet {
   /** Where the IP header and the layer-4 header begin. */
   ip: u32;
   l4: u32;
-  /** IPv4 addresses, network order; of IPv6 ones digests (net/ipv6-input.ts). */
+  /** IPv4 addresses, network order; of IPv6 ones digests (net/digest.ts). */
   source: u32;
   destination: u32;
   /** Source port in the low half, destination port in the high half, each in network order. */

@@ -19,6 +19,7 @@ import {
 } from "../abi";
 import { config, coreBlock } from "../core/config";
 import { asTcb, DONE, Tcb } from "../tcp/tcb";
+import { isPeer } from "../tcp/tuple";
 
 const GROUP_BITS: u32 = 7;
 
@@ -108,6 +109,33 @@ export function findConnection(hash: u32, ports: u32, remote: u32, local: u32): 
       tcb.localIp == local &&
       // Over, but for what its application holds: the tuple is free again.
       tcb.state != DONE
+    ) {
+      return tcb;
+    }
+    at = tcb.chain;
+  }
+  return null;
+}
+
+/** The same over IPv6: addresses by their digests first, then the peer's as a whole. */
+export function findConnection6(
+  hash: u32,
+  ports: u32,
+  remote: u32,
+  local: u32,
+  high: u64,
+  low: u64,
+): Tcb | null {
+  let at = load<u32>(bucketOf(hash));
+  while (at != 0) {
+    const tcb = asTcb(at);
+    if (
+      tcb.hash == hash &&
+      tcb.ports == ports &&
+      tcb.remoteIp == remote &&
+      tcb.localIp == local &&
+      tcb.state != DONE &&
+      isPeer(tcb, high, low)
     ) {
       return tcb;
     }

@@ -15,6 +15,7 @@ import { localIp } from "../core/config";
 import { count } from "../core/counters";
 import { tcpIcmpError } from "../tcp/errors";
 import { tcpTooBig } from "../tcp/path-mtu";
+import { setTuple } from "../tcp/tuple";
 import {
   icmpCode,
   icmpNextHopMtu,
@@ -85,13 +86,15 @@ export function errorInput(message: u32, length: u32): void {
     // Routers from before RFC 1191 tell nothing.
     let told = icmpNextHopMtu(message);
     if (told == 0) told = nextPlateau(size);
+    setTuple(0, mappedLow(localIp), 0, mappedLow(to));
     if (told < size) tooBig(ipv4Protocol(ip), 0, mappedLow(to), l4, told);
     else count(CNT_DROP_ICMP_QUOTE);
     return;
   }
   const hard = unreachable && (code == UNREACHABLE_PROTOCOL || code == UNREACHABLE_PORT);
   if (ipv4Protocol(ip) == TCP_PROTOCOL) {
-    tcpIcmpError(localIp, to, load<u32>(l4), tcpSeq(l4), unreachable, hard);
+    setTuple(0, mappedLow(localIp), 0, mappedLow(to));
+    tcpIcmpError(load<u32>(l4), tcpSeq(l4), unreachable, hard);
   } else {
     report(ipv4Protocol(ip), 0, mappedLow(to), l4, hard);
   }
@@ -118,6 +121,7 @@ export function errorInput6(message: u32, length: u32): void {
   const high = ipv6DestinationHigh(ip);
   const low = ipv6DestinationLow(ip);
   const type = icmpType(message);
+  setTuple(ipv6SourceHigh(ip), ipv6SourceLow(ip), high, low);
   if (type == ICMPV6_TOO_BIG) {
     const told = icmpv6Mtu(message);
     if (told < size) tooBig(protocol, high, low, l4, told);
@@ -125,13 +129,17 @@ export function errorInput6(message: u32, length: u32): void {
     return;
   }
   const hard = type == ICMPV6_UNREACHABLE && icmpCode(message) == UNREACHABLE6_PORT;
-  report(protocol, high, low, l4, hard);
+  if (protocol == TCP_PROTOCOL) {
+    tcpIcmpError(load<u32>(l4), tcpSeq(l4), type == ICMPV6_UNREACHABLE, hard);
+  } else {
+    report(protocol, high, low, l4, hard);
+  }
 }
 
-/** A packet of ours was larger than its path takes (RFC 1191, RFC 8201). */
+/** A packet of ours between the two in hand was larger than its path takes (RFC 1191, RFC 8201). */
 function tooBig(protocol: u32, high: u64, low: u64, l4: u32, size: u32): void {
   if (protocol == TCP_PROTOCOL) {
-    tcpTooBig(high, low, load<u32>(l4), tcpSeq(l4), size);
+    tcpTooBig(load<u32>(l4), tcpSeq(l4), size);
   } else if (protocol == UDP_PROTOCOL) {
     const lowered = udpError(
       high,

@@ -36,6 +36,7 @@ import {
 } from "../wire/ipv6";
 import { PREFIX_AUTONOMOUS, PREFIX_ON_LINK } from "../wire/ndp";
 import { joinGroup, leaveGroup } from "./groups";
+import { localDigest } from "./digest";
 import { armInterface } from "./interface-timer";
 import { NET_ADDRESSES, NET_PREFIXES, netState } from "./net-state";
 import { drawBelow } from "./random";
@@ -137,6 +138,17 @@ export function isSpeaker(): bool {
 export function isOwnAddress(high: u64, low: u64): bool {
   const address = find(high, low);
   return address != null && (address.state == PREFERRED || address.state == DEPRECATED);
+}
+
+/** The address of ours with that digest, into `sourceHigh` and `sourceLow`; the last one when it is gone. */
+export function ownAddressOf(local: u32): void {
+  for (let at = addresses; at < addressesEnd; at += ADDRESS_SIZE) {
+    const address = changetype<Address>(at);
+    if (localDigest(address.high, address.low) != local) continue;
+    sourceHigh = address.high;
+    sourceLow = address.low;
+    if (address.state == PREFERRED) return;
+  }
 }
 
 /** True for an address that we would like to have. */

@@ -57,6 +57,7 @@ import {
 } from "../wire/ipv6";
 import { TCP_PROTOCOL } from "../wire/tcp";
 import { UDP_PROTOCOL } from "../wire/udp";
+import { digest, localDigest } from "./digest";
 import { addFragment } from "./fragments";
 import { isMember } from "./groups";
 import { sendProblem } from "./icmp-errors";
@@ -261,19 +262,4 @@ function receiveTcp(
       ? load<u32>(frame - METADATA_SIZE, RX_META_HASH)
       : toeplitzIpv6(fromHigh, fromLow, toHigh, toLow, load<u32>(l4));
   return true;
-}
-
-/** What stands for a remote address where one word must do; equal addresses have equal ones. */
-export function digest(high: u64, low: u64): u32 {
-  return u32(high) ^ u32(high >> 32) ^ u32(low) ^ u32(low >> 32);
-}
-
-/** The same of a local address: in 0/8, as no IPv4 address of ours is, so that it tells the version. */
-export function localDigest(high: u64, low: u64): u32 {
-  return digest(high, low) << 8;
-}
-
-/** True for a local address that is a digest. */
-export function isDigest(local: u32): bool {
-  return (local & 0xff) == 0;
 }

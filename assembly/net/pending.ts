@@ -22,8 +22,24 @@ import { STATE_PENDING } from "../core/state";
 import { allocRecord, Buffer, hold, isHeld, release } from "../mem/buffers";
 import { txPut, txRoom } from "../nic/rings";
 import { tcpHostUnreachable } from "../tcp/errors";
+import { setTuple } from "../tcp/tuple";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
-import { ipv4Destination, ipv4HeaderLength, ipv4Protocol, ipv4Source } from "../wire/ipv4";
+import {
+  ipv4Destination,
+  ipv4Protocol,
+  ipv4Source,
+  ipv4Version,
+  IPV4_HEADER_SIZE,
+} from "../wire/ipv4";
+import {
+  ipv6DestinationHigh,
+  ipv6DestinationLow,
+  ipv6NextHeader,
+  ipv6SourceHigh,
+  ipv6SourceLow,
+  IPV6_HEADER_SIZE,
+  mappedLow,
+} from "../wire/ipv6";
 import { TCP_PROTOCOL } from "../wire/tcp";
 import { Neighbour } from "./neighbour-table";
 import { emitEthernet } from "./neighbours";
@@ -120,11 +136,25 @@ export function discardPending(n: Neighbour): void {
     at = node.next;
     count(CNT_DROP_NEIGHBOUR_FAILED);
     const ip = node.address + ETHERNET_HEADER_SIZE;
-    if (ipv4Protocol(ip) == TCP_PROTOCOL) {
-      const ports = load<u32>(ip + ipv4HeaderLength(ip));
-      tcpHostUnreachable(ipv4Source(ip), ipv4Destination(ip), ports);
-    }
+    tellTcp(ip);
     dropNode(node);
+  }
+}
+
+/** Packets of ours have no options, and TCP's no extension headers. */
+function tellTcp(ip: u32): void {
+  if (ipv4Version(ip) == 4) {
+    if (ipv4Protocol(ip) != TCP_PROTOCOL) return;
+    setTuple(0, mappedLow(ipv4Source(ip)), 0, mappedLow(ipv4Destination(ip)));
+    tcpHostUnreachable(load<u32>(ip + IPV4_HEADER_SIZE));
+  } else if (ipv6NextHeader(ip) == TCP_PROTOCOL) {
+    setTuple(
+      ipv6SourceHigh(ip),
+      ipv6SourceLow(ip),
+      ipv6DestinationHigh(ip),
+      ipv6DestinationLow(ip),
+    );
+    tcpHostUnreachable(load<u32>(ip + IPV6_HEADER_SIZE));
   }
 }
 

@@ -8,7 +8,9 @@ import { CFG_ECN, CNT_TCP_CE_IN, CONTROL_BBR, CONTROL_DCTCP, ECN_OFF, ECN_ON } f
 import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
+import { isDigest } from "../net/digest";
 import { CE, ipv4Ecn } from "../wire/ipv4";
+import { ipv6Ecn } from "../wire/ipv6";
 import { ACK, CWR, ECE, SYN } from "../wire/tcp";
 import { onEcnEcho } from "./congestion";
 import { sendAck } from "./output";
@@ -55,7 +57,7 @@ function asksForEcn(tcb: Tcb): bool {
  * text are worked on. `packet.ack` acknowledges nothing that was not sent.
  */
 export function ecnArrives(tcb: Tcb, packet: Packet): void {
-  const marked: bool = ipv4Ecn(packet.ip) == CE;
+  const marked: bool = ecnOf(packet) == CE;
   if (marked) count(CNT_TCP_CE_IN);
   if (tcb.control == CONTROL_DCTCP) followMarks(tcb, marked, packet.length);
   else latchMark(tcb, marked, packet.flags);
@@ -88,4 +90,9 @@ export function ecnFlags(tcb: Tcb, isNew: bool): u32 {
     tcb.controlFlags &= ~(<u16>C_CWR);
   }
   return bits;
+}
+
+/** The mark in the IP header. */
+function ecnOf(packet: Packet): u32 {
+  return isDigest(packet.destination) ? ipv6Ecn(packet.ip) : ipv4Ecn(packet.ip);
 }

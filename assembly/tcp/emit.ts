@@ -2,7 +2,7 @@
  * Segments as bytes in frames, and their way into the TX ring. A segment's headers end where its
  * payload begins, at a fixed place in the frame, so that headers of any length fit before it:
  *
- *   frame | … | metadata | Ethernet | IPv4 | TCP + options | payload …
+ *   frame | … | metadata | Ethernet | IP | TCP + options | payload …
  *                                                          ↑ frame + PAYLOAD_OFFSET
  *
  * A referenced payload stays where the application has it and follows as a second descriptor.
@@ -21,15 +21,18 @@ import {
 } from "../abi";
 import { config, coreBlock, mtu, offloads } from "../core/config";
 import { count } from "../core/counters";
+import { Packet } from "../core/packet";
 import { STATE_EMIT } from "../core/state";
 import { allocControlFrame, allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
-import { emitIpv4Header, requestChecksum } from "../net/ipv4-output";
-import { emitEthernet, isResolved, neighbourFor, sendIpv4 } from "../net/neighbours";
-import { nextHop } from "../net/routes";
+import { isDigest } from "../net/digest";
+import { emitIpv4Header, requestChecksum, requestChecksumAt } from "../net/ipv4-output";
+import { emitEthernet, isResolved, sendIpv4 } from "../net/neighbours";
+import { hopLimit } from "../net/routers";
 import { txPut, txPutForeign, txRoom } from "../nic/rings";
-import { foldChecksum, pseudoHeaderSum, sumBytes } from "../wire/checksum";
+import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum6, sumBytes } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, markEct } from "../wire/ipv4";
+import { emitIpv6, IPV6_HEADER_SIZE, markEct6 } from "../wire/ipv6";
 import { ACK, emitTcp, RST, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
 import { emitSynOptions, emitTimestamps, OPTIONS_MAX, synOptionBytes } from "../wire/tcp-options";
 import { ecnFlags, ecnSynFlags } from "./ecn";
@@ -50,14 +53,27 @@ import {
   SYN_SENT,
   Tcb,
 } from "./tcb";
-import { advertisedWindow, localMss, synWindow } from "./window";
+import {
+  hopNeighbour,
+  isRoutable,
+  localHigh,
+  localLow,
+  localMss,
+  localWord,
+  remoteHigh,
+  remoteLow,
+  remoteWord,
+  setConnection,
+  setSender,
+} from "./tuple";
+import { advertisedWindow, synWindow } from "./window";
 
-const HEADERS: u32 = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE;
 /**
- * Where payload begins in a frame that TCP fills: a packet without TCP options begins at the headroom
- * then, so that the largest MTU fits, and one with options reaches into it.
+ * Where payload begins in a frame that TCP fills: an IPv4 packet without TCP options begins at the headroom
+ * then, so that the largest MTU fits, and longer headers reach into it.
  */
-export const PAYLOAD_OFFSET: u32 = FRAME_HEADROOM + HEADERS;
+export const PAYLOAD_OFFSET: u32 =
+  FRAME_HEADROOM + ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE;
 
 /** What emitting segments remembers; in the core's control block. */
 @final
@@ -117,6 +133,7 @@ export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
   const sack = offers ? (offered & TCP_OPTION_SACK) != 0 : (cold.repair & R_SACK) != 0;
   const timestamps = offers ? (offered & TCP_OPTION_TIMESTAMPS) != 0 : tcb.optionBytes != 0;
   const optionBytes = synOptionBytes(sack, timestamps, scale);
+  setConnection(tcb);
   const header = frameOf(buffer) + PAYLOAD_OFFSET - TCP_HEADER_SIZE - optionBytes;
   const ack = flags & ACK ? tcb.rcvNxt : 0;
   const bits = flags | ecnSynFlags(tcb, flags);
@@ -124,10 +141,8 @@ export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
   const value = timestampNow(cold);
   emitSynOptions(header, localMss(), sack, timestamps, scale, tcb.rcvShift, value, cold.tsRecent);
   const length = TCP_HEADER_SIZE + optionBytes;
-  finish(header, length, 0, 0, tcb.localIp, tcb.remoteIp);
-  const start = header - IPV4_HEADER_SIZE - ETHERNET_HEADER_SIZE;
-  const bytes = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + length;
-  sendIpv4(tcb.neighbour, buffer, start, bytes, metadataOption());
+  const start = finish(header, length, 0, 0, tcb.localIp, tcb.remoteIp);
+  sendIpv4(tcb.neighbour, buffer, start, header + length - start, metadataOption());
   release(buffer);
   markAcknowledged(tcb, flags);
   return true;
@@ -175,23 +190,11 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
   return true;
 }
 
-/**
- * Sends a RST that belongs to no connection, to where a segment came from.
- *
- * @param remote where to, and `local` from, as in the segment received
- * @param ports as in the segment received
- */
-export function sendReset(
-  remote: u32,
-  local: u32,
-  ports: u32,
-  seq: u32,
-  ack: u32,
-  flags: u32,
-): void {
-  const hop = nextHop(remote);
-  if (hop == 0) return;
-  const neighbour = neighbourFor(hop);
+/** Sends a RST that belongs to no connection, to where a segment came from. */
+export function sendReset(packet: Packet, seq: u32, ack: u32, flags: u32): void {
+  setSender(packet);
+  if (!isRoutable()) return;
+  const neighbour = hopNeighbour();
   if (neighbour == null || !txRoom(1)) return;
   const buffer = allocControlFrame();
   if (buffer == null) {
@@ -199,15 +202,9 @@ export function sendReset(
     return;
   }
   const header = frameOf(buffer) + PAYLOAD_OFFSET - TCP_HEADER_SIZE;
-  emitTcp(header, swapPorts(ports), seq, ack, flags | RST, 0, 0);
-  finish(header, TCP_HEADER_SIZE, 0, 0, local, remote);
-  sendIpv4(
-    neighbour,
-    buffer,
-    header - IPV4_HEADER_SIZE - ETHERNET_HEADER_SIZE,
-    HEADERS,
-    metadataOption(),
-  );
+  emitTcp(header, swapPorts(packet.ports), seq, ack, flags | RST, 0, 0);
+  const start = finish(header, TCP_HEADER_SIZE, 0, 0, localWord, remoteWord);
+  sendIpv4(neighbour, buffer, start, header + TCP_HEADER_SIZE - start, metadataOption());
   release(buffer);
   count(CNT_TCP_RESETS_OUT);
 }
@@ -216,7 +213,10 @@ export function sendReset(
 function payloadSackBytes(tcb: Tcb, length: u32): u32 {
   if (!(tcb.flags & F_OUT_OF_ORDER)) return 0;
   const optionBytes: u32 = tcb.optionBytes;
-  const room = mtu - (IPV4_HEADER_SIZE + TCP_HEADER_SIZE) - optionBytes - length;
+  const ip: u32 = isDigest(tcb.localIp) ? IPV6_HEADER_SIZE : IPV4_HEADER_SIZE;
+  const packet = ip + TCP_HEADER_SIZE + optionBytes + length;
+  if (packet >= mtu) return 0;
+  const room = mtu - packet;
   return sackBytes(tcb, min<u32>(room, OPTIONS_MAX - optionBytes));
 }
 
@@ -240,13 +240,21 @@ function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u3
     emitTimestamps(header, timestampNow(cold), cold.tsRecent);
   }
   if (sack != 0) emitSack(tcb, end - sack, sack);
-  finish(header, headerLength, payload, length, tcb.localIp, tcb.remoteIp);
+  if (isDigest(tcb.localIp)) setConnection(tcb);
+  const start = finish(header, headerLength, payload, length, tcb.localIp, tcb.remoteIp);
   // What is sent again is not marked, nor a pure ACK (RFC 3168 sections 6.1.4 and 6.1.5).
-  if (isNew && tcb.controlFlags & C_ECT) markEct(header - IPV4_HEADER_SIZE);
-  return header - IPV4_HEADER_SIZE - ETHERNET_HEADER_SIZE;
+  if (isNew && tcb.controlFlags & C_ECT) {
+    if (isDigest(tcb.localIp)) markEct6(start + ETHERNET_HEADER_SIZE);
+    else markEct(start + ETHERNET_HEADER_SIZE);
+  }
+  return start;
 }
 
-/** Checksum, by the NIC or here, and the IP header. */
+/**
+ * Checksum, by the NIC or here, and the IP header. Of IPv6 the addresses are those in hand (tuple.ts).
+ *
+ * @returns where the packet begins
+ */
 function finish(
   header: u32,
   headerLength: u32,
@@ -254,21 +262,50 @@ function finish(
   length: u32,
   source: u32,
   destination: u32,
-): void {
+): u32 {
+  if (isDigest(source)) return finish6(header, headerLength, payload, length);
   const l4Length = headerLength + length;
   const ip = header - IPV4_HEADER_SIZE;
   const pseudo = pseudoHeaderSum(source, destination, TCP_PROTOCOL, l4Length);
   if (offloads & OFFLOAD_TX_CHECKSUM) {
     requestChecksum(ip - ETHERNET_HEADER_SIZE, TCP_CHECKSUM, pseudo);
   } else {
-    let sum = sumBytes(header, headerLength, pseudo);
-    if (length != 0) sum = sumBytes(payload, length, sum);
-    store<u16>(header, foldChecksum(sum), TCP_CHECKSUM);
+    sealSegment(header, headerLength, payload, length, pseudo);
   }
   const identification = (emission.identification + 1) & 0xffff;
   emission.identification = identification;
   emitIpv4Header(ip, source, destination, TCP_PROTOCOL, l4Length, identification);
   count(CNT_TCP_OUT);
+  return ip - ETHERNET_HEADER_SIZE;
+}
+
+function finish6(header: u32, headerLength: u32, payload: u32, length: u32): u32 {
+  const l4Length = headerLength + length;
+  const ip = header - IPV6_HEADER_SIZE;
+  const start = ip - ETHERNET_HEADER_SIZE;
+  const pseudo = pseudoHeaderSum6(
+    localHigh,
+    localLow,
+    remoteHigh,
+    remoteLow,
+    TCP_PROTOCOL,
+    l4Length,
+  );
+  if (offloads & OFFLOAD_TX_CHECKSUM) {
+    requestChecksumAt(start, header - start, TCP_CHECKSUM, pseudo);
+  } else {
+    sealSegment(header, headerLength, payload, length, pseudo);
+  }
+  const hops = hopLimit();
+  emitIpv6(ip, localHigh, localLow, remoteHigh, remoteLow, TCP_PROTOCOL, l4Length, hops);
+  count(CNT_TCP_OUT);
+  return start;
+}
+
+function sealSegment(header: u32, headerLength: u32, payload: u32, length: u32, pseudo: u32): void {
+  let sum = sumBytes(header, headerLength, pseudo);
+  if (length != 0) sum = sumBytes(payload, length, sum);
+  store<u16>(header, foldChecksum(sum), TCP_CHECKSUM);
 }
 
 /** Descriptor option that goes with the metadata. */

@@ -4,14 +4,14 @@
  */
 import { CNT_DROP_ICMP_QUOTE, RC_REFUSED, RC_UNREACHABLE } from "../abi";
 import { count } from "../core/counters";
-import { findConnection, isOurs } from "../flow/groups";
-import { toeplitzIpv4 } from "../net/toeplitz";
+import { isOurs } from "../flow/groups";
 import { kill } from "./end";
 import { seqBefore } from "./seq";
 import { coldOf, SYN_SENT, Tcb } from "./tcb";
+import { findTuple, tupleHash } from "./tuple";
 
 /**
- * An ICMP error about a segment of ours. In SYN-SENT it ends the attempt (RFC 1122 section 4.2.3.9,
+ * An ICMP error about a segment of ours, whose addresses are in hand (tuple.ts). In SYN-SENT it ends the attempt (RFC 1122 section 4.2.3.9,
  * as every stack does); later it is only remembered as the reason of a timeout.
  *
  * @param ports local port low half, remote port high half, network order
@@ -19,15 +19,8 @@ import { coldOf, SYN_SENT, Tcb } from "./tcb";
  * @param unreachable false when the packet was too long on its way, or faulty
  * @param hard true when nobody there speaks TCP, or wants to
  */
-export function tcpIcmpError(
-  local: u32,
-  remote: u32,
-  ports: u32,
-  seq: u32,
-  unreachable: bool,
-  hard: bool,
-): void {
-  const tcb = ours(local, remote, ports);
+export function tcpIcmpError(ports: u32, seq: u32, unreachable: bool, hard: bool): void {
+  const tcb = quoted(ports);
   if (tcb == null || !isInFlight(tcb, seq)) {
     count(CNT_DROP_ICMP_QUOTE);
     return;
@@ -37,9 +30,9 @@ export function tcpIcmpError(
   else coldOf(tcb).softError = <i8>reason;
 }
 
-/** The next hop did not answer ARP; `ports` as in `tcpIcmpError`. */
-export function tcpHostUnreachable(local: u32, remote: u32, ports: u32): void {
-  const tcb = ours(local, remote, ports);
+/** The next hop did not answer; addresses and `ports` as in `tcpIcmpError`. */
+export function tcpHostUnreachable(ports: u32): void {
+  const tcb = quoted(ports);
   if (tcb == null) return;
   if (tcb.state == SYN_SENT) kill(tcb, RC_UNREACHABLE);
   else coldOf(tcb).softError = <i8>RC_UNREACHABLE;
@@ -51,9 +44,9 @@ export function isInFlight(tcb: Tcb, seq: u32): bool {
 }
 
 /** The connection of a quoted segment of ours. */
-export function ours(local: u32, remote: u32, ports: u32): Tcb | null {
+export function quoted(ports: u32): Tcb | null {
   const received = rotl<u32>(ports, 16);
-  const hash = toeplitzIpv4(remote, local, received);
+  const hash = tupleHash(received);
   // While its group moves, what ICMP says is let go.
-  return isOurs(hash) ? findConnection(hash, received, remote, local) : null;
+  return isOurs(hash) ? findTuple(hash, received) : null;
 }

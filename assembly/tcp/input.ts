@@ -18,7 +18,7 @@ import { findConnection, isForeign, notePacket } from "../flow/groups";
 import { framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN, URG } from "../wire/tcp";
 import { timestampValue } from "../wire/tcp-options";
-import { isDigest } from "../net/ipv6-input";
+import { isDigest } from "../net/digest";
 import { acknowledge } from "./ack";
 import { scheduleOutput } from "./agenda";
 import { deliver } from "./deliver";
@@ -30,16 +30,11 @@ import { openPassively } from "./open";
 import { output } from "./output";
 import { segmentArrives } from "./segment";
 import { C_ECN, coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
+import { findTuple, localWord, remoteSecret, setSender } from "./tuple";
 import { echoLater, hasFreshTimestamp } from "./timestamps";
 
 /** Takes one parsed segment in. The packet's buffer is the caller's no longer. */
 export function tcpInput(packet: Packet): void {
-  if (isDigest(packet.destination)) {
-    // No connection is made over IPv6.
-    count(CNT_DROP_TCP_NO_CONNECTION);
-    release(packet.buffer);
-    return;
-  }
   if (isForeign(packet.hash)) setAside(packet, isHandedOver());
   else tcpSegment(packet);
 }
@@ -48,7 +43,7 @@ export function tcpInput(packet: Packet): void {
 export function tcpSegment(packet: Packet): void {
   count(CNT_TCP_IN);
   notePacket(packet.hash);
-  const tcb = findConnection(packet.hash, packet.ports, packet.source, packet.destination);
+  const tcb = connectionOf(packet);
   if (tcb == null) {
     noConnection(packet);
     release(packet.buffer);
@@ -61,6 +56,14 @@ export function tcpSegment(packet: Packet): void {
     return;
   }
   segmentArrives(tcb, packet);
+}
+
+function connectionOf(packet: Packet): Tcb | null {
+  if (isDigest(packet.destination)) {
+    setSender(packet);
+    return findTuple(packet.hash, packet.ports);
+  }
+  return findConnection(packet.hash, packet.ports, packet.source, packet.destination);
 }
 
 /** The in-order segment of an established connection with nothing special about it. */
@@ -123,7 +126,8 @@ function noConnection(packet: Packet): void {
   }
   const listener = findListener(bswap<u16>(<u16>(packet.ports >> 16)));
   if (listener != null && (flags & (SYN | ACK | FIN)) == SYN) {
-    const iss = initialSequence(packet.destination, packet.source, packet.ports);
+    setSender(packet);
+    const iss = initialSequence(localWord, remoteSecret(), packet.ports);
     openPassively(packet, listener, iss);
     return;
   }
@@ -137,11 +141,11 @@ export function refuse(packet: Packet): void {
   const flags = packet.flags;
   if (flags & RST) return;
   if (flags & ACK) {
-    sendReset(packet.source, packet.destination, packet.ports, packet.ack, 0, 0);
+    sendReset(packet, packet.ack, 0, 0);
     return;
   }
   let length = packet.length;
   if (flags & SYN) length++;
   if (flags & FIN) length++;
-  sendReset(packet.source, packet.destination, packet.ports, 0, packet.seq + length, ACK);
+  sendReset(packet, 0, packet.seq + length, ACK);
 }

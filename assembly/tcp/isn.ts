@@ -28,6 +28,12 @@ export function unpredictable(index: u32): u32 {
   return u32(keyedHash(index, 0, 0, 3) >> 32);
 }
 
+/** A word that stands for an IPv6 address, and that nobody else can make another address have. */
+export function addressHash(high: u64, low: u64): u32 {
+  const first = keyedHash(u32(high), u32(high >> 32), 0, 4);
+  return u32(keyedHash(u32(low), u32(low >> 32), u32(first), 4) >> 32);
+}
+
 function keyedHash(a: u32, b: u32, c: u32, purpose: u32): u64 {
   const k0 = load<u64>(CONFIG_BASE + CFG_SECRET);
   const k1 = load<u64>(CONFIG_BASE + CFG_SECRET, 8);

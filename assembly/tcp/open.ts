@@ -22,15 +22,12 @@ import {
   TCP_OPTION_SACK,
   TCP_OPTION_TIMESTAMPS,
 } from "../abi";
-import { config, coreBlock, localIp, rtoInitial } from "../core/config";
+import { config, coreBlock, rtoInitial } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { STATE_PORTS } from "../core/state";
-import { findConnection, insertConnection, isCallable } from "../flow/groups";
+import { insertConnection, isCallable } from "../flow/groups";
 import { holdNeighbour, Neighbour } from "../net/neighbour-table";
-import { neighbourFor } from "../net/neighbours";
-import { nextHop } from "../net/routes";
-import { toeplitzIpv4 } from "../net/toeplitz";
 import { now } from "../time/clock";
 import { extendEvent, pushEvent } from "../user/events";
 import { ACK, SYN } from "../wire/tcp";
@@ -72,8 +69,22 @@ import {
   Tcb,
   TcbCold,
 } from "./tcb";
-import { pathMss } from "./path-mtu";
 import { echoedRtt, noteTimestamp } from "./timestamps";
+import {
+  findTuple,
+  hopNeighbour,
+  isRoutable,
+  localWord,
+  pathMss,
+  remoteHigh,
+  remoteLow,
+  remoteSecret,
+  setConnection,
+  setPeer,
+  setSender,
+  storeTuple,
+  tupleHash,
+} from "./tuple";
 import { windowShift } from "./window";
 
 /** The MSS of a peer that names none (RFC 9293 section 3.7.1). */
@@ -102,36 +113,35 @@ export function bindOpen(): void {
 /**
  * Opens a connection actively.
  *
- * @param remote IPv4 address, network order
+ * @param high, low address of the peer
  * @param remotePort network order
  * @param localPort network order; 0 lets the kernel choose
  * @param flags F_NAGLE, F_QUIET
  * @param control CONTROL_*, or 0 for the configured one
  */
 export function connect(
-  remote: u32,
+  high: u64,
+  low: u64,
   remotePort: u32,
   localPort: u32,
   cookie: u32,
   flags: u32,
   control: u32,
 ): i32 {
-  const hop = nextHop(remote);
-  if (hop == 0) return RC_UNREACHABLE;
-  const neighbour = neighbourFor(hop);
+  if (!setPeer(high, low) || !isRoutable()) return RC_UNREACHABLE;
+  const neighbour = hopNeighbour();
   if (neighbour == null) return RC_NOMEM;
-  const ports =
-    localPort != 0 ? chosenPorts(remote, remotePort, localPort) : freePorts(remote, remotePort);
+  const ports = localPort != 0 ? chosenPorts(remotePort, localPort) : freePorts(remotePort);
   if (ports == 0) return RC_INUSE;
-  const tcb = newTcb(remote, localIp, ports, toeplitzIpv4(remote, localIp, ports), neighbour);
+  const tcb = newTcb(ports, tupleHash(ports), neighbour);
   if (tcb == null) return RC_NOMEM;
   const cold = coldOf(tcb);
   tcb.state = <u16>SYN_SENT;
   tcb.cookie = cookie;
   tcb.flags = flags | F_KNOWN | F_OWNED | F_CONNECTING;
-  tcb.mss = <u16>min<u32>(DEFAULT_MSS, pathMss(remote));
+  tcb.mss = <u16>min<u32>(DEFAULT_MSS, pathMss());
   selectControl(tcb, control);
-  startHandshake(tcb, cold, initialSequence(localIp, remote, ports));
+  startHandshake(tcb, cold, initialSequence(localWord, remoteSecret(), ports));
   sendSyn(tcb, tcb.sndUna, SYN);
   count(CNT_TCP_CONNECTS);
   connectHandle = tcb.handle;
@@ -141,21 +151,21 @@ export function connect(
 /**
  * A SYN for a listening port (RFC 9293 section 3.10.7.2, third step).
  *
+ * @param packet whose sender is in hand (tuple.ts)
  * @param iss our first sequence number
  */
 export function openPassively(packet: Packet, listener: Listener, iss: u32): void {
   if (!hasBacklogRoom(listener)) return;
-  const hop = nextHop(packet.source);
-  if (hop == 0) {
+  if (!isRoutable()) {
     count(CNT_DROP_NO_ROUTE);
     return;
   }
-  const neighbour = neighbourFor(hop);
+  const neighbour = hopNeighbour();
   if (neighbour == null) {
     count(CNT_DROP_TCP_NO_MEMORY);
     return;
   }
-  const tcb = newTcb(packet.source, packet.destination, packet.ports, packet.hash, neighbour);
+  const tcb = newTcb(packet.ports, packet.hash, neighbour);
   if (tcb == null) {
     count(CNT_DROP_TCP_NO_MEMORY);
     return;
@@ -228,9 +238,10 @@ export function learnSyn(tcb: Tcb, packet: Packet): void {
   if (timestamps) noteTimestamp(cold, optionTsValue);
   if (optionSackPermitted && wanted & TCP_OPTION_SACK) cold.repair |= R_SACK;
   else cold.repair &= ~R_SACK;
+  setSender(packet);
   const announced = optionMss == 0 ? DEFAULT_MSS : max<u32>(optionMss, LEAST_MSS);
   // The MSS does not count options (RFC 9293 section 3.7.1, RFC 6691).
-  tcb.mss = <u16>(min<u32>(announced, pathMss(tcb.remoteIp)) - tcb.optionBytes);
+  tcb.mss = <u16>(min<u32>(announced, pathMss()) - tcb.optionBytes);
   if (optionWindowScale != 255) {
     tcb.flags |= F_SCALED;
     tcb.sndShift = <u8>optionWindowScale;
@@ -277,16 +288,19 @@ export function establish(tcb: Tcb): void {
 function knock(tcb: Tcb): void {
   tcb.flags |= F_KNOWN;
   const ports = u32(bswap<u16>(<u16>tcb.ports)) | (u32(bswap<u16>(<u16>(tcb.ports >> 16))) << 16);
-  const event = pushEvent(EV_KNOCK, tcb.handle, tcb.cookie, ports, 0, 0);
-  extendEvent(event, 0xffff0000, tcb.remoteIp);
+  setConnection(tcb);
+  const first = u32(remoteHigh);
+  const second = u32(remoteHigh >> 32);
+  const event = pushEvent(EV_KNOCK, tcb.handle, tcb.cookie, ports, first, second);
+  extendEvent(event, u32(remoteLow), u32(remoteLow >> 32));
 }
 
-function newTcb(remote: u32, local: u32, ports: u32, hash: u32, neighbour: Neighbour): Tcb | null {
+/** A TCB between the two in hand. */
+function newTcb(ports: u32, hash: u32, neighbour: Neighbour): Tcb | null {
   let tcb = allocTcb();
   while (tcb == null && recycleTimeWait()) tcb = allocTcb();
   if (tcb == null) return null;
-  tcb.remoteIp = remote;
-  tcb.localIp = local;
+  storeTuple(tcb);
   tcb.ports = ports;
   tcb.hash = hash;
   tcb.neighbour = neighbour;
@@ -311,10 +325,10 @@ function startHandshake(tcb: Tcb, cold: TcbCold, iss: u32): void {
 }
 
 /** The port pair with a chosen local port, or 0 when that tuple is taken or another core's. */
-function chosenPorts(remote: u32, remotePort: u32, localPort: u32): u32 {
+function chosenPorts(remotePort: u32, localPort: u32): u32 {
   const ports = remotePort | (localPort << 16);
-  const hash = toeplitzIpv4(remote, localIp, ports);
-  if (!isCallable(hash) || findConnection(hash, ports, remote, localIp) != null) return 0;
+  const hash = tupleHash(ports);
+  if (!isCallable(hash) || findTuple(hash, ports) != null) return 0;
   return ports;
 }
 
@@ -322,13 +336,13 @@ function chosenPorts(remote: u32, remotePort: u32, localPort: u32): u32 {
  * A port pair that is free and whose replies the NIC brings to this core (RFC 6056 section 3.3.3 with
  * the hash of RSS as a further condition); 0 when there is none.
  */
-function freePorts(remote: u32, remotePort: u32): u32 {
+function freePorts(remotePort: u32): u32 {
   const low = config(CFG_EPHEMERAL_LOW);
   const range = config(CFG_EPHEMERAL_HIGH) - low + 1;
-  const offset = portOffset(localIp, remote, remotePort);
+  const offset = portOffset(localWord, remoteSecret(), remotePort);
   for (let tried: u32 = 0; tried < range; tried++) {
     const port = low + ((offset + search.tried++) % range);
-    const ports = chosenPorts(remote, remotePort, bswap<u16>(<u16>port));
+    const ports = chosenPorts(remotePort, bswap<u16>(<u16>port));
     if (ports != 0) return ports;
   }
   return 0;

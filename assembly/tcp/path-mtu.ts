@@ -5,11 +5,9 @@
  * stays as it is.
  */
 import { CNT_DROP_ICMP_QUOTE } from "../abi";
-import { localIp } from "../core/config";
 import { count } from "../core/counters";
-import { lowerPathMtu, pathMtuTo } from "../net/path-mtu";
-import { isMapped, mappedIpv4, mappedLow } from "../wire/ipv6";
-import { isInFlight, ours } from "./errors";
+import { lowerPathMtu } from "../net/path-mtu";
+import { isInFlight, quoted } from "./errors";
 import { output } from "./output";
 import { markAllLost } from "./scoreboard";
 import {
@@ -26,33 +24,24 @@ import {
   R_SACK,
   Tcb,
 } from "./tcb";
-import { localMss } from "./window";
-
-/** IPv4 and TCP header. */
-const HEADERS: u32 = 40;
+import { pathMss, remoteHigh, remoteLow } from "./tuple";
 
 /**
- * A segment of ours was larger than its path takes.
+ * A segment of ours was larger than its path takes; its addresses are in hand (tuple.ts).
  *
- * @param high, low address of the peer
  * @param ports local port low half, remote port high half, network order
  * @param seq sequence number quoted, host order
  * @param size of the largest packet that would have passed
  */
-export function tcpTooBig(high: u64, low: u64, ports: u32, seq: u32, size: u32): void {
-  const tcb = isMapped(high, low) ? ours(localIp, mappedIpv4(low), ports) : null;
+export function tcpTooBig(ports: u32, seq: u32, size: u32): void {
+  const tcb = quoted(ports);
   if (tcb == null || !isInFlight(tcb, seq)) {
     count(CNT_DROP_ICMP_QUOTE);
     return;
   }
-  lowerPathMtu(high, low, size);
-  const mss = pathMtuTo(high, low) - HEADERS - tcb.optionBytes;
+  lowerPathMtu(remoteHigh, remoteLow, size);
+  const mss = pathMss() - tcb.optionBytes;
   if (mss < tcb.mss) lowerMss(tcb, mss);
-}
-
-/** The largest segment that a path is known to take. */
-export function pathMss(remote: u32): u32 {
-  return min<u32>(localMss(), pathMtuTo(0, mappedLow(remote)) - HEADERS);
 }
 
 /**

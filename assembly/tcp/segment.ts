@@ -71,6 +71,7 @@ import {
   Tcb,
   TIME_WAIT,
 } from "./tcb";
+import { localWord, remoteSecret, setSender } from "./tuple";
 import { echoLater, isStale, noteTimestamp } from "./timestamps";
 
 /** Distance of a reused tuple's first sequence number from the last one used: a whole old window. */
@@ -484,9 +485,11 @@ function reopens(tcb: Tcb, packet: Packet): bool {
   if (!hasBacklogRoom(listener)) return true;
   count(CNT_TCP_TIME_WAIT_REUSED);
   // The new sequence numbers lie beyond all that the old connection used (MAY-2).
-  const clock = initialSequence(packet.destination, packet.source, packet.ports);
+  setSender(packet);
+  const clock = initialSequence(localWord, remoteSecret(), packet.ports);
   const iss = seqMax(clock, coldOf(tcb).sndMax + REUSE_GAP);
   finishOrderly(tcb);
+  setSender(packet);
   openPassively(packet, listener, iss);
   return true;
 }

@@ -30,10 +30,8 @@ import { isCallable } from "../flow/groups";
 import { allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
 import { holdNeighbour, Neighbour } from "../net/neighbour-table";
 import { isResolved, learnNeighbour, neighbourFor, releaseNeighbour } from "../net/neighbours";
-import { nextHop } from "../net/routes";
 import { extendEvent, pushEvent } from "../user/events";
-import { IPV4_BROADCAST, MAPPED_PREFIX } from "../wire/ipv4";
-import { mappedIpv4, mappedLow } from "../wire/ipv6";
+import { IPV4_BROADCAST } from "../wire/ipv4";
 import { nextNotice, scheduleNotice, scheduleOutput, takeNotices } from "./agenda";
 import { rearm, stopTimer } from "./deadlines";
 import { PAYLOAD_OFFSET } from "./emit";
@@ -76,6 +74,15 @@ import {
   Tcb,
   TIME_WAIT,
 } from "./tcb";
+import {
+  hopHigh,
+  hopLow,
+  hopNeighbour,
+  isRoutable,
+  remoteHigh,
+  remoteLow,
+  setConnection,
+} from "./tuple";
 
 /** What the application was to be told, or was told, that means nothing to the next one. */
 const APPLICATION_FLAGS: u32 =
@@ -153,7 +160,9 @@ export function part(tcb: Tcb, target: u32): void {
   cold.timeWaitPrev = 0;
   if (tcb.state != DONE) {
     const neighbour = tcb.neighbour;
-    if (isResolved(neighbour) && mappedIpv4(neighbour.low) == nextHop(tcb.remoteIp)) {
+    setConnection(tcb);
+    const current = isRoutable() && neighbour.low == hopLow && neighbour.high == hopHigh;
+    if (current && isResolved(neighbour)) {
       cold.timeWaitNext = neighbour.macHead;
       cold.timeWaitPrev = neighbour.macTail;
     }
@@ -250,9 +259,9 @@ function markSent(tcb: Tcb): void {
 function announce(tcb: Tcb, source: u32, arrived: u32, index: u32): void {
   const endpoint = coreBlock + STATE_ENDPOINTS + index * ENDPOINT_STRIDE;
   const remotePort: u32 = bswap<u16>(<u16>tcb.ports);
-  store<u64>(endpoint, 0);
-  store<u32>(endpoint, MAPPED_PREFIX, 8);
-  store<u32>(endpoint, tcb.remoteIp, 12);
+  setConnection(tcb);
+  store<u64>(endpoint, remoteHigh);
+  store<u64>(endpoint, remoteLow, 8);
   store<u32>(endpoint, remotePort, ENDPOINT_PORT);
   const ports = remotePort | (u32(bswap<u16>(<u16>(tcb.ports >> 16))) << 16);
   const event = pushEvent(EV_ARRIVED, tcb.handle, tcb.cookie, ports, coldOf(tcb).tag, endpoint);
@@ -262,9 +271,9 @@ function announce(tcb: Tcb, source: u32, arrived: u32, index: u32): void {
 /** Finds the next hop in this core's table. False when it has no room for it, or there is no route. */
 function enterNeighbour(tcb: Tcb): bool {
   const cold = coldOf(tcb);
-  const hop = nextHop(tcb.remoteIp);
+  setConnection(tcb);
   let neighbour: Neighbour | null = null;
-  if (hop != 0) neighbour = neighbourFor(hop);
+  if (isRoutable()) neighbour = hopNeighbour();
   const found = neighbour != null;
   // Everybody's entry is in every table; it holds the place of the one that is missing.
   if (neighbour == null) neighbour = neighbourFor(IPV4_BROADCAST);
@@ -273,7 +282,7 @@ function enterNeighbour(tcb: Tcb): bool {
   const head = cold.timeWaitNext;
   const tail = cold.timeWaitPrev;
   if (found && (head | tail) != 0 && !isResolved(tcb.neighbour)) {
-    learnNeighbour(0, mappedLow(hop), head, tail, false, false);
+    learnNeighbour(hopHigh, hopLow, head, tail, false, false);
   }
   return found;
 }

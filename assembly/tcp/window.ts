@@ -3,18 +3,11 @@
  * may become. The window opens only by what the application gives back with recv_done.
  */
 import { CFG_RECEIVE_WINDOW_MAX } from "../abi";
-import { config, mtu } from "../core/config";
+import { config } from "../core/config";
 import { freeFrames } from "../mem/buffers";
 import { now } from "../time/clock";
 import { seqBefore } from "./seq";
 import { coldOf, F_SCALED, Tcb } from "./tcb";
-
-const HEADERS: u32 = 40;
-
-/** The MSS that we announce: what fits the MTU. */
-export function localMss(): u32 {
-  return mtu - HEADERS;
-}
 
 /** Smallest shift that makes the largest window fit 16 bits. */
 export function windowShift(): u32 {

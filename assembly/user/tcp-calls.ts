@@ -6,7 +6,6 @@ import {
   CALL_A,
   CALL_B,
   CALL_COOKIE,
-  CALL_D,
   CALL_HANDLE,
   CALL_OP,
   CONTROL_END,
@@ -24,7 +23,6 @@ import {
   RC_MOVED,
   RC_NOBUFS,
   RC_OK,
-  RC_UNREACHABLE,
   SG_MAX,
   SG_SIZE,
 } from "../abi";
@@ -64,22 +62,20 @@ import {
   tcbOfHandle,
   TIME_WAIT,
 } from "../tcp/tcb";
+import { isIpv6Unicast, isMapped, mappedIpv4 } from "../wire/ipv6";
 import { inWindow, isReadable } from "./check";
 
 export function sysConnect(call: u32): i32 {
   const ports = load<u32>(call, CALL_HANDLE);
   if ((ports & 0xffff) == 0) return RC_INVAL;
-  // IPv4-mapped addresses only: nothing routes the rest.
-  const mapped = load<u64>(call, CALL_A) == 0 && load<u32>(call, CALL_A + 8) == 0xffff0000;
-  if (!mapped) return RC_UNREACHABLE;
-  const remote = load<u32>(call, CALL_D);
-  // Neither "this host" nor multicast nor broadcast can be connected to.
-  const first = remote & 0xff;
-  if (first == 0 || first >= 224 || isBroadcast(remote)) return RC_INVAL;
+  const high = load<u64>(call, CALL_A);
+  const low = load<u64>(call, CALL_A + 8);
+  if (!isHost(high, low)) return RC_INVAL;
   const flags = load<u32>(call, CALL_OP) >> 16;
   if (controlOf(flags) >= CONTROL_END) return RC_INVAL;
   const code = connect(
-    remote,
+    high,
+    low,
     bswap<u16>(<u16>ports),
     bswap<u16>(<u16>(ports >> 16)),
     load<u32>(call, CALL_COOKIE),
@@ -88,6 +84,14 @@ export function sysConnect(call: u32): i32 {
   );
   if (code == RC_OK) store<u32>(call, connectHandle, CALL_HANDLE);
   return code;
+}
+
+/** Neither "this host" nor multicast nor broadcast can be connected to. */
+function isHost(high: u64, low: u64): bool {
+  if (!isMapped(high, low)) return isIpv6Unicast(high, low);
+  const remote = mappedIpv4(low);
+  const first = remote & 0xff;
+  return first != 0 && first < 224 && !isBroadcast(remote);
 }
 
 export function sysAccept(call: u32): i32 {

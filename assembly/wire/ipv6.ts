@@ -49,6 +49,16 @@ export function ipv6HopLimit(header: u32): u32 {
   return load<u8>(header, 7);
 }
 
+/** The ECN bits of the traffic class (RFC 3168 section 5). */
+export function ipv6Ecn(header: u32): u32 {
+  return (load<u8>(header, 1) >> 4) & 3;
+}
+
+/** Marks a packet as ECN-capable, ECT(0). */
+export function markEct6(header: u32): void {
+  store<u8>(header, load<u8>(header, 1) | 0x20, 1);
+}
+
 export function ipv6SourceHigh(header: u32): u64 {
   return load<u64>(header, 8);
 }

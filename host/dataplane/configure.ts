@@ -58,6 +58,7 @@ import {
   CFG_SYN_RETRIES,
   CFG_TCB_COLD,
   CFG_TCB_HOT,
+  CFG_TCB_REMOTES,
   CFG_TCP_OPTIONS,
   CFG_TIME_WAIT,
   CFG_TOEPLITZ,
@@ -173,6 +174,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_BUCKETS_PER_GROUP, map.bucketsPerGroup);
   set(CFG_TCB_HOT, map.tcbHot.address);
   set(CFG_TCB_COLD, map.tcbCold.address);
+  set(CFG_TCB_REMOTES, map.tcbRemotes.address);
   set(CFG_CONNECTIONS, options.maxConnections);
   set(CFG_NEIGHBOUR_TABLE, map.neighbours.address);
   set(CFG_NEIGHBOURS, options.tables.neighbours);

@@ -8,7 +8,7 @@
  *   core blocks       one per core, a page-sized record of cache lines with one writer each
  *   shared tables     flow groups, their hash buckets, neighbours, routes, listeners, UDP ports,
  *                     Toeplitz tables, mailboxes between the cores, luggage of their applications
- *   TCBs              hot parts, then cold parts
+ *   TCBs              hot parts, then cold parts, then addresses of IPv6 peers
  *   per core          timing wheel, event array, system-call array, parsed packets, user timers,
  *                     IP state, queue blocks, and for each queue pair its four rings
  *   buffer records    one per frame, then those without
@@ -46,6 +46,7 @@ import {
   SLOT_SIZE,
   TCB_COLD_SIZE,
   TCB_HOT_SIZE,
+  TCB_REMOTE_SIZE,
   TOEPLITZ_SIZE,
   UDP_PORT_SIZE,
   USER_TIMER_SIZE,
@@ -128,6 +129,8 @@ export interface MemoryMap {
   readonly luggage: Region;
   readonly tcbHot: Region;
   readonly tcbCold: Region;
+  /** Addresses of IPv6 peers, one for each TCB; empty without IPv6. */
+  readonly tcbRemotes: Region;
   readonly cores: readonly CoreMap[];
   readonly bufferRecords: Region;
   readonly frames: Region;
@@ -177,6 +180,8 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   // A hot part is two whole cache lines.
   const tcbHot = cursor.take("TCBs, hot", maxConnections * TCB_HOT_SIZE, TCB_HOT_SIZE);
   const tcbCold = cursor.take("TCBs, cold", maxConnections * TCB_COLD_SIZE, TCB_COLD_SIZE);
+  const remotes = options.ip6 ? maxConnections * TCB_REMOTE_SIZE : 0;
+  const tcbRemotes = cursor.take("TCBs, IPv6 peers", remotes);
 
   const coreMaps: CoreMap[] = [];
   for (let core = 0; core < cores; core++) {
@@ -211,6 +216,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
     luggage,
     tcbHot,
     tcbCold,
+    tcbRemotes,
     cores: coreMaps,
     bufferRecords,
     frames: frameRegion,

@@ -50,6 +50,8 @@ import { rssHash } from "./toeplitz.ts";
 
 /** The dataplane under test, and the hosts around it. */
 export const KERNEL: Host = { mac: "02:00:0a:00:00:01", ip: "10.0.0.1" };
+/** The dataplane where IPv6 is spoken. */
+export const KERNEL6: Host = { mac: KERNEL.mac, ip: "2001:db8::1" };
 export const PEER: Host = { mac: "02:00:0a:00:00:02", ip: "10.0.0.2" };
 export const GATEWAY: Host = { mac: "02:00:0a:00:00:fe", ip: "10.0.0.254" };
 

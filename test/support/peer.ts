@@ -10,11 +10,13 @@
  * The constructors lead the kernel into a state of RFC 9293 section 3.3.2, named from its side.
  */
 import { RC_OK } from "../../assembly/abi.ts";
-import { KERNEL, PEER, type KernelHarness, type SentPacket } from "./kernel.ts";
+import { KERNEL, KERNEL6, PEER, type KernelHarness, type SentPacket } from "./kernel.ts";
 import {
   addressesIn,
   findOption,
   formatPacket,
+  isIpv6Text,
+  linkLocal,
   isTcp,
   mss as mssOption,
   nop,
@@ -151,7 +153,14 @@ export class TcpPeer {
       options: this.#options(segment, isSyn),
       ...segment.raw,
     };
-    return tcpFrame({ from: this.host, to: KERNEL }, fields, segment.payload, segment.tos);
+    const to = isIpv6Text(this.host.ip) ? this.kernelAddress() : KERNEL;
+    return tcpFrame({ from: this.host, to }, fields, segment.payload, segment.tos);
+  }
+
+  /** The kernel's address that an IPv6 peer speaks to: that of the peer's own scope. */
+  kernelAddress(): Host {
+    const near = this.host.ip.startsWith("fe80:");
+    return near ? { mac: KERNEL.mac, ip: linkLocal(KERNEL.mac) } : KERNEL6;
   }
 
   /** Sends a segment, runs the kernel, and moves `sndNxt` over what was new in it. */

@@ -24,7 +24,9 @@ export interface Path {
 
 export function ipFrame(path: Path, fields: Partial<Ipv4Fields>, payload: Uint8Array): Uint8Array {
   const { from, to } = path;
-  if (isIpv6Text(from.ip)) return ip6Frame(path, { protocol: fields.protocol }, payload);
+  if (isIpv6Text(from.ip)) {
+    return ip6Frame(path, { protocol: fields.protocol, trafficClass: fields.tos }, payload);
+  }
   return buildEthernet(
     { source: from.mac, destination: to.mac, type: ETHERTYPE_IPV4 },
     buildIpv4({ source: from.ip, destination: to.ip, ...fields, ...path.ip }, payload),
