@@ -3,6 +3,8 @@ import { Command } from "commander";
 import process from "node:process";
 import { bulkCommand } from "./bulk/command.ts";
 import { connectionsCommand } from "./connections/command.ts";
+import { coresCommand } from "./cores/command.ts";
+import { elasticCommand } from "./elastic/command.ts";
 import { echoCommand } from "./echo/command.ts";
 import { fairnessCommand } from "./flows/fairness.ts";
 import { gridCommand } from "./flows/grid.ts";
@@ -15,6 +17,8 @@ const experiments = [
   fairnessCommand(),
   connectionsCommand(),
   soakCommand(),
+  coresCommand(),
+  elasticCommand(),
 ];
 const names = [...experiments.map((experiment) => experiment.name()), "help"];
 

@@ -5,23 +5,32 @@
  */
 import { build, type Histogram } from "hdr-histogram-js";
 import {
+  capacityOf,
   connectPorts,
   Controller,
   createDataplane,
   EnergyMeter,
+  modelledWatts,
   NO_COSTS,
   REFERENCE_COSTS,
   SimulatedRunner,
 } from "../../host/node/index.ts";
-import type { CostModel, Policy, SimulatedCore } from "../../host/node/index.ts";
+import type {
+  CostModel,
+  Demand,
+  EnergyState,
+  MachineShape,
+  Policy,
+  SimulatedCore,
+} from "../../host/node/index.ts";
 import { CLIENT_IP, SERVER_IP } from "../lib/pair.ts";
 import { Random } from "../lib/random.ts";
 import { MovableEcho, OpenLoopClient } from "./apps.ts";
 import type { Pattern } from "./patterns.ts";
 
 export interface Scenario {
-  /** Cores of the server. */
-  readonly cores: number;
+  /** The server's machine. */
+  readonly machine: MachineShape;
   readonly policy: Policy;
   readonly pattern: Pattern;
   /** Requests per second that are offered at most: the pattern's 1. */
@@ -43,6 +52,8 @@ export interface CoreChange {
   readonly decided: number;
   readonly done: number;
   readonly cores: number;
+  /** Work that they can do, in cores at nominal frequency. */
+  readonly capacity: number;
 }
 
 /** A piece of the run. */
@@ -62,7 +73,7 @@ export interface ScenarioResult {
   readonly answered: number;
   readonly p50: number;
   readonly p99: number;
-  /** Share of the requests that were answered within LATENCY_GOAL. */
+  /** Share of the requests that were answered within GOAL times their service. */
   readonly withinGoal: number;
   /** Mean of the active cores, and modelled energy relative to having all of them active. */
   readonly meanCores: number;
@@ -74,8 +85,8 @@ export interface ScenarioResult {
   readonly drops: number;
 }
 
-/** What a request may take, µs (SoCC 2015: the service level of its experiments). */
-export const LATENCY_GOAL = 500;
+/** What a request may take, in times of its service. */
+export const GOAL = 20;
 
 /** How often requests are generated, µs. */
 const TICK = 20;
@@ -96,12 +107,12 @@ export async function runScenario(scenario: Scenario): Promise<ScenarioResult> {
   }
 }
 
-export class World {
+class World {
   readonly runner = new SimulatedRunner();
   readonly #scenario: Scenario;
   readonly #client: OpenLoopClient;
   readonly #clientCore: SimulatedCore;
-  readonly server: ReturnType<typeof serverDataplane>;
+  readonly #server: ReturnType<typeof serverDataplane>;
   readonly #random: Random;
   readonly #all = histogram();
   readonly #intervals: Interval[] = [];
@@ -113,20 +124,21 @@ export class World {
   #begin = 0;
   #coreMicros = 0;
   #coresSince = 0;
-  #cores: number;
+  /** What is active. */
+  #active: Demand;
   readonly #controller: Controller;
   #energy: EnergyMeter | undefined;
 
   constructor(scenario: Scenario) {
-    const { conns, policy, service, costs = REFERENCE_COSTS } = scenario;
+    const { conns, machine, policy, service, costs = REFERENCE_COSTS } = scenario;
     this.#scenario = scenario;
     this.#random = new Random(scenario.seed);
-    this.#cores = policy.demand(policy.initial).cores;
-    const server = serverDataplane(scenario, this.#cores);
+    this.#active = policy.demand(policy.initial);
+    const server = serverDataplane(scenario, this.#active.cores);
     const client = clientDataplane(conns);
-    this.server = server;
+    this.#server = server;
     const [serverWire, clientWire] = connectPorts(server.port, client.port);
-    this.runner.add(server, {
+    const cores = this.runner.add(server, {
       wire: serverWire,
       costs: { ...costs, event: costs.event + service * 1000 },
       app: () => new MovableEcho({ port: PORT, backlog: conns }),
@@ -142,7 +154,10 @@ export class World {
       dataplane: server,
       manager: this.runner.manager(server),
       policy,
-      onChange: ({ cores }, decided) => this.#changed(cores, decided),
+      setSpeed: (demand) => {
+        for (const core of cores) core.speed = speedOf(machine, demand);
+      },
+      onChange: (demand, decided) => this.#changed(demand, decided),
       onError: (error) => {
         throw error;
       },
@@ -197,7 +212,7 @@ export class World {
   #answered(micros: number): void {
     this.#all.recordValue(micros);
     this.#recent.recordValue(micros);
-    if (micros <= LATENCY_GOAL) this.#within++;
+    if (micros <= GOAL * this.#scenario.service) this.#within++;
   }
 
   #interval(length: number): void {
@@ -205,39 +220,44 @@ export class World {
     this.#intervals.push({
       at: this.runner.now - this.#begin,
       offered: ((sent - this.#counted) * 1e6) / length,
-      cores: this.#cores,
+      cores: this.#active.cores,
       p99: this.#recent.getValueAtPercentile(99),
     });
     this.#counted = sent;
     this.#recent = histogram();
   }
 
-  #changed(cores: number, decided: number): void {
+  #changed(demand: Demand, decided: number): void {
+    const { machine } = this.#scenario;
     const { now } = this.runner;
     this.#account();
-    this.#cores = cores;
+    this.#active = demand;
     this.#energy?.change(now, this.#energyState());
-    this.#changes.push({ decided: decided - this.#begin, done: now - this.#begin, cores });
+    this.#changes.push({
+      decided: decided - this.#begin,
+      done: now - this.#begin,
+      cores: demand.cores,
+      capacity: demand.cores * speedOf(machine, demand),
+    });
   }
 
   /** Adds up core time and energy to this moment. */
   #account(): void {
     const { now } = this.runner;
-    this.#coreMicros += this.#cores * (now - this.#coresSince);
+    this.#coreMicros += this.#active.cores * (now - this.#coresSince);
     this.#coresSince = now;
     this.#energy?.change(now, this.#energyState());
   }
 
-  #energyState() {
-    return { active: this.#cores, cores: this.#scenario.cores, frequency: 2.4 };
+  #energyState(): EnergyState {
+    return energyState(this.#scenario.machine, this.#active);
   }
 
   #result(micros: number, joules: number): ScenarioResult {
-    const { cores } = this.#scenario;
+    const { machine } = this.#scenario;
     const { sent, answered } = this.#client;
-    const always = new EnergyMeter(0, { active: cores, cores, frequency: 2.4 });
-    always.change(micros, { active: cores, cores, frequency: 2.4 });
-    const counters = this.server.counters();
+    const always = modelledWatts(energyState(machine, { cores: machine.cores }));
+    const counters = this.#server.counters();
     return {
       requests: sent,
       answered,
@@ -245,7 +265,7 @@ export class World {
       p99: this.#all.getValueAtPercentile(99),
       withinGoal: this.#within / answered,
       meanCores: this.#coreMicros / micros,
-      energyShare: joules / always.joules,
+      energyShare: joules / ((always * micros) / 1e6),
       changes: this.#changes,
       intervals: this.#intervals,
       retransmissions: counters.tcpRetransmits,
@@ -254,7 +274,23 @@ export class World {
   }
 }
 
-function serverDataplane({ cores, conns, batch }: Scenario, activeCores: number) {
+function nominal({ frequencies }: MachineShape): number {
+  return frequencies.at(-1)!;
+}
+
+/** How fast a core is, as a multiple of one thread at nominal frequency. */
+function speedOf(machine: MachineShape, demand: Demand): number {
+  const { frequency = nominal(machine), hyperthreads = false } = demand;
+  return capacityOf(machine, { cores: 1, frequency, hyperthreads }) / nominal(machine);
+}
+
+function energyState(machine: MachineShape, demand: Demand): EnergyState {
+  const { cores, frequency = nominal(machine), hyperthreads } = demand;
+  return { active: cores, cores: machine.cores, frequency, hyperthreads };
+}
+
+function serverDataplane({ machine, conns, batch }: Scenario, activeCores: number) {
+  const { cores } = machine;
   return createDataplane({
     name: "server",
     ip: `${SERVER_IP}/24`,
@@ -263,6 +299,7 @@ function serverDataplane({ cores, conns, batch }: Scenario, activeCores: number)
     batch,
     ringSize: 4096,
     frames: cores * 10_240,
+    // What one core may have to take.
     maxConnections: cores * conns,
     secret: new Uint8Array(16).fill(1),
   });

@@ -13,10 +13,23 @@ export interface Pair {
   readonly clientWire: Wire;
 }
 
-/** Makes the pair; `options` are for both dataplanes, `link` for both directions. */
-export function createPair(options: Partial<DataplaneOptions> = {}, link: LinkOptions = {}): Pair {
+/**
+ * Makes the pair; `options` are for both dataplanes, `link` for both directions, and `serverOptions` what
+ * the server has different.
+ */
+export function createPair(
+  options: Partial<DataplaneOptions> = {},
+  link: LinkOptions = {},
+  serverOptions: Partial<DataplaneOptions> = {},
+): Pair {
   const tcp = { profile: "lan" as const, ...options.tcp };
-  const server = createDataplane({ name: "server", ip: `${SERVER_IP}/24`, ...options, tcp });
+  const common = { ...options, tcp };
+  const server = createDataplane({
+    name: "server",
+    ip: `${SERVER_IP}/24`,
+    ...common,
+    ...serverOptions,
+  });
   const client = createDataplane({ name: "client", ip: `${CLIENT_IP}/24`, ...options, tcp });
   const [serverWire, clientWire] = connectPorts(server.port, client.port, link);
   return { server, client, serverWire, clientWire };

@@ -14,10 +14,12 @@ export { MetricsReader, type Average, type CoreMetrics } from "./metrics.ts";
 export type { Demand, Observation, Policy } from "./policy.ts";
 export { decideStep, IX_STEP_RULE, stepPolicy, type StepState } from "./step-policy.ts";
 export {
+  capacityOf,
   consolidation,
   energyProportionality,
   minimumMaximum,
   plainMachine,
+  type Configuration,
   type MachineShape,
   type Step,
 } from "./steps.ts";

@@ -42,7 +42,8 @@ const TURBO_SHARE = 0.1;
 const MARGIN = 1.2;
 const NEVER = 2;
 
-type Configuration = Pick<Step, "cores" | "frequency" | "hyperthreads">;
+/** What a step sets. */
+export type Configuration = Pick<Step, "cores" | "frequency" | "hyperthreads">;
 
 /** The least energy that carries the load. */
 export function energyProportionality(machine: MachineShape): readonly Step[] {
@@ -106,7 +107,8 @@ function withThresholds(machine: MachineShape, list: readonly Configuration[]): 
   return steps;
 }
 
-function capacityOf(machine: MachineShape, configuration: Configuration): number {
+/** Work that a configuration does, as a multiple of one thread at 1 GHz: a model. */
+export function capacityOf(machine: MachineShape, configuration: Configuration): number {
   const { cores, frequency, hyperthreads } = configuration;
   const { nominal } = frequencies(machine);
   // Not what turbo promises, but what it was found to give.

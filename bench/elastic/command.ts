@@ -1,0 +1,202 @@
+/** `bench elastic`: policies for elastic cores under loads that change, all in simulated time. */
+import { Command } from "commander";
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import {
+  consolidation,
+  delayPolicy,
+  energyProportionality,
+  minimumMaximum,
+  REFERENCE_COSTS,
+  stepPolicy,
+} from "../../host/node/index.ts";
+import type { MachineShape, Policy } from "../../host/node/index.ts";
+import { decimal, integer, someOf } from "../lib/options.ts";
+import { grouped, printTable, progress, rounded, writeRecords } from "../lib/report.ts";
+import type { BenchRecord } from "../lib/report.ts";
+import { PATTERNS } from "./patterns.ts";
+import { GOAL, runScenario, type Scenario, type ScenarioResult } from "./scenario.ts";
+
+interface ElasticOptions {
+  readonly cores: number;
+  readonly service: number;
+  readonly seconds: number;
+  readonly load: number;
+  readonly batch: number;
+  readonly conns: number;
+  readonly seed: number;
+  readonly policies?: readonly string[];
+  readonly patterns?: readonly string[];
+  readonly results: string;
+  readonly json?: string;
+}
+
+/** By the name that --policies knows them by. */
+export const POLICIES: Readonly<Record<string, (machine: MachineShape) => Policy>> = {
+  delay: ({ cores }) => erased(delayPolicy({ max: cores }, Math.ceil(cores / 8))),
+  energy: (machine) => erased(stepPolicy("energy proportionality", energyProportionality(machine))),
+  consolidation: (machine) => erased(stepPolicy("consolidation", consolidation(machine))),
+  minmax: (machine) => erased(stepPolicy("minimum-maximum", minimumMaximum(machine))),
+  all: ({ cores }) => ({
+    name: "all cores, always",
+    period: 1e6,
+    initial: null,
+    decide: () => null,
+    demand: () => ({ cores }),
+  }),
+};
+
+/** Who runs a policy need not know its state. */
+function erased<State>(policy: Policy<State>): Policy {
+  return policy as Policy;
+}
+
+/** The SoCC 2015 paper's processor, with fewer frequencies and as many cores as are asked for. */
+function machineOf(cores: number): MachineShape {
+  return { cores, frequencies: [1.2, 1.8, 2.4], turbo: 3.1, hyperthreads: true };
+}
+
+export function elasticCommand(): Command {
+  const policies = Object.keys(POLICIES);
+  const patterns = Object.keys(PATTERNS);
+  return new Command("elastic")
+    .description("cores that come and go with the load, under several policies, in simulated time")
+    .option("--cores <n>", "cores of the simulated server", integer(2, 64), 8)
+    .option(
+      "--service <µs>",
+      "time that the application needs for a request",
+      decimal(0.5, 1e4),
+      200,
+    )
+    .option("--seconds <s>", "simulated length of a run", decimal(0.01, 3600), 60)
+    .option(
+      "--load <share>",
+      "highest load, as a share of what all cores can do",
+      decimal(0, 1),
+      0.75,
+    )
+    .option("--batch <n>", "B, packets per iteration", integer(1, 256), 16)
+    .option("--conns <n>", "connections", integer(1, 10_000), 512)
+    .option("--seed <n>", "seed of the arrivals", integer(0, 2 ** 31), 1)
+    .option("--policies <names>", `which ones, of ${policies.join(",")}`, someOf(policies))
+    .option("--patterns <names>", `which ones, of ${patterns.join(",")}`, someOf(patterns))
+    .option("--results <dir>", "where a line of JSON for each run goes", "bench/results")
+    .option("--json <file>", "write the figures to a file")
+    .addHelpText(
+      "after",
+      [
+        "",
+        "Everything is simulated: time by a cost model, energy by a model of power. The load goes from",
+        "10 % to 100 % of --load and back: slope, step or sine.",
+        "",
+        "Examples:",
+        "  npm run bench -- elastic",
+        "  npm run bench -- elastic --policies delay --patterns step --cores 16 --service 2 --seconds 0.3",
+      ].join("\n"),
+    )
+    .action(runElastic);
+}
+
+async function runElastic(options: ElasticOptions): Promise<void> {
+  const { cores, service, seconds, load, batch, conns } = options;
+  console.log(
+    `elastic, simulated: ${cores} cores, requests of ${service} µs (Poisson) on ${grouped(conns)} ` +
+      `connections, at most ${(100 * load).toFixed(0)} % load, B = ${batch}, ${seconds} s a run`,
+  );
+  const records: BenchRecord[] = [];
+  const lines: string[] = [];
+  for (const pattern of options.patterns ?? Object.keys(PATTERNS)) {
+    const rows: string[][] = [];
+    for (const policy of options.policies ?? Object.keys(POLICIES)) {
+      progress(`${pattern}: ${policy}`);
+      const scenario = scenarioOf(options, policy, pattern);
+      const result = await runScenario(scenario);
+      rows.push(rowOf(scenario, result, pattern));
+      const record = recordOf(options, policy, pattern, scenario, result);
+      records.push(record);
+      const { changes, intervals } = result;
+      lines.push(JSON.stringify({ ...record, simulated: true, changes, intervals }));
+    }
+    progress("");
+    const goal = `≤ ${GOAL} services`;
+    const head = [`${pattern}, simulated`, "p50 µs", "p99 µs", goal, "mean cores", "energy, model"];
+    printTable([...head, "changes", "step answered in ms"], rows);
+  }
+  mkdirSync(options.results, { recursive: true });
+  const file = path.join(options.results, "elastic.jsonl");
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  console.log(`Load, cores and latency over time: ${file}`);
+  if (options.json !== undefined) writeRecords(options.json, records);
+}
+
+/** The run that a policy and a pattern make of the options. */
+export function scenarioOf(
+  options: Omit<ElasticOptions, "results">,
+  policy: string,
+  pattern: string,
+): Scenario {
+  const { cores, service, seconds, load, batch, conns, seed } = options;
+  const machine = machineOf(cores);
+  return {
+    machine,
+    policy: POLICIES[policy](machine),
+    pattern: PATTERNS[pattern],
+    peak: (load * cores * 1e6) / (service + requestCost()),
+    ...{ service, seconds, conns, batch, seed },
+  };
+}
+
+/** What the kernel's part of a request costs, µs. */
+function requestCost(): number {
+  const { packetIn, packetOut, call, event } = REFERENCE_COSTS;
+  return (packetIn + packetOut + 2 * call + event) / 1000;
+}
+
+/**
+ * How long after the load's step there was room for it, µs: until cores were there whose capacity is
+ * what arrives. Undefined when that never came.
+ */
+export function reactionTime(scenario: Scenario, result: ScenarioResult): number | undefined {
+  const { pattern, seconds, peak, service } = scenario;
+  const needed = (peak * (service + requestCost())) / 1e6;
+  const step = (seconds * 1e6) / 3;
+  if (pattern !== PATTERNS.step) return undefined;
+  const change = result.changes.find(({ done, capacity }) => done > step && capacity >= needed);
+  return change && change.done - step;
+}
+
+function rowOf(scenario: Scenario, result: ScenarioResult, pattern: string): string[] {
+  const reaction = reactionTime(scenario, result);
+  return [
+    scenario.policy.name,
+    rounded(result.p50),
+    grouped(result.p99),
+    `${(100 * result.withinGoal).toFixed(1)} %`,
+    result.meanCores.toFixed(2),
+    `${(100 * result.energyShare).toFixed(0)} %`,
+    `${result.changes.length}`,
+    pattern === "step" && reaction !== undefined ? rounded(reaction / 1000) : "–",
+  ];
+}
+
+function recordOf(
+  options: ElasticOptions,
+  policy: string,
+  pattern: string,
+  scenario: Scenario,
+  result: ScenarioResult,
+): BenchRecord {
+  const { cores, service, seconds, load, batch, conns, seed } = options;
+  const { changes, intervals: _, ...metrics } = result;
+  const reaction = reactionTime(scenario, result);
+  return {
+    experiment: "elastic",
+    system: "ixwasm simulated",
+    params: { policy, pattern, cores, service, seconds, load, batch, conns, seed },
+    metrics: {
+      ...metrics,
+      changes: changes.length,
+      ...(reaction !== undefined && { reaction_us: reaction }),
+    },
+  };
+}
