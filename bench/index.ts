@@ -8,6 +8,7 @@ import { elasticCommand } from "./elastic/command.ts";
 import { echoCommand } from "./echo/command.ts";
 import { fairnessCommand } from "./flows/fairness.ts";
 import { gridCommand } from "./flows/grid.ts";
+import { migrationCommand } from "./migration/command.ts";
 import { soakCommand } from "./soak/command.ts";
 
 const experiments = [
@@ -19,6 +20,7 @@ const experiments = [
   soakCommand(),
   coresCommand(),
   elasticCommand(),
+  migrationCommand(),
 ];
 const names = [...experiments.map((experiment) => experiment.name()), "help"];
 

@@ -31,9 +31,16 @@ interface ElasticOptions {
   readonly json?: string;
 }
 
-/** By the name that --policies knows them by. */
-export const POLICIES: Readonly<Record<string, (machine: MachineShape) => Policy>> = {
-  delay: ({ cores }) => erased(delayPolicy({ max: cores }, Math.ceil(cores / 8))),
+/**
+ * By the name that --policies knows them by. What is congestion depends on how long a request takes,
+ * `service` µs.
+ */
+const POLICIES: Readonly<Record<string, (machine: MachineShape, service: number) => Policy>> = {
+  delay: ({ cores }, service) => {
+    const scale = Math.max(service / 20, 1);
+    const times = { congested: 100 * scale, patience: 1000 * scale, hold: 20_000 * scale };
+    return erased(delayPolicy({ max: cores, ...times }, Math.ceil(cores / 8)));
+  },
   energy: (machine) => erased(stepPolicy("energy proportionality", energyProportionality(machine))),
   consolidation: (machine) => erased(stepPolicy("consolidation", consolidation(machine))),
   minmax: (machine) => erased(stepPolicy("minimum-maximum", minimumMaximum(machine))),
@@ -139,7 +146,7 @@ export function scenarioOf(
   const machine = machineOf(cores);
   return {
     machine,
-    policy: POLICIES[policy](machine),
+    policy: POLICIES[policy](machine, service),
     pattern: PATTERNS[pattern],
     peak: (load * cores * 1e6) / (service + requestCost()),
     ...{ service, seconds, conns, batch, seed },
@@ -158,7 +165,7 @@ function requestCost(): number {
  */
 export function reactionTime(scenario: Scenario, result: ScenarioResult): number | undefined {
   const { pattern, seconds, peak, service } = scenario;
-  const needed = (peak * (service + requestCost())) / 1e6;
+  const needed = (peak * (service + requestCost())) / 1e6 - 1e-6;
   const step = (seconds * 1e6) / 3;
   if (pattern !== PATTERNS.step) return undefined;
   const change = result.changes.find(({ done, capacity }) => done > step && capacity >= needed);

@@ -45,7 +45,9 @@ async function records(...args: string[]): Promise<{ stdout: string; written: Be
 describe("the command line", () => {
   it("has help with examples for every experiment", async () => {
     const { stdout } = await bench("--help");
-    for (const name of ["echo", "bulk", "grid", "fairness", "connections", "soak"]) {
+    const names = ["echo", "bulk", "grid", "fairness", "connections", "soak"];
+    names.push("cores", "elastic", "migration");
+    for (const name of names) {
       expect(stdout).toContain(name);
       expect((await bench(name, "--help")).stdout).toMatch(/npm run bench -- /);
     }
@@ -115,6 +117,60 @@ describe("experiments", () => {
     const { written } = await records("soak", "--gigabytes", "0.2");
     expect(written[0].metrics.leaks).toBe(0);
     expect(written[0].metrics.connections_opened).toBeGreaterThan(0);
+  });
+
+  it("cores simulates more of them than there are", { timeout: TIMEOUT }, async () => {
+    const load = ["--cores", "3", "--conns", "128", "--micros", "2000"];
+    const run = ["--costs", "reference", "--no-real"];
+    const { stdout, written } = await records("cores", ...load, ...run);
+    expect(stdout).toMatch(/cores, simulated/);
+    expect(written.map(({ params }) => params.cores)).toEqual([1, 2, 3]);
+    expect(written[0].metrics.speedup).toBe(1);
+    expect(written[2].metrics.speedup).toBeGreaterThan(2.5);
+  });
+
+  it("cores measures what work costs, and real cores", { timeout: TIMEOUT }, async () => {
+    const load = ["--cores", "1", "--conns", "32", "--micros", "1000", "--seconds", "0.1"];
+    const { stdout, written } = await records("cores", ...load);
+    expect(stdout).toMatch(/measured costs, ns: poll \d/);
+    const real = written.filter(({ system }) => system === "ixwasm threaded");
+    expect(real.map(({ params }) => params.cores)).toEqual([1, 2]);
+    for (const { metrics } of real) expect(metrics.busy_ns_per_msg).toBeGreaterThan(0);
+  });
+
+  it(
+    "elastic runs policies under loads and keeps what happened",
+    { timeout: TIMEOUT },
+    async () => {
+      const load = ["--cores", "4", "--service", "20", "--seconds", "0.03", "--conns", "64"];
+      const run = ["--policies", "delay,energy", "--patterns", "sine", "--results", directory];
+      const { stdout, written } = await records("elastic", ...load, ...run);
+      expect(stdout).toMatch(/elastic, simulated: 4 cores/);
+      expect(written.map(({ params }) => params.policy)).toEqual(["delay", "energy"]);
+      for (const { metrics } of written) expect(metrics.answered).toBe(metrics.requests);
+      const lines = readFileSync(join(directory, "elastic.jsonl"), "utf8").trim().split("\n");
+      const [first] = lines.map((line) => JSON.parse(line) as { intervals: unknown[] });
+      expect(lines).toHaveLength(2);
+      expect(first).toMatchObject({ simulated: true, experiment: "elastic" });
+      expect(first.intervals.length).toBeGreaterThan(100);
+    },
+  );
+
+  it("migration moves groups to and fro", { timeout: TIMEOUT }, async () => {
+    const { written } = await records("migration", "--migrations", "20", "--conns", "32");
+    const names = written.map(({ system, params }) => [system, params.loaded]);
+    expect(names).toEqual([
+      ["ixwasm inline", false],
+      ["ixwasm inline", true],
+      ["ixwasm threaded", false],
+      ["ixwasm threaded", true],
+    ]);
+    for (const { metrics } of written) {
+      expect(metrics.p99).toBeGreaterThanOrEqual(metrics.p50);
+      expect(metrics.max).toBeGreaterThan(0);
+    }
+    // Messages go on meanwhile.
+    expect(written[1].metrics.messages).toBeGreaterThan(0);
   });
 });
 
