@@ -38,8 +38,9 @@ interface ElasticOptions {
 const POLICIES: Readonly<Record<string, (machine: MachineShape, service: number) => Policy>> = {
   delay: ({ cores }, service) => {
     const scale = Math.max(service / 20, 1);
-    const times = { congested: 100 * scale, patience: 1000 * scale, hold: 20_000 * scale };
-    return erased(delayPolicy({ max: cores, ...times }, Math.ceil(cores / 8)));
+    const times = { period: 100 * scale, congested: 100 * scale };
+    const waits = { patience: 1000 * scale, hold: 20_000 * scale };
+    return erased(delayPolicy({ max: cores, ...times, ...waits }, Math.ceil(cores / 8)));
   },
   energy: (machine) => erased(stepPolicy("energy proportionality", energyProportionality(machine))),
   consolidation: (machine) => erased(stepPolicy("consolidation", consolidation(machine))),
@@ -82,7 +83,7 @@ export function elasticCommand(): Command {
       decimal(0, 1),
       0.75,
     )
-    .option("--batch <n>", "B, packets per iteration", integer(1, 256), 16)
+    .option("--batch <n>", "B, packets per iteration", integer(1, 256), 4)
     .option("--conns <n>", "connections", integer(1, 10_000), 512)
     .option("--seed <n>", "seed of the arrivals", integer(0, 2 ** 31), 1)
     .option("--policies <names>", `which ones, of ${policies.join(",")}`, someOf(policies))

@@ -41,6 +41,7 @@ export class Controller<State = unknown> {
   #state: State;
   #observed = -Infinity;
   #before: readonly Before[] = [];
+  #processed = 0;
   /** What `setSpeed` was told last. */
   #speed: Pick<Demand, "frequency" | "hyperthreads"> = {};
   #rebalanced = -Infinity;
@@ -105,15 +106,15 @@ export class Controller<State = unknown> {
     const active = this.active;
     const cores = active.map((core) => readings[core]);
     const interval = this.#observed === -Infinity ? 0 : now - this.#observed;
-    const seen = { interval, busy: 0, arrived: 0, taken: 0 };
+    const processed = this.#metrics.processed();
+    const seen = { interval, busy: 0, arrived: 0, processed: processed - this.#processed };
     for (const core of this.#before.length > 0 ? active : []) {
       const { busyTime, packets, waiting } = readings[core];
       const before = this.#before[core];
-      const taken = packets - before.packets;
       seen.busy += busyTime - before.busyTime;
-      seen.taken += taken;
-      seen.arrived += Math.max(taken + waiting - before.waiting, 0);
+      seen.arrived += Math.max(packets - before.packets + waiting - before.waiting, 0);
     }
+    this.#processed = processed;
     this.#observed = now;
     this.#before = readings.map(({ busyTime, packets, waiting }) => ({
       busyTime,

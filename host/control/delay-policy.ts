@@ -30,9 +30,9 @@ export interface DelayState {
   /** The longest wait at the last observation, and since when packets have waited too long, µs. */
   readonly waited: number;
   readonly congestedSince: number;
-  /** Busy time and packets taken, of which old ones count less and less: what a packet costs. */
+  /** Busy time and packets processed, of which old ones count less and less: what a packet costs. */
   readonly busy: number;
-  readonly taken: number;
+  readonly processed: number;
   /** Cores' worth of packets that arrive, over the last few observations. */
   readonly load: number;
   /** Since when fewer cores would have done, and the most that would have been needed since. */
@@ -46,6 +46,9 @@ type Rule = Required<DelayOptions>;
 const COST_MEMORY = 15 / 16;
 const LOAD_MEMORY = 7 / 8;
 
+/** How far a number of arrivals lies from its mean at most, usually, in standard deviations. */
+const DEVIATIONS = 1.5;
+
 /** A policy that begins with `first` cores (default `min`). */
 export function delayPolicy(options: DelayOptions, first = options.min ?? 1): Policy<DelayState> {
   const { max, min = 1, period = 100, congested = 100, patience = 1000 } = options;
@@ -56,7 +59,7 @@ export function delayPolicy(options: DelayOptions, first = options.min ?? 1): Po
     waited: 0,
     congestedSince: Infinity,
     busy: 0,
-    taken: 0,
+    processed: 0,
     load: 0,
     calmSince: Infinity,
     peak: 0,
@@ -79,13 +82,15 @@ export function decideByDelay(
   const { interval, arrived, cores } = observation;
   const waited = Math.max(0, ...cores.map((core) => Math.max(core.waited, core.delayNow)));
   const busy = before.busy * COST_MEMORY + observation.busy;
-  const taken = before.taken * COST_MEMORY + observation.taken;
-  // Cores' worth of what has just arrived; unknown while none was ever taken.
-  const fresh = taken > 0 && interval > 0 ? (arrived * busy) / taken / interval : 0;
-  const load = before.load + (fresh - before.load) * (1 - LOAD_MEMORY);
+  const processed = before.processed * COST_MEMORY + observation.processed;
+  // Cores' worth of a packet that arrived; unknown while none was ever processed.
+  const worth = processed > 0 && interval > 0 ? busy / processed / interval : 0;
+  const load = before.load + (arrived * worth - before.load) * (1 - LOAD_MEMORY);
+  // What has just arrived may be many by chance: by so much less they are surely many.
+  const fresh = (arrived - DEVIATIONS * Math.sqrt(arrived)) * worth;
   const isCongested = waited > rule.congested;
   const congestedSince = isCongested ? Math.min(before.congestedSince, observation.now) : Infinity;
-  const state = { ...before, waited, congestedSince, busy, taken, load };
+  const state = { ...before, waited, congestedSince, busy, processed, load };
   // What waits less than before is being worked off already.
   if (isCongested && waited >= before.waited) return grow(rule, state, fresh, observation.now);
   return shrink(rule, state, observation.now);

@@ -139,6 +139,15 @@ export class MetricsReader {
     return into;
   }
 
+  /** TCP packets of all flow groups that have been processed since the start. */
+  processed(): number {
+    let packets = 0;
+    for (let group = 0; group < FLOW_GROUPS; group++) {
+      packets += this.#count(this.#groups + group * GROUP_SIZE + GROUP_PACKETS);
+    }
+    return packets;
+  }
+
   /** A u64 counter that its core may be adding to: read again while a carry changes the upper half. */
   #count(address: number): number {
     const at = address >>> 2;

@@ -12,9 +12,9 @@ export interface Observation {
   /** Time since the last observation, 0 at the first one; and how long those cores worked, summed. */
   readonly interval: number;
   readonly busy: number;
-  /** Packets that came to those cores since the last observation, and packets they took. */
+  /** Packets that came to those cores since the last observation, and packets that were processed. */
   readonly arrived: number;
-  readonly taken: number;
+  readonly processed: number;
 }
 
 /** What a dataplane should have. */

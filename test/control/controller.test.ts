@@ -105,6 +105,12 @@ function work(core: number, busy: number, packets: number): void {
   view.setBigUint64(block + CNT_RX_PACKETS, BigInt(packets), true);
 }
 
+/** Lets so many packets of a flow group have been processed since the start. */
+function processed(group: number, packets: bigint): void {
+  const at = dataplane.map.groups.address + group * GROUP_SIZE + GROUP_PACKETS;
+  new DataView(dataplane.memory.buffer).setBigUint64(at, packets, true);
+}
+
 describe("a controller", () => {
   it("shows the policy the active cores and what they did since the last time", () => {
     const control = controller();
@@ -115,14 +121,15 @@ describe("a controller", () => {
     work(0, 1200, 25);
     work(1, 999, 99);
     work(2, 100, 1);
+    processed(5, 12n);
     control.tick(3000);
-    expect(policy.seen[0]).toMatchObject({ now: 1000, interval: 0, busy: 0, taken: 0 });
+    expect(policy.seen[0]).toMatchObject({ now: 1000, interval: 0, busy: 0, arrived: 0 });
     expect(policy.seen[1]).toMatchObject({
       now: 3000,
       interval: 2000,
       busy: 800,
-      taken: 16,
       arrived: 16,
+      processed: 12,
     });
     expect(policy.seen[1].cores).toHaveLength(2);
   });
@@ -198,20 +205,16 @@ describe("a controller", () => {
   });
 
   it("moves flow groups by the packets they had, every so often", async () => {
-    const packets = (group: number, count: bigint): void => {
-      const at = dataplane.map.groups.address + group * GROUP_SIZE + GROUP_PACKETS;
-      new DataView(dataplane.memory.buffer).setBigUint64(at, count, true);
-    };
     const control = controller({ rebalance: { period: 5000 } });
     manager.cores[1] = "active";
     policy.wanted = { cores: 2 };
     for (let group = 64; group < FLOW_GROUPS; group++) manager.groups[group] = 1;
     // What happened before the first look is of no interest.
-    packets(100, 1_000_000n);
+    processed(100, 1_000_000n);
     control.tick(1000);
-    packets(0, 900n);
-    packets(7, 500n);
-    packets(70, 400n);
+    processed(0, 900n);
+    processed(7, 500n);
+    processed(70, 400n);
     control.tick(2000);
     expect(manager.told).toEqual([]);
     control.tick(6000);

@@ -32,7 +32,7 @@ export function coreMetrics(figures: CoreFigures = {}): CoreMetrics {
 
 export function observation(now: number, changes: Partial<Observation> = {}): Observation {
   const cores = [coreMetrics()];
-  return { now, cores, interval: 0, busy: 0, arrived: 0, taken: 0, ...changes };
+  return { now, cores, interval: 0, busy: 0, arrived: 0, processed: 0, ...changes };
 }
 
 /** When a policy changed what it asks for, µs, and to how many cores. */
@@ -65,7 +65,7 @@ export function runPolicy<State>(
     const waited = (backlog / (cores * RATE)) * 1e6;
     const idle = 1 - busy / (cores * interval);
     const one = coreMetrics({ queue: backlog / cores, idle, waited });
-    const observed = { now, interval, busy, arrived, taken };
+    const observed = { now, interval, busy, arrived, processed: taken };
     state = policy.decide(state, { ...observed, cores: Array.from({ length: cores }, () => one) });
     const demand = policy.demand(state).cores;
     if (demand !== cores) changes.push({ at: now, cores: demand });
