@@ -40,8 +40,11 @@ import { timestampNow } from "./timestamps";
 export const SACKED: u16 = 2;
 export const LOST: u16 = 4;
 
-/** Steps that one ACK may take over what it does not change. */
-const STEPS_MAX: u32 = 1024;
+/**
+ * Steps that one ACK may take over what it does not change: 4 MiB of full segments of which every other one
+ * is lost, as a queue that overflows leaves them.
+ */
+const STEPS_MAX: u32 = 4096;
 
 // What the ACK in hand has told.
 /** Bytes that were not known to have arrived. */

@@ -17,6 +17,7 @@ interface GridOptions {
   readonly warmup: number;
   readonly seconds: number;
   readonly seed: number;
+  readonly sack: boolean;
   readonly json?: string;
 }
 
@@ -36,6 +37,7 @@ export function gridCommand(): Command {
     .option("--warmup <s>", "virtual seconds before measuring", decimal(0, 3600), 5)
     .option("--seconds <s>", "virtual seconds measured", decimal(0.1, 3600), 10)
     .option("--seed <n>", "of the link's random numbers", integer(0, 2 ** 31), 1)
+    .option("--no-sack", "recover by duplicate ACKs alone, as without SACK and timestamps")
     .option("--json <file>", "write the figures to a file")
     .addHelpText(
       "after",
@@ -52,10 +54,10 @@ export function gridCommand(): Command {
 }
 
 async function runGrid(options: GridOptions): Promise<void> {
-  const { warmup, seconds, queue, losses, seed } = options;
+  const { warmup, seconds, queue, losses, seed, sack } = options;
   console.log(
     `grid: one flow, a queue of ${queue} × the path, ${seconds} s after ${warmup} s of warming up, ` +
-      `seed ${seed}; payload in per cent of the link`,
+      `seed ${seed}${sack ? "" : ", without SACK"}; payload in per cent of the link`,
   );
   const records: BenchRecord[] = [];
   const rows: string[][] = [];
@@ -68,7 +70,17 @@ async function runGrid(options: GridOptions): Promise<void> {
         const shares = outcomes.map(({ goodputs }) => goodputs[0] / (rate * 1e6));
         rows.push([`${rate} Mbit/s, ${rtt} ms, ${control}`, ...shares.map(percent)]);
         for (const [index, { retransmits, timeouts }] of outcomes.entries()) {
-          const params = { control, rate, rtt, loss: losses[index], queue, warmup, seconds, seed };
+          const params = {
+            control,
+            rate,
+            rtt,
+            loss: losses[index],
+            queue,
+            warmup,
+            seconds,
+            seed,
+            sack,
+          };
           const metrics = { link_share: shares[index], retransmits, timeouts };
           records.push({ experiment: "grid", system: "ixwasm virtual", params, metrics });
         }
@@ -81,7 +93,7 @@ async function runGrid(options: GridOptions): Promise<void> {
 }
 
 function scenarioOf(
-  { queue, warmup, seconds, seed }: GridOptions,
+  { queue, warmup, seconds, seed, sack }: GridOptions,
   control: CongestionControl,
   rate: number,
   rtt: number,
@@ -96,6 +108,7 @@ function scenarioOf(
     warmup,
     seconds,
     seed,
+    sack,
   };
 }
 

@@ -16,6 +16,8 @@ export interface Scenario {
   readonly queue: number;
   /** Frames waiting from which on the link marks. */
   readonly ecnThreshold?: number;
+  /** False: both ends do without SACK and timestamps. */
+  readonly sack?: boolean;
   /** Virtual seconds: before measuring, and measured. */
   readonly warmup: number;
   readonly seconds: number;
@@ -40,7 +42,7 @@ export function simulate(scenario: Scenario): Outcome {
   const delay = roundTrip / 2;
   const marking = ecnThreshold === undefined ? {} : { ecnThreshold };
   const link = { rate, delay, loss, queueLimit, seed, ...marking };
-  const pair = createPair(dimensions(path * (1 + scenario.queue), controls.length), link);
+  const pair = createPair(dimensions(path * (1 + scenario.queue), scenario), link);
   const sender = new FlowSender(controls.map((name) => CONGESTION_CONTROLS.indexOf(name) + 1));
   const runner = new InlineRunner();
   runner.add(pair.server, { wire: pair.serverWire, app: () => new FlowReceiver() });
@@ -59,15 +61,20 @@ export function simulate(scenario: Scenario): Outcome {
 }
 
 /** Windows and buffers that let `flight` bytes, and as much again that is out of order, be on the way. */
-function dimensions(flight: number, flows: number): Parameters<typeof createPair>[0] {
+function dimensions(
+  flight: number,
+  { controls, sack = true }: Scenario,
+): Parameters<typeof createPair>[0] {
   const window = Math.min(Math.max(4 * MIB, 2 * Math.ceil(flight)), 64 * MIB);
   const segments = Math.ceil(window / 1000);
   return {
     secret: new Uint8Array(16).fill(7),
     frames: 8192 + 2 * segments,
-    references: 8192 + 2 * segments + 256 * flows,
+    references: 8192 + 2 * segments + 256 * controls.length,
     tcp: {
       profile: "default",
+      sack,
+      timestamps: sack,
       receiveWindowMax: window,
       sendBufferMax: window,
       reassemblyMax: Math.min(segments, 65_535),
