@@ -135,6 +135,8 @@ export const CFG_ECN: u32 = 256;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;
+/** What cores have to spare: a line for frames, one for records without frames, one for TCBs. */
+export const CFG_DEPOTS: u32 = 268;
 /**
  * What applications pass on along with connections that move, which is theirs alone: for every core as
  * the sender, LUGGAGE_SIZE bytes to each core. Two lists: blocks on their way, and blocks to be freed.

@@ -11,6 +11,7 @@
  */
 import { CNT_ITERATIONS, CORE_DEADLINE, CORE_HAS_DEADLINE, CORE_WORK } from "../abi";
 import { isOurs } from "../flow/groups";
+import { balanceStock } from "../flow/departure";
 import { migrate, migrationWaits } from "../flow/migration";
 import { readLearned } from "../net/learned";
 import { fragmentTimer } from "../net/fragments";
@@ -71,6 +72,7 @@ export function calls(): void {
   work = runSyscalls();
   // The application has returned, so it reads nothing of dead connections any more.
   clearGraveyard();
+  balanceStock();
 }
 
 /** Settles what the last batch still owes the network and rings the one doorbell. */

@@ -16,7 +16,7 @@ import { asTcb, coldOf } from "../tcp/tcb";
 import { enter } from "../tcp/travel";
 import { eventRoom, reserveEvents } from "../user/events";
 import { isCaughtUp, takeLate, takeWaiting } from "./backlog";
-import { departed, isDraining } from "./departure";
+import { departed, endIdleness, isDraining } from "./departure";
 import { addToSet, copySet, nextInSet, removeFromSet, unite } from "./group-set";
 import { groupOf, resume, settle } from "./groups";
 import {
@@ -151,6 +151,7 @@ function readMail(): u32 {
 }
 
 function takeOver(core: u32, message: Message): void {
+  endIdleness();
   arrival.source = core + 1;
   arrival.next = message.connections;
   arrival.flags = message.flags;

@@ -26,6 +26,7 @@ import {
 import { config, coreBlock, framesBase } from "../core/config";
 import { gauge } from "../core/counters";
 import { STATE_BUFFERS } from "../core/state";
+import { CHUNK, DEPOT_FRAMES, DEPOT_RECORDS, giveChunk, takeChunk } from "./depot";
 
 @final
 @unmanaged
@@ -60,6 +61,7 @@ class Pools {
   recordFree: u32;
   recordFresh: u32;
   recordEnd: u32;
+  recordsAvailable: u32;
 }
 
 let pools = changetype<Pools>(0);
@@ -84,6 +86,7 @@ export function prepareBuffers(): void {
   pools.framesAvailable = (pools.frameEnd - pools.frameFresh) >> 5;
   pools.recordFresh = records + (load<u32>(coreBlock + CORE_RECORD_FIRST) << 5);
   pools.recordEnd = records + (load<u32>(coreBlock + CORE_RECORD_END) << 5);
+  pools.recordsAvailable = (pools.recordEnd - pools.recordFresh) >> 5;
 }
 
 /** A buffer with a frame and one hold, for receiving; null when none is left. */
@@ -131,6 +134,7 @@ export function allocRecord(): Buffer | null {
     at = pools.recordFresh;
     pools.recordFresh += 32;
   }
+  pools.recordsAvailable--;
   gauge(GAUGE_BUFFERS, 1);
   const buffer = changetype<Buffer>(at);
   buffer.next = 0;
@@ -156,6 +160,7 @@ export function release(buffer: Buffer): void {
   } else if (changetype<u32>(buffer) < recordsEnd) {
     buffer.next = pools.recordFree;
     pools.recordFree = changetype<u32>(buffer);
+    pools.recordsAvailable++;
   }
   // What lies beyond is a slot (mem/slots.ts), which is free by having no holds.
 }
@@ -244,6 +249,7 @@ export function repairPools(): u32 {
   const frameless = sound(pools.recordFree, frameRecordsEnd, recordsEnd);
   cuts += cutBehind(pools.recordFree, frameless);
   if (frameless == 0) pools.recordFree = 0;
+  pools.recordsAvailable = frameless + ((pools.recordEnd - pools.recordFresh) >> 5);
   return cuts;
 }
 
@@ -275,4 +281,71 @@ function cutBehind(first: u32, length: u32): u32 {
   const goesOn = changetype<Buffer>(at).next != 0;
   changetype<Buffer>(at).next = 0;
   return u32(goesOn);
+}
+
+/**
+ * Keeps this core's stock near its share: gives a chunk to the others of what it has in excess, takes one
+ * when less than half of its share is left.
+ *
+ * @param idle true for a core that needs none for itself: it gives all that makes up a chunk
+ */
+export function balanceBuffers(idle: bool): void {
+  const frames = load<u32>(coreBlock + CORE_FRAME_END) - load<u32>(coreBlock + CORE_FRAME_FIRST);
+  const most = idle ? reserve + CHUNK : frames + CHUNK;
+  while (pools.framesAvailable > most) giveFrames();
+  if (!idle && pools.framesAvailable < frames >> 1) takeFrames();
+  const share = load<u32>(coreBlock + CORE_RECORD_END) - load<u32>(coreBlock + CORE_RECORD_FIRST);
+  const mostRecords = idle ? CHUNK : share + CHUNK;
+  while (pools.recordsAvailable > mostRecords) giveRecords();
+  if (!idle && pools.recordsAvailable < share >> 1) takeRecords();
+}
+
+function giveFrames(): void {
+  let chunk: u32 = 0;
+  for (let i: u32 = 0; i < CHUNK; i++) {
+    const buffer = allocReceiveFrame();
+    if (buffer == null) return;
+    chunk = pushed(buffer, chunk);
+  }
+  giveChunk(DEPOT_FRAMES, chunk, offsetof<Buffer>("info"));
+}
+
+function giveRecords(): void {
+  let chunk: u32 = 0;
+  for (let i: u32 = 0; i < CHUNK; i++) {
+    const buffer = allocRecord();
+    if (buffer == null) return;
+    chunk = pushed(buffer, chunk);
+  }
+  gauge(GAUGE_BUFFERS, -i32(CHUNK));
+  giveChunk(DEPOT_RECORDS, chunk, offsetof<Buffer>("info"));
+}
+
+function takeFrames(): void {
+  let at = takeChunk(DEPOT_FRAMES, offsetof<Buffer>("info"));
+  while (at != 0) {
+    const buffer = changetype<Buffer>(at);
+    at = buffer.next;
+    buffer.next = pools.frameFree;
+    pools.frameFree = changetype<u32>(buffer);
+    pools.framesAvailable++;
+  }
+}
+
+function takeRecords(): void {
+  let at = takeChunk(DEPOT_RECORDS, offsetof<Buffer>("info"));
+  while (at != 0) {
+    const buffer = changetype<Buffer>(at);
+    at = buffer.next;
+    buffer.next = pools.recordFree;
+    pools.recordFree = changetype<u32>(buffer);
+    pools.recordsAvailable++;
+  }
+}
+
+/** Puts a free record in front of a chunk in the making. */
+function pushed(buffer: Buffer, chunk: u32): u32 {
+  buffer.holds = 0;
+  buffer.next = chunk;
+  return changetype<u32>(buffer);
 }

@@ -17,6 +17,7 @@ import {
 import { config, coreBlock } from "../core/config";
 import { gauge } from "../core/counters";
 import { STATE_TCBS } from "../core/state";
+import { CHUNK, DEPOT_TCBS, giveChunk, takeChunk } from "../mem/depot";
 import { firstHandle, KIND_CONNECTION, nextHandle } from "../mem/handles";
 import { Neighbour } from "../net/neighbours";
 import { TIMER_TCP } from "../time/wheel";
@@ -356,6 +357,7 @@ class TcbPool {
   freeList: u32;
   fresh: u32;
   freshEnd: u32;
+  available: u32;
 }
 
 let pool = changetype<TcbPool>(0);
@@ -372,6 +374,7 @@ export function bindTcbs(): void {
 export function prepareTcbs(): void {
   pool.fresh = hotBase + load<u32>(coreBlock + CORE_TCB_FIRST) * TCB_HOT_SIZE;
   pool.freshEnd = hotBase + load<u32>(coreBlock + CORE_TCB_END) * TCB_HOT_SIZE;
+  pool.available = (pool.freshEnd - pool.fresh) / TCB_HOT_SIZE;
 }
 
 /** The other part of a connection's state. */
@@ -395,6 +398,7 @@ export function allocTcb(): Tcb | null {
     at = pool.fresh;
     pool.fresh += TCB_HOT_SIZE;
   }
+  pool.available--;
   const tcb = asTcb(at);
   let handle = tcb.handle;
   if (handle == 0) handle = firstHandle(KIND_CONNECTION, (at - hotBase) / TCB_HOT_SIZE);
@@ -412,6 +416,7 @@ export function freeTcb(tcb: Tcb): void {
   tcb.state = <u16>CLOSED;
   tcb.chain = pool.freeList;
   pool.freeList = changetype<u32>(tcb);
+  pool.available++;
   gauge(GAUGE_CONNECTIONS, -1);
 }
 
@@ -458,6 +463,7 @@ export function repairTcbs(): u32 {
   if (last == 0) pool.freeList = 0;
   else asTcb(last).chain = 0;
   for (at = pool.freeList; at != 0; at = asTcb(at).chain) asTcb(at).state = <u16>CLOSED;
+  pool.available = length + (pool.freshEnd - pool.fresh) / TCB_HOT_SIZE;
   return cuts;
 }
 
@@ -467,4 +473,40 @@ const SEEN: u32 = 1 << 15;
 /** True for what a free TCB looks like. */
 function isIdle(tcb: Tcb): bool {
   return tcb.state == CLOSED && (tcb.flags & (F_ON_AGENDA | F_ON_NOTICES)) == 0;
+}
+
+/** Keeps this core's stock of TCBs near its share, as `balanceBuffers` does with buffers. */
+export function balanceTcbs(idle: bool): void {
+  const share = load<u32>(coreBlock + CORE_TCB_END) - load<u32>(coreBlock + CORE_TCB_FIRST);
+  const most = idle ? CHUNK : share + CHUNK;
+  while (pool.available > most) giveTcbs();
+  if (!idle && pool.available < share >> 1) takeTcbs();
+}
+
+function giveTcbs(): void {
+  let chunk: u32 = 0;
+  for (let i: u32 = 0; i < CHUNK; i++) {
+    let at = pool.freeList;
+    if (at != 0) {
+      pool.freeList = asTcb(at).chain;
+    } else {
+      at = pool.fresh;
+      pool.fresh += TCB_HOT_SIZE;
+    }
+    pool.available--;
+    asTcb(at).chain = chunk;
+    chunk = at;
+  }
+  giveChunk(DEPOT_TCBS, chunk, offsetof<Tcb>("cookie"));
+}
+
+function takeTcbs(): void {
+  let at = takeChunk(DEPOT_TCBS, offsetof<Tcb>("cookie"));
+  while (at != 0) {
+    const tcb = asTcb(at);
+    at = tcb.chain;
+    tcb.chain = pool.freeList;
+    pool.freeList = changetype<u32>(tcb);
+    pool.available++;
+  }
 }

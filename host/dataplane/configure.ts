@@ -19,6 +19,7 @@ import {
   CFG_CORE_BLOCKS,
   CFG_DATA_RETRIES,
   CFG_DELAYED_ACK,
+  CFG_DEPOTS,
   CFG_ECN,
   CFG_EPHEMERAL_HIGH,
   CFG_EPHEMERAL_LOW,
@@ -193,6 +194,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_WINDOW_SIZE, map.window.size);
   set(CFG_TOEPLITZ, map.toeplitz.address);
   set(CFG_MAILBOXES, map.mailboxes.address);
+  set(CFG_DEPOTS, map.depots.address);
   set(CFG_LUGGAGE, map.luggage.address);
   set(CFG_MTU, options.mtu);
   set(CFG_TTL, options.ttl);

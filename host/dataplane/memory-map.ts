@@ -125,6 +125,8 @@ export interface MemoryMap {
   readonly toeplitz: Region;
   /** One for each ordered pair of cores. */
   readonly mailboxes: Region;
+  /** What cores have to spare. */
+  readonly depots: Region;
   /** The same for applications. */
   readonly luggage: Region;
   readonly tcbHot: Region;
@@ -176,6 +178,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   const udpPorts = cursor.take("UDP ports", cores * tables.udpPorts * UDP_PORT_SIZE);
   const toeplitz = cursor.take("Toeplitz tables", TOEPLITZ_SIZE);
   const mailboxes = cursor.take("mailboxes", cores * cores * MAILBOX_SIZE);
+  const depots = cursor.take("depots", 3 * CACHE_LINE);
   const luggage = cursor.take("luggage", cores * cores * LUGGAGE_SIZE);
   // A hot part is two whole cache lines.
   const tcbHot = cursor.take("TCBs, hot", maxConnections * TCB_HOT_SIZE, TCB_HOT_SIZE);
@@ -213,6 +216,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
     udpPorts,
     toeplitz,
     mailboxes,
+    depots,
     luggage,
     tcbHot,
     tcbCold,
