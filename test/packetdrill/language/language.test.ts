@@ -212,6 +212,13 @@ describe("events", () => {
     expect(script.cleanup).toBe("last");
   });
 
+  test("a script defines words for itself", () => {
+    const { events } = parseScript("test", "--define=N=1460\n0 > S 0:0(0) <mss N>");
+    expect(events[0].action).toMatchObject({
+      packet: { body: { options: [{ kind: "mss", value: 1460 }] } },
+    });
+  });
+
   test("calls: blocking, with results, errors and notes", () => {
     expect(call("0...0.1 read(4, ..., 10) = -1 EAGAIN (Try again)")).toEqual({
       name: "read",

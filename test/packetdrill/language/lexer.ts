@@ -67,7 +67,9 @@ export function tokenize(source: string, definitions: Definitions = new Map()): 
     const raw = text.slice(at, at + length);
     if (kind !== "space") {
       const token: Token = { kind, text: inner(kind, raw), line, start: at, end: at + length };
-      tokens.push(kind === "word" ? substitute(token, definitions) : token);
+      // The value of an option stands for itself.
+      const ofOption = tokens.at(-1)?.text === "=" && tokens.at(-2)?.kind === "option";
+      tokens.push(kind === "word" && !ofOption ? substitute(token, definitions) : token);
     }
     line += raw.split("\n").length - 1;
     at += length;

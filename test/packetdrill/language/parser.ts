@@ -18,7 +18,8 @@ import type { Action, Event, Script, ScriptOption } from "./script.ts";
  * @throws {Unsupported} for constructs that no stack driven by sockets can be asked for
  */
 export function parseScript(path: string, source: string, definitions?: Definitions): Script {
-  const reader = new TokenReader(tokenize(source, definitions));
+  const own = new Map([...(definitions ?? []), ...definitionsIn(source)]);
+  const reader = new TokenReader(tokenize(source, own));
   const options = parseOptions(reader);
   const init = reader.is("shell") ? reader.next().text : undefined;
   const events: Event[] = [];
@@ -27,6 +28,12 @@ export function parseScript(path: string, source: string, definitions?: Definiti
   if (!reader.atEnd) reader.fail("expected the end of the script");
   if (events.length === 0) reader.fail("expected an event");
   return { path, source, options, init, events, cleanup };
+}
+
+/** What a script defines itself: `--define=NAME=value`. */
+function definitionsIn(source: string): [string, string][] {
+  const found = source.matchAll(/^--define=(\w+)=("[^"]*"|`[^`]*`|\S+)/gm);
+  return Array.from(found, ([, name, value]) => [name, value]);
 }
 
 function parseOptions(reader: TokenReader): ScriptOption[] {
