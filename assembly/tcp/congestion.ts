@@ -6,8 +6,10 @@
  * Who calls what: `onInit` once the handshake is over; `onAck` for every ACK that delivers something,
  * in recovery too; `onLoss` once for each flight in which something was lost, on entering recovery, and
  * `onRecoveryEnd` on leaving it; `onTimeout` for a retransmission timeout; `onUndo` when either proves to
- * have been unnecessary; `onIdleRestart` before sending after a pause. During recovery the window is
- * recovery's own business, unless the control says that it keeps it.
+ * have been unnecessary; `onEcnEcho` when the peer echoes a mark; `onIdleRestart` before sending after a
+ * pause; `onSend` and `onDataEnd` where `controlFlags` asks for them. During recovery the window is
+ * recovery's own business, unless the control has a model of the path (C_SAMPLED): then it is
+ * `ssthresh`, which the control moves meanwhile.
  */
 import {
   CFG_CONGESTION_CONTROL,
@@ -122,11 +124,6 @@ export function onAck(tcb: Tcb, acked: u32, flight: u32): void {
  */
 export function onLoss(tcb: Tcb, flight: u32): void {
   reduce(tcb, coldOf(tcb), flight);
-}
-
-/** Whether recovery leaves the window at `ssthresh`, which the control moves meanwhile. */
-export function keepsWindow(tcb: Tcb): bool {
-  return tcb.control == CONTROL_BBR;
 }
 
 /** All that was in flight when recovery began is acknowledged. */

@@ -18,7 +18,7 @@ import { count } from "../core/counters";
 import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
 import { optionHasTimestamps, optionTsEcho } from "../wire/tcp-options";
-import { keepsWindow, onAck, onLoss, onRecoveryEnd, onTimeout, onUndo } from "./congestion";
+import { onAck, onLoss, onRecoveryEnd, onTimeout, onUndo } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { reportSent } from "./notices";
 import { output } from "./output";
@@ -169,10 +169,6 @@ function endRecovery(tcb: Tcb, cold: TcbCold, ack: u32, advanced: bool): void {
 
 /** Proportional rate reduction (RFC 6937): as much may go out as keeps the window on its way to ssthresh. */
 function shrinkWindow(tcb: Tcb, cold: TcbCold, safe: bool): void {
-  if (keepsWindow(tcb)) {
-    tcb.cwnd = cold.ssthresh;
-    return;
-  }
   const flight = inFlight(tcb, cold);
   const target = cold.ssthresh;
   cold.prrDelivered += arrived;
