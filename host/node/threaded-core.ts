@@ -48,6 +48,8 @@ export class ThreadedCore {
   #abort = new AbortController();
   /** Fulfilled when the worker's thread is no more, once it is known. */
   #exited: Promise<unknown> = Promise.resolve();
+  /** Aborted when nobody waits for that any more: the worker goes on with other cores. */
+  #watching = new AbortController();
   #holder = 0;
   #rescuer: ElasticThread | undefined;
   #releasing = false;
@@ -80,6 +82,7 @@ export class ThreadedCore {
     this.#port = port1;
     this.#abort = new AbortController();
     this.#exited = Promise.resolve();
+    this.#watching = new AbortController();
     port1.on("message", (message: WorkerMessage) => this.#take(message));
     const { signal } = this.#abort;
     void this.#pool
@@ -194,10 +197,12 @@ export class ThreadedCore {
 
   #watch(threadId: number): void {
     const worker = this.#pool.threads.find((thread) => thread.threadId === threadId);
-    if (worker) this.#exited = once(worker, "exit");
+    const { signal } = this.#watching;
+    if (worker) this.#exited = once(worker, "exit", { signal }).catch(() => {});
   }
 
   #over(error: unknown): void {
+    this.#watching.abort();
     if (error === undefined) this.status = "stopped";
     else this.status = this.status === "running" ? "gone" : "failed";
     this.failure = error;

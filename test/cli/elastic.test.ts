@@ -1,4 +1,5 @@
 /** `ixwasm cores`, `migrate` and `policy` on a live run whose load must not notice. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Snapshot } from "../../host/node/cli/snapshot.ts";
 import { LIGHT, Place, RawClient, type LiveRun } from "./support.ts";
@@ -20,14 +21,19 @@ const stats = async (...target: string[]): Promise<Snapshot> =>
 const groupsOf = ({ cores }: Snapshot): number[] => cores.map(({ groups }) => groups);
 const statesOf = ({ cores }: Snapshot): string[] => cores.map(({ state }) => state);
 
-/** Every connection of the load goes on, and is the first one. */
+/** Every connection of the load goes on, and is the first one: no message is lost on its way. */
 async function loadGoesOn(): Promise<void> {
-  const { messages } = (await stats()).load!;
-  // Messages of more than one turn of all eight, of which a lost one would not be idle again.
   const load = async () => (await stats()).load!;
+  const { messages } = await load();
   await expect
     .poll(async () => (await load()).messages, { timeout: 10_000 })
-    .toBeGreaterThan(messages + 16);
+    .toBeGreaterThan(messages);
+  // Older than that only what will never come: a lost one grows older all the time.
+  const { oldest } = await load();
+  await sleep(400);
+  await expect
+    .poll(async () => (await load()).oldest, { timeout: 10_000 })
+    .toBeLessThan(oldest + 300_000);
   expect(await load()).toMatchObject({ open: 8, opened: 8, failed: 0 });
 }
 

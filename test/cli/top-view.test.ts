@@ -76,7 +76,7 @@ describe("top", () => {
 
   it("has the load's round trips of that time only", () => {
     const load = (messages: number, slow: number) => ({
-      ...{ messages, opened: 4, failed: 1, open: 3 },
+      ...{ messages, opened: 4, failed: 1, open: 3, oldest: 0 },
       roundTrips: [
         [10, messages],
         [100, slow],

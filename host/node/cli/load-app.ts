@@ -11,6 +11,7 @@ import {
   bucketOf,
   LOAD_FAILED,
   LOAD_MESSAGES,
+  LOAD_OLDEST,
   LOAD_OPEN,
   LOAD_OPENED,
   loadBlock,
@@ -31,6 +32,8 @@ export interface LoadOptions {
 
 /** Time between two looks at how many messages are due, µs. */
 const TICK = 1000;
+/** Ticks between two looks at messages that do not come back. */
+const LOOK = 100;
 /** Time before a connection that could not be opened, or died, is opened again, µs. */
 const REDIAL = 500_000;
 /** Connections opened in one tick at most. */
@@ -50,9 +53,11 @@ class Load {
   readonly #counts: Float64Array;
   /** Where the message lies in the window; nobody changes it. */
   readonly #message: number;
-  /** Open connections without a message on the way, a queue; those to be opened. */
+  /** All connections; open ones without a message on the way, a queue; those to be opened. */
+  readonly #all: readonly Conversation[];
   readonly #idle: Conversation[] = [];
-  readonly #closed: Conversation[] = [];
+  readonly #closed: Conversation[];
+  #ticks = 0;
   /** Messages that are due, and when that was found out. */
   #due = 0;
   #dueAt = 0;
@@ -67,7 +72,8 @@ class Load {
     ix.bytes.subarray(this.#message, this.#message + size).forEach((_, i, to) => (to[i] = i * 7));
     const own = Math.floor((connections + cores - 1 - core) / cores);
     this.#rate = (rate * own) / connections;
-    for (let i = 0; i < own; i++) this.#closed.push(new Conversation());
+    this.#all = Array.from({ length: own }, () => new Conversation());
+    this.#closed = [...this.#all];
     this.ixev = new Ixev(ix, {
       dialed: (context, outcome) => this.#dialed(context, outcome),
       released: (context) => this.#released(context.data as Conversation),
@@ -80,6 +86,17 @@ class Load {
     const opening = this.#closed.splice(0, DIALS_PER_TICK);
     for (const conversation of opening) this.#dial(conversation);
     if (this.#rate > 0) this.#sendDue();
+    if (++this.#ticks % LOOK === 0) this.#counts[LOAD_OLDEST] = this.#oldest();
+  }
+
+  /** How long the message that is longest on its way has been, µs; 0 when none is. */
+  #oldest(): number {
+    const now = performance.now();
+    let oldest = 0;
+    for (const { awaited, sentAt } of this.#all) {
+      if (awaited > 0) oldest = Math.max(oldest, now - sentAt);
+    }
+    return oldest * 1000;
   }
 
   /** Sends what the rate asks for; what found all connections busy is not made up for later. */
@@ -112,6 +129,7 @@ class Load {
     if (conversation.context!.everOpen) this.#counts[LOAD_OPEN]--;
     this.#counts[LOAD_FAILED]++;
     conversation.context = null;
+    conversation.awaited = 0;
     const at = this.#idle.indexOf(conversation);
     if (at >= 0) this.#idle.splice(at, 1);
     this.ixev.setTimer(REDIAL, () => this.#closed.push(conversation));

@@ -8,6 +8,8 @@ export const LOAD_MESSAGES = 0;
 export const LOAD_OPENED = 1;
 export const LOAD_FAILED = 2;
 export const LOAD_OPEN = 3;
+/** How long the message that is longest on its way has been, µs, at the last look. */
+export const LOAD_OLDEST = 4;
 const BUCKETS_FROM = 8;
 /** Buckets double every so many: the error of a percentile is at most 9 %. */
 const PER_OCTAVE = 8;
@@ -33,8 +35,11 @@ export function bucketOf(micros: number): number {
 export function readLoad(state: SharedArrayBuffer): LoadSnapshot {
   const cores = state.byteLength / (BLOCK * 8);
   const total = new Float64Array(BLOCK);
+  let oldest = 0;
   for (let core = 0; core < cores; core++) {
-    loadBlock(state, core).forEach((value, i) => (total[i] += value));
+    const block = loadBlock(state, core);
+    block.forEach((value, i) => (total[i] += value));
+    oldest = Math.max(oldest, block[LOAD_OLDEST]);
   }
   const roundTrips: [number, number][] = [];
   for (let i = 0; i < BUCKETS; i++) {
@@ -46,6 +51,7 @@ export function readLoad(state: SharedArrayBuffer): LoadSnapshot {
     opened: total[LOAD_OPENED],
     failed: total[LOAD_FAILED],
     open: total[LOAD_OPEN],
+    oldest,
     roundTrips,
   };
 }

@@ -57,10 +57,15 @@ export async function metricsPage(snapshot: Snapshot): Promise<MetricsPage> {
     page.counter(`tap_${snake(name)}`, `TAP: ${words(name)}`, value);
   }
   if (snapshot.load !== undefined) {
-    const { messages, opened, failed, open } = snapshot.load;
+    const { messages, opened, failed, open, oldest } = snapshot.load;
     page.counter("load_messages", "Messages that came back to the load generator", messages);
     page.counter("load_opened", "Connections that the load generator opened", opened);
     page.counter("load_failed", "Connections of the load generator that failed or died", failed);
+    page.gauge(
+      "load_oldest_seconds",
+      "Age of the message that is longest on its way",
+      oldest / 1e6,
+    );
     page.gauge("load_connections", "Connections that the load generator has open", open);
   }
   return page.print();

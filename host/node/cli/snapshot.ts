@@ -54,6 +54,8 @@ export interface LoadSnapshot {
   readonly opened: number;
   readonly failed: number;
   readonly open: number;
+  /** How long the message that is longest on its way has been, µs: what is lost is seen here. */
+  readonly oldest: number;
   readonly roundTrips: readonly (readonly [micros: number, count: number])[];
 }
 
