@@ -20,12 +20,13 @@ function echo(connection: IxevContext, conditions: number): void {
   if (connection.ended) connection.close();
 }
 
+function serve(): IxevContext {
+  const connection = new IxevContext();
+  connection.setHandler(IXEVIN | IXEVOUT | IXEVHUP, echo);
+  return connection;
+}
+
 export default function echoServer({ ix, options }: AppContext): App {
-  const serve = (): IxevContext => {
-    const connection = new IxevContext();
-    connection.setHandler(IXEVIN | IXEVOUT | IXEVHUP, echo);
-    return connection;
-  };
   // A connection from another core is one like any other: what was not echoed there is read here.
   const ixev = new Ixev(ix, { accept: serve, arrived: serve });
   const { ports, backlog } = options as EchoServerOptions;

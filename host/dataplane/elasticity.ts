@@ -198,6 +198,7 @@ export class Elasticity implements CoreManager {
     const results = yield* this.#empty(core, () => this.#running());
     host.release(core);
     this.#progress++;
+    while (host.status(core) === "rescuing") yield;
     return results;
   }
 

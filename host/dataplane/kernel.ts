@@ -17,11 +17,6 @@ export interface KernelExports {
    * everything goes on where it was.
    */
   adopt(core: number, now: number): number;
-  /**
-   * Binds the instance to a core whose thread is gone, in whatever state that left it, and prepares it
-   * to give its flow groups away.
-   */
-  rescue(core: number, now: number): number;
   /** Ends what the application of this core made, which has left: listeners, UDP ports, timers. */
   forget(): void;
   /**

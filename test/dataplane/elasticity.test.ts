@@ -1,10 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ABI_VERSION } from "../../assembly/abi.ts";
 import type { Elasticity } from "../../host/dataplane/elasticity.ts";
+import { KernelError } from "../../host/dataplane/errors.ts";
 import { InlineRunner } from "../../host/dataplane/inline.ts";
 import type { AppFactory } from "../../host/libix/app.ts";
 import { connectPorts } from "../../host/nic/wiring.ts";
 import type { LinkOptions } from "../../host/nic/types.ts";
+import { loadKernelSync } from "../../host/node/kernel.ts";
+import { kernelOfAbi } from "../support/other-kernel.ts";
 import { Random } from "../support/random.ts";
 import { CLIENT_IP, SERVER_IP, smallDataplane } from "./support.ts";
 
@@ -105,7 +109,7 @@ async function during<T>(runner: InlineRunner, operation: Promise<T>): Promise<T
   ended.catch(() => {});
   for (let rounds = 0; !over; rounds++) {
     if (rounds === 100_000) throw new Error("the operation does not end");
-    runner.run({ forMicros: 50, until: () => over });
+    runner.run({ forMicros: 50, until: () => over, maxSteps: 100_000 });
     await Promise.resolve();
     await Promise.resolve();
   }
@@ -198,6 +202,45 @@ describe("cores of a running dataplane", () => {
     await expect(during(runner, manager.migrate([1], 0))).rejects.toThrow(/core 0 .* not active/);
     await during(runner, manager.revoke(1));
     await expect(during(runner, manager.revoke(3))).rejects.toThrow(/is the last that is active/);
+    finish();
+  });
+});
+
+describe("a core that is taken away by force", () => {
+  it.each([0, 1, 2, 3])("leaves its connections to the others: core %i", async (core) => {
+    const { runner, manager, server, client, errors, isOver } = echoPair({ rounds: 4 });
+    runner.run({ forMicros: 230 + 31 * core });
+    await during(runner, manager.evict(core));
+    expect(manager.cores[core]).toBe("idle");
+    expect(shares(manager)[core]).toBe(0);
+    expect(runner.run({ until: isOver, maxSteps: 1_000_000 })).toBe(true);
+    expect(errors).toEqual([]);
+    runner.run();
+    for (const dataplane of [server, client]) dataplane.assertNoLeaks();
+  });
+});
+
+describe("another kernel", () => {
+  it("takes over between two iterations, in mid-traffic and in the middle of a migration", async () => {
+    const { runner, manager, server, finish } = echoPair({ rounds: 3 });
+    runner.run({ forMicros: 300 });
+    for (const build of ["debug", "release", "debug"] as const) {
+      const moving = manager.migrate([0, 1, 2, 3, 17, 33], 2);
+      runner.step();
+      runner.upgrade(server, loadKernelSync(build));
+      await during(runner, moving);
+      await during(runner, manager.setActive(4));
+    }
+    finish();
+  });
+
+  it("of another ABI is refused before anything is touched", async () => {
+    const { runner, server, finish } = echoPair();
+    runner.run({ forMicros: 300 });
+    const stranger = await kernelOfAbi(ABI_VERSION + 1);
+    expect(() => runner.upgrade(server, stranger)).toThrow(KernelError);
+    const empty = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
+    expect(() => runner.upgrade(server, empty)).toThrow(/is not the kernel/);
     finish();
   });
 });

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { ABI_VERSION } from "../../assembly/abi.ts";
 import type { Incident } from "../../host/control/watchdog.ts";
 import { connectPorts } from "../../host/nic/wiring.ts";
+import { loadKernelSync } from "../../host/node/kernel.ts";
 import { startThreaded, type ThreadedOptions } from "../../host/node/threaded.ts";
+import { kernelOfAbi } from "../support/other-kernel.ts";
 import { Random } from "../support/random.ts";
 import { CLIENT_IP, SERVER_IP, smallDataplane } from "./support.ts";
 
@@ -25,8 +28,8 @@ async function loaded(options: {
     applicationWindow: 1 << 18,
     maxConnections: 4096,
     ringSize: 512,
-    // A thread that has to wait for a processor must not look like a lost segment.
-    tcp: { profile: "lan", minRto: 2_000_000, initialRto: 2_000_000 },
+    // A thread that has to wait for a processor must not look like a lost segment, nor be probed.
+    tcp: { profile: "lan", minRto: 2_000_000, initialRto: 2_000_000, sack: false },
   } as const;
   const server = smallDataplane(SERVER_IP, {
     cores,
@@ -158,6 +161,86 @@ describe("cores on worker threads under load", () => {
     const other = smallDataplane("10.0.0.8");
     expect(() => threaded.manager(other)).toThrow(/not among what was started/);
   });
+});
+
+describe("another kernel", () => {
+  it("takes over on every core under load, also on one that is added later", async () => {
+    const { threaded, server, client, manager, echo, finish } = await loaded({ activeCores: 2 });
+    await echo(5);
+    for (const build of ["debug", "release"] as const) {
+      await threaded.upgrade(server, loadKernelSync(build));
+      await threaded.upgrade(client, loadKernelSync(build));
+      await echo(5);
+    }
+    await manager.setActive(3);
+    await echo(5);
+    await finish();
+    expect(server.counters()).toMatchObject({ tcpRetransmits: 0, tcpTimeouts: 0 });
+    server.assertNoLeaks();
+  }, 60_000);
+
+  it("of another ABI is refused, and all goes on", async () => {
+    const { threaded, server, echo, finish } = await loaded({ cores: 2 });
+    const stranger = await kernelOfAbi(ABI_VERSION + 1);
+    await expect(threaded.upgrade(server, stranger)).rejects.toThrow(
+      `version ${ABI_VERSION + 1} of the ABI`,
+    );
+    await echo(5);
+    await finish();
+  }, 90_000);
+});
+
+describe("a core whose thread is lost in mid-traffic", () => {
+  it.each(["throw", "exit", "hang"])(
+    "is taken over by the others, and all streams go on: %s",
+    async (how) => {
+      const { manager, server, echo, finish, incidents } = await loaded({
+        poison: { core: 1, how, after: 500 },
+        threaded: { hangTimeout: 300 },
+      });
+      const wasTakenOver = () => incidents.some(({ what }) => what === "taken over");
+      await expect.poll(wasTakenOver, { timeout: 20_000 }).toBe(true);
+      expect(manager.cores).toEqual(["active", "idle", "active"]);
+      expect(new Set(manager.owners())).toEqual(new Set([0, 2]));
+      const what = incidents.filter(({ core }) => core === 1).map((incident) => incident.what);
+      expect(what).toContain(how === "hang" ? "hung" : "died");
+      if (how === "hang") expect(what).toContain("unresponsive");
+      for (const incident of incidents) {
+        if (incident.core === 1) {
+          expect(incident).toMatchObject({ dataplane: SERVER_IP, where: "application" });
+        }
+      }
+      await echo(20);
+      // A worker in its place; the application of this one is as healthy as it was at first.
+      await manager.add(1);
+      expect(manager.cores[1]).toBe("active");
+      await finish();
+      server.assertNoLeaks();
+    },
+    60_000,
+  );
+
+  it("ends the run where no other core runs", async () => {
+    const { threaded, manager, incidents } = await loaded({
+      cores: 2,
+      activeCores: 1,
+      poison: { core: 0, how: "throw", after: 100 },
+    });
+    await expect(threaded.done).rejects.toMatchObject({ dataplane: SERVER_IP, core: 0 });
+    expect(manager.cores[0]).not.toBe("active");
+    expect(incidents.filter(({ what }) => what !== "unresponsive")).toEqual([]);
+  }, 30_000);
+
+  it("is taken away by force when it was asked in vain", async () => {
+    const { manager, server, echo, finish } = await loaded({ cores: 2 });
+    await echo(3);
+    const results = await manager.evict(1);
+    expect(results.reduce((sum, { groups }) => sum + groups, 0)).toBe(64);
+    expect(manager.cores).toEqual(["active", "idle"]);
+    await echo(20);
+    await finish();
+    server.assertNoLeaks();
+  }, 60_000);
 });
 
 /** Two cores that nobody sends anything to. */
