@@ -175,7 +175,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_BUCKETS_PER_GROUP, map.bucketsPerGroup);
   set(CFG_TCB_HOT, map.tcbHot.address);
   set(CFG_TCB_COLD, map.tcbCold.address);
-  set(CFG_TCB_REMOTES, map.tcbRemotes.address);
+  set(CFG_TCB_REMOTES, map.tcbRemotes?.address ?? 0);
   set(CFG_CONNECTIONS, options.maxConnections);
   set(CFG_NEIGHBOUR_TABLE, map.neighbours.address);
   set(CFG_NEIGHBOURS, options.tables.neighbours);

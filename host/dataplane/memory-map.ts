@@ -131,8 +131,8 @@ export interface MemoryMap {
   readonly luggage: Region;
   readonly tcbHot: Region;
   readonly tcbCold: Region;
-  /** Addresses of IPv6 peers, one for each TCB; empty without IPv6. */
-  readonly tcbRemotes: Region;
+  /** Addresses of IPv6 peers, one for each TCB; undefined without IPv6. */
+  readonly tcbRemotes: Region | undefined;
   readonly cores: readonly CoreMap[];
   readonly bufferRecords: Region;
   readonly frames: Region;
@@ -183,8 +183,9 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   // A hot part is two whole cache lines.
   const tcbHot = cursor.take("TCBs, hot", maxConnections * TCB_HOT_SIZE, TCB_HOT_SIZE);
   const tcbCold = cursor.take("TCBs, cold", maxConnections * TCB_COLD_SIZE, TCB_COLD_SIZE);
-  const remotes = options.ip6 ? maxConnections * TCB_REMOTE_SIZE : 0;
-  const tcbRemotes = cursor.take("TCBs, IPv6 peers", remotes);
+  const tcbRemotes = options.ip6
+    ? cursor.take("TCBs, IPv6 peers", maxConnections * TCB_REMOTE_SIZE)
+    : undefined;
 
   const coreMaps: CoreMap[] = [];
   for (let core = 0; core < cores; core++) {

@@ -331,7 +331,7 @@ function resolveTables(value: unknown): Required<TableOptions> {
     routes: check.integer("tables.routes", given.routes, 64, 1, 4096),
     listeners: check.integer("tables.listeners", given.listeners, 64, 1, 65536),
     udpPorts: check.integer("tables.udpPorts", given.udpPorts, 256, 1, 65536),
-    reassembly: check.integer("tables.reassembly", given.reassembly, 8, 0, 1024),
+    reassembly: check.integer("tables.reassembly", given.reassembly, 8, 1, 1024),
   };
 }
 
