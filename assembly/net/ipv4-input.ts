@@ -14,17 +14,18 @@ import {
   FRAME_SIZE,
   METADATA_SIZE,
   RX_META_CHECKSUM_OK,
+  RX_META_FLAGS,
   RX_META_HAS_HASH,
   RX_META_HASH,
   RX_META_LOOPBACK,
 } from "../abi";
-import { localIp } from "../core/config";
+import { localIp, macHead, macTail } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { Buffer, packetOf, release } from "../mem/buffers";
 import { asBuffer, Slot, slotData } from "../mem/slots";
 import { foldChecksum, pseudoHeaderSum, sumBytes } from "../wire/checksum";
-import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
+import { emitEthernetHeader, ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4 } from "../wire/ethernet";
 import { IGMP_PROTOCOL } from "../wire/group";
 import { ICMP_PROTOCOL, UNREACHABLE_PROTOCOL } from "../wire/icmp";
 import {
@@ -172,18 +173,27 @@ function gather(buffer: Buffer, frame: u32, headerLength: u32, total: u32, packe
     return dispatch(asBuffer(slot), frame, whole, slot.headerLength, slot.total, 0, packet);
   }
   const bytes = slot.headerLength + slot.total;
-  if (!moveToFrame(buffer, slot, bytes)) return drop(buffer, CNT_DROP_FRAGMENT_SIZE);
+  if (!moveToFrame(buffer, slot, bytes, ETHERTYPE_IPV4))
+    return drop(buffer, CNT_DROP_FRAGMENT_SIZE);
   const at = packetOf(buffer);
   const moved = at + ETHERNET_HEADER_SIZE;
   const header = ipv4HeaderLength(moved);
   return dispatch(buffer, at, moved, header, bytes - header, 0, packet);
 }
 
-/** TCP keeps frames: a segment in fragments moves to that of its last one, if it fits. */
-export function moveToFrame(buffer: Buffer, slot: Slot, bytes: u32): bool {
-  const at = packetOf(buffer) + ETHERNET_HEADER_SIZE;
+/**
+ * TCP keeps frames: a segment in fragments moves to that of its last one, if it fits, and lies there as
+ * it would have come in one piece, unverified, should it pass the gate once more (flow/backlog.ts).
+ */
+export function moveToFrame(buffer: Buffer, slot: Slot, bytes: u32, type: u32): bool {
+  const frame = packetOf(buffer);
+  const at = frame + ETHERNET_HEADER_SIZE;
   const fits = bytes <= FRAME_SIZE - (at & (FRAME_SIZE - 1));
-  if (fits) memory.copy(at, slotData(slot) - slot.headerLength, bytes);
+  if (fits) {
+    memory.copy(at, slotData(slot) - slot.headerLength, bytes);
+    emitEthernetHeader(frame, macHead, macTail, macHead, macTail, type);
+    store<u32>(frame - METADATA_SIZE, 0, RX_META_FLAGS);
+  }
   release(asBuffer(slot));
   return fits;
 }

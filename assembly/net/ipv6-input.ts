@@ -21,7 +21,7 @@ import { Packet } from "../core/packet";
 import { Buffer, packetOf, release } from "../mem/buffers";
 import { asBuffer, Slot, slotData } from "../mem/slots";
 import { foldChecksum, pseudoHeaderSum6, sumBytes } from "../wire/checksum";
-import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6 } from "../wire/ethernet";
 import {
   FRAGMENT_HEADER_SIZE,
   fragmentIdentification,
@@ -216,7 +216,8 @@ function takeOn(buffer: Buffer, slot: Slot, packet: Packet): bool {
   let walked = walkWhole(ip, end);
   if (walked == WALK_DONE && walkProtocol == TCP_PROTOCOL) {
     const bytes = IPV6_HEADER_SIZE + payload;
-    if (!moveToFrame(buffer, slot, bytes)) return drop(buffer, CNT_DROP_FRAGMENT_SIZE);
+    if (!moveToFrame(buffer, slot, bytes, ETHERTYPE_IPV6))
+      return drop(buffer, CNT_DROP_FRAGMENT_SIZE);
     const frame = packetOf(buffer);
     ip = frame + ETHERNET_HEADER_SIZE;
     end = ip + bytes;

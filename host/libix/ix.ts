@@ -45,6 +45,9 @@ import {
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
+  SYS_UDP_CONNECT,
+  SYS_UDP_JOIN,
+  SYS_UDP_LEAVE,
   SYS_UDP_RECV_DONE,
   SYS_UDP_SEND,
   SYS_UDP_SENDV,
@@ -208,17 +211,8 @@ export class Ix {
 
   /** Opens a connection. `connected` tells how it went, unless the result already says why not. */
   connect(cookie: number, to: IpAddress, port: number, sourcePort = 0, flags = 0): number {
-    const index = this.#claim(
-      SYS_CONNECT | (flags << 16),
-      (port | (sourcePort << 16)) >>> 0,
-      cookie,
-    );
-    const at = index << 3;
-    this.#calls.a[at] = to.w0;
-    this.#calls.b[at] = to.w1;
-    this.#calls.c[at] = to.w2;
-    this.#calls.d[at] = to.w3;
-    return index;
+    const ports = (port | (sourcePort << 16)) >>> 0;
+    return this.#claimWithAddress(SYS_CONNECT | (flags << 16), ports, cookie, to);
   }
 
   /** Takes a connection that knocked; its events carry `cookie` from now on. */
@@ -307,6 +301,25 @@ export class Ix {
 
   udpUnbind(udpPort: number, cookie = 0): number {
     return this.#claim(SYS_UDP_UNBIND, udpPort, cookie);
+  }
+
+  /**
+   * Makes the endpoint whose record is at `endpoint` the port's one peer; 0: anybody again. A connected
+   * port hears of ICMP errors by `udp_error`: eventResult says why, eventA the path's MTU.
+   */
+  udpConnect(udpPort: number, endpoint: number, cookie = 0): number {
+    const index = this.#claim(SYS_UDP_CONNECT, udpPort, cookie);
+    this.#calls.c[index << 3] = endpoint;
+    return index;
+  }
+
+  /** Lets the port receive what is sent to a multicast group. */
+  udpJoin(udpPort: number, group: IpAddress, cookie = 0): number {
+    return this.#claimWithAddress(SYS_UDP_JOIN, udpPort, cookie, group);
+  }
+
+  udpLeave(udpPort: number, group: IpAddress, cookie = 0): number {
+    return this.#claimWithAddress(SYS_UDP_LEAVE, udpPort, cookie, group);
   }
 
   /** Sends a datagram of `length` bytes at `address` to the endpoint record at `endpoint`. */
@@ -462,6 +475,16 @@ export class Ix {
     into.w2 = this.words[at + 2];
     into.w3 = this.words[at + 3];
     return into;
+  }
+
+  #claimWithAddress(operation: number, handle: number, cookie: number, to: IpAddress): number {
+    const index = this.#claim(operation, handle, cookie);
+    const at = index << 3;
+    this.#calls.a[at] = to.w0;
+    this.#calls.b[at] = to.w1;
+    this.#calls.c[at] = to.w2;
+    this.#calls.d[at] = to.w3;
+    return index;
   }
 
   /** Takes the next place in the call array and fills in what all calls have. */

@@ -44,7 +44,11 @@ describe.each(BUILDS)("a dataplane on the %s kernel", (build) => {
   });
 
   it("fills every cell of the configuration that has a name", () => {
-    const { memory } = smallDataplane(SERVER_IP, { kernel, tcp: { pacing: true } });
+    const { memory } = smallDataplane(SERVER_IP, {
+      kernel,
+      tcp: { pacing: true },
+      ip6: "2001:db8::1/64",
+    });
     const view = new DataView(memory.buffer);
     const zero = Object.entries(abi)
       .filter(([name]) => name.startsWith("CFG_"))

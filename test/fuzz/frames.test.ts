@@ -7,19 +7,27 @@
 import { describe, test } from "vitest";
 import { FLAG_DEFER } from "../../assembly/abi.ts";
 import { pattern } from "../support/bytes.ts";
-import { KERNEL, KernelHarness, PEER, type HarnessOptions } from "../support/kernel.ts";
+import { KERNEL, KERNEL6, KernelHarness, PEER, type HarnessOptions } from "../support/kernel.ts";
 import { kernels, type KernelBuild } from "../support/kernels.ts";
 import {
   arpReplyFrame,
   arpRequestFrame,
+  fragmentExtension,
   icmpFrame,
   ICMP_ECHO_REQUEST,
+  icmpv6Frame,
+  ICMPV6_ECHO_REQUEST,
+  ipBytes,
+  linkLocal,
   ICMP_UNREACHABLE,
   mss,
   nop,
+  optionsExtension,
+  routingExtension,
   tcpFrame,
   udpFrame,
   ws,
+  type Extension,
   type Path,
 } from "../support/packet.ts";
 import { TcpPeer, type Segment } from "../support/peer.ts";
@@ -29,7 +37,9 @@ import { mutate, randomBytes } from "./mutate.ts";
 const SEED = Number(process.env.FUZZ_SEED ?? 19_810_901);
 const RUNS = Number(process.env.FUZZ_RUNS ?? 4000);
 
+const PEER6 = { mac: PEER.mac, ip: "2001:db8::2" };
 const path: Path = { from: PEER, to: KERNEL };
+const path6: Path = { from: PEER6, to: KERNEL6 };
 
 class FrameFuzz {
   readonly #k: KernelHarness;
@@ -47,6 +57,8 @@ class FrameFuzz {
       frames: 512,
       ringSize: 64,
       references: 256,
+      ip6: { addresses: ["2001:db8::1/64"] },
+      neighbours: [PEER, PEER6],
       ...options,
     });
     this.#k.listen(80, { backlog: 4 });
@@ -135,6 +147,7 @@ class FrameFuzz {
       }
       return frame;
     }
+    if (random.chance(0.4)) return this.#frame6();
     switch (random.below(7)) {
       case 0:
         return arpRequestFrame(PEER, random.pick([KERNEL.ip, "10.0.0.9"]));
@@ -170,6 +183,57 @@ class FrameFuzz {
         });
       default:
         return randomBytes(random, random.below(1514));
+    }
+  }
+
+  /** A frame over IPv6, with or without extension headers, whole or in fragments. */
+  #frame6(): Uint8Array {
+    const random = this.#random;
+    const id = random.below(4);
+    const offset = random.below(40) * 8;
+    const extensions = random.pick<Extension[]>([
+      [],
+      [],
+      [],
+      [optionsExtension(0, randomBytes(random, random.below(30)))],
+      [optionsExtension(60, Uint8Array.of(0x1e, 0)), routingExtension(0, random.below(2))],
+      [fragmentExtension({ offset, more: random.chance(0.7), id })],
+    ]);
+    const way: Path = { ...path6, ip6: { extensions } };
+    const target = random.pick([KERNEL6.ip, linkLocal(KERNEL.mac), "2001:db8::9"]);
+    const data = random.chance(0.7)
+      ? ipBytes(target)
+      : (this.#sent.at(-1) ?? new Uint8Array(60)).subarray(14, 14 + random.between(20, 120));
+    switch (random.below(5)) {
+      case 0:
+        return icmpv6Frame(way, { type: ICMPV6_ECHO_REQUEST, data: pattern(random.below(1200)) });
+      case 1:
+        return icmpv6Frame(
+          { ...way, ip6: { extensions, hopLimit: 255 } },
+          { type: random.between(128, 144), word: random.below(2 ** 32), data },
+        );
+      case 2:
+        return icmpv6Frame(way, {
+          type: random.between(1, 4),
+          code: random.below(8),
+          word: random.below(2000),
+          data,
+        });
+      case 3:
+        return udpFrame(
+          way,
+          { sourcePort: 1 + random.below(65_535), destinationPort: random.pick([53, 54]) },
+          pattern(random.below(1200)),
+        );
+      default:
+        return tcpFrame(way, {
+          sourcePort: random.between(30_000, 30_015),
+          destinationPort: random.pick([80, 81, 82]),
+          seq: random.below(2 ** 32),
+          ack: random.below(2 ** 32),
+          flags: random.pick(["S", "SA", "A", "R", "RA", "F", "FA", "", "FSRPAU"]),
+          options: [mss(random.below(65_536)), nop, ws(random.below(256))],
+        });
     }
   }
 

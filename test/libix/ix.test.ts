@@ -29,6 +29,9 @@ import {
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
+  SYS_UDP_CONNECT,
+  SYS_UDP_JOIN,
+  SYS_UDP_LEAVE,
   SYS_UDP_RECV_DONE,
   SYS_UDP_SEND,
   SYS_UDP_SENDV,
@@ -88,6 +91,21 @@ describe("calls", () => {
     ],
     ["unlisten", (ix) => ix.unlisten(HANDLE), { op: SYS_UNLISTEN, handle: HANDLE }],
     ["udp_bind", (ix) => ix.udpBind(COOKIE, 53), { op: SYS_UDP_BIND, cookie: COOKIE, a: 53 }],
+    [
+      "udp_connect",
+      (ix) => ix.udpConnect(HANDLE, 3000),
+      { op: SYS_UDP_CONNECT, handle: HANDLE, c: 3000 },
+    ],
+    [
+      "udp_join",
+      (ix) => ix.udpJoin(HANDLE, new IpAddress(1, 2, 3, 4), COOKIE),
+      { op: SYS_UDP_JOIN, handle: HANDLE, cookie: COOKIE, a: 1, b: 2, c: 3, d: 4 },
+    ],
+    [
+      "udp_leave",
+      (ix) => ix.udpLeave(HANDLE, new IpAddress(1, 2, 3, 4)),
+      { op: SYS_UDP_LEAVE, handle: HANDLE, a: 1, b: 2, c: 3, d: 4 },
+    ],
     ["udp_unbind", (ix) => ix.udpUnbind(HANDLE), { op: SYS_UDP_UNBIND, handle: HANDLE }],
     [
       "udp_send",
