@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "no
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { CoreSnapshot, Snapshot } from "../../host/node/cli/snapshot.ts";
 import { LIGHT, Place } from "./support.ts";
 
 const APPS = fileURLToPath(new URL("./fixtures/apps.js", import.meta.url));
@@ -113,6 +114,27 @@ describe("ixwasm run", () => {
     expect(stderr).toMatch(/^error: core 0 of 10\.9\.0\.2 died: application made a mistake\n/);
     expect(stderr).toContain("apps.js");
     expect(run.hasSocket).toBe(false);
+  });
+
+  it.each([
+    [{}, /^core 1 of 10\.9\.0\.2 died in the application: application made a mistake\n +at .*apps/],
+    [{ hangs: true }, /^core 1 of 10\.9\.0\.2 did not answer for \d+ ms, being in the application/],
+  ])("goes on with the cores that are left when one fails: %j", async (how, message) => {
+    const options = JSON.stringify({ role: "faulty", core: 1, ...how });
+    const args = [APPS, "--options", options, "--load", "--cores", "2", "--hang-timeout", "300"];
+    const run = await place.run(...args, ...LIGHT);
+    const core = async (): Promise<CoreSnapshot> =>
+      (JSON.parse((await place.ixwasm("stats", "--json")).stdout) as Snapshot).cores[1];
+    await expect
+      .poll(async () => (await core()).incidents["taken over"], { timeout: 15_000 })
+      .toBe(1);
+    expect(await core()).toMatchObject({ state: "idle", groups: 0 });
+    const { stdout } = await place.ixwasm("stats", "--prometheus");
+    expect(stdout).toContain('ixwasm_incidents_total{core="1",kind="taken over",run="apps"} 1\n');
+    const { code, stderr } = await run.stop();
+    expect(code).toBe(0);
+    expect(stderr).toMatch(message);
+    expect(stderr).toContain("core 1 of 10.9.0.2: others have its connections now");
   });
 });
 
