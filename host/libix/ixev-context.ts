@@ -67,6 +67,8 @@ export interface IxevLoop extends VectorRoom {
 export class IxevContext {
   /** For the application. */
   data: unknown;
+  /** The connection's port on this side, once it is open. */
+  localPort = 0;
 
   #loop: IxevLoop | null = null;
   #receive: ReceiveQueue | null = null;
@@ -349,7 +351,9 @@ export class IxevContext {
     if (this.#closing) this.#loop!.requestCommit(this);
   }
 
-  connected(): void {
+  /** @param localPort the port that the kernel chose */
+  connected(localPort: number): void {
+    this.localPort = localPort;
     this.#state = OPEN;
     this.#everOpen = true;
     this.#trigger(IXEVOUT);

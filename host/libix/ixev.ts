@@ -99,6 +99,8 @@ export interface IxevOperations {
    * goes on where the old context was. Without this operation it is reset.
    */
   arrived?(arrival: Arrival): IxevContext | null;
+  /** What came of a `listen` is known: `listener.outcome`. No calls may be made. */
+  listening?(listener: IxevListener): void;
   /** A dial has succeeded (RC_OK), or failed with an RC_* code: `released` follows then. */
   dialed?(context: IxevContext, outcome: number): void;
   /** The context's connection is over and nothing refers to it any more. */
@@ -214,7 +216,7 @@ export class Ixev implements App, IxevLoop {
   listen(port: number, backlog = 1024, flags = 0): IxevListener {
     const listener = new IxevListener(port);
     const cookie = this.#listeners.push(listener) - 1;
-    this.#later(() => this.ix.listen(cookie, port, backlog, flags));
+    this.later(() => this.ix.listen(cookie, port, backlog, flags));
     return listener;
   }
 
@@ -222,7 +224,7 @@ export class Ixev implements App, IxevLoop {
   unlisten(listener: IxevListener): void {
     if (listener.closed) return;
     listener.closed = true;
-    if (listener.handle !== 0) this.#later(() => this.ix.unlisten(listener.handle));
+    if (listener.handle !== 0) this.later(() => this.ix.unlisten(listener.handle));
   }
 
   /** Opens a connection for a fresh context; `dialed` tells how it went. */
@@ -233,7 +235,7 @@ export class Ixev implements App, IxevLoop {
       context.die(RC_NOMEM, 0);
       this.#dead.push(context);
     } else {
-      this.#later(() => this.ix.connect(cookie, address, port, sourcePort));
+      this.later(() => this.ix.connect(cookie, address, port, sourcePort));
     }
     this.#recall();
   }
@@ -243,6 +245,12 @@ export class Ixev implements App, IxevLoop {
     if (this.#inRound) return this.#timers.add(this.#now + delay, callback);
     this.#recall();
     return this.#timers.addLater(delay, callback);
+  }
+
+  /** Has `call` make raw calls at the end of this round, or else of the next. */
+  later(call: () => void): void {
+    this.#calls.push(call);
+    this.#recall();
   }
 
   // -------------------------------------------------------------------------------------------
@@ -374,11 +382,6 @@ export class Ixev implements App, IxevLoop {
     this.#wake?.();
   }
 
-  #later(call: () => void): void {
-    this.#calls.push(call);
-    this.#recall();
-  }
-
   // -------------------------------------------------------------------------------------------
   // IxevLoop
 
@@ -496,9 +499,11 @@ export class Ixev implements App, IxevLoop {
     const { ix } = this;
     const listener = this.#listeners[ix.resultCookie(index)];
     listener.outcome = ix.result(index);
-    if (listener.outcome !== RC_OK) return;
-    listener.handle = ix.resultHandle(index);
-    if (listener.closed) this.#later(() => ix.unlisten(listener.handle));
+    if (listener.outcome === RC_OK) {
+      listener.handle = ix.resultHandle(index);
+      if (listener.closed) this.later(() => ix.unlisten(listener.handle));
+    }
+    this.#operations.listening?.(listener);
   }
 
   // -------------------------------------------------------------------------------------------
@@ -558,8 +563,12 @@ export class Ixev implements App, IxevLoop {
     const context =
       listener === undefined || listener.closed ? null : (this.#operations.accept?.(knock) ?? null);
     const cookie = context === null ? 0 : this.#bind(context, handle);
-    if (cookie === 0) ix.reject(handle);
-    else ix.accept(handle, cookie);
+    if (cookie === 0) {
+      ix.reject(handle);
+      return;
+    }
+    context!.localPort = knock.localPort;
+    ix.accept(handle, cookie);
   }
 
   #left(context: IxevContext | null, core: number): void {
@@ -606,7 +615,7 @@ export class Ixev implements App, IxevLoop {
     if (outcome !== RC_OK) {
       this.#end(context, outcome, 0);
     } else if (context !== null) {
-      context.connected();
+      context.connected(this.ix.eventA(index));
       this.#operations.dialed?.(context, RC_OK);
     }
   }

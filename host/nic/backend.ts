@@ -85,7 +85,9 @@ class Backend implements QueueBackend {
   readonly #classifier = new Classifier();
 
   readonly #link: Link | null;
-  readonly #destinations: readonly Destination[];
+  readonly #destinations: Destination[] = [];
+  /** The ports of the destinations; a switch may gain some. */
+  readonly #ports: readonly PortHandle[];
   /** Switch: its table, and which destination is this port itself. A cable has one destination. */
   readonly #table: MacTable | null;
   readonly #self: number;
@@ -115,19 +117,27 @@ class Backend implements QueueBackend {
     this.#link = isPerfect(wire.options) ? null : new Link(wire.options, store, this.#port, queue);
     this.#capture = options.capture ?? null;
     this.#captured = this.#capture?.indexOf(from) ?? -1;
-    const destination = (handle: PortHandle): Destination => {
-      const port = new Port(handle);
-      const queues = handle.queues.map((_, i) => new RxQueue(port, i));
-      return { port, queues, captured: this.#capture?.indexOf(handle) ?? -1 };
-    };
-    const handles = wire.kind === "link" ? [wire.to] : wire.ports;
-    this.#destinations = handles.map(destination);
+    this.#ports = wire.kind === "link" ? [wire.to] : wire.ports;
+    this.#grow();
     this.#table = wire.kind === "switch" ? new MacTable(wire.table) : null;
     this.#self = wire.kind === "switch" ? wire.port : -1;
-    this.#own = this.#destinations[this.#self] ?? destination(from);
+    this.#own = this.#destinations[this.#self] ?? this.#destination(from);
     const { mac } = from;
     this.#macHead = mac[0] | (mac[1] << 8) | (mac[2] << 16) | (mac[3] << 24);
     this.#macTail = mac[4] | (mac[5] << 8);
+  }
+
+  #destination(handle: PortHandle): Destination {
+    const port = new Port(handle);
+    const queues = handle.queues.map((_, i) => new RxQueue(port, i));
+    return { port, queues, captured: this.#capture?.indexOf(handle) ?? -1 };
+  }
+
+  /** Takes in the ports that were connected meanwhile. */
+  #grow(): void {
+    for (let i = this.#destinations.length; i < this.#ports.length; i++) {
+      this.#destinations.push(this.#destination(this.#ports[i]));
+    }
   }
 
   pump(now: number): number {
@@ -259,6 +269,7 @@ class Backend implements QueueBackend {
   /** Delivers the batch: every frame to the queues it is for. */
   #deliver(now: number): void {
     const destinations = this.#destinations;
+    if (destinations.length !== this.#ports.length) this.#grow();
     for (let i = 0; i < destinations.length; i++) destinations[i].port.refresh();
     const batch = this.#batch;
     const { frames, count } = batch;

@@ -12,4 +12,4 @@ export type { PortCounters, PortOptions } from "./port.ts";
 export { Random } from "./random.ts";
 export { hashIpv4, hashIpv6, toeplitz, TOEPLITZ_KEY, toeplitzTables } from "./rss.ts";
 export type { LinkOptions, PortHandle, QueueBackend, Wire } from "./types.ts";
-export { connectPorts, createSwitch } from "./wiring.ts";
+export { connectPorts, createSwitch, Switch } from "./wiring.ts";

@@ -42,9 +42,31 @@ export function createSwitch(
   if (each.length !== ports.length) {
     throw new RangeError(`options: ${each.length} for ${ports.length} ports`);
   }
-  each.forEach(checkLinkOptions);
-  const table = createMacTable();
-  return ports.map((_, port) => ({ kind: "switch", table, ports, port, options: each[port] }));
+  const center = new Switch();
+  return ports.map((port, index) => center.connect(port, each[index]));
+}
+
+/**
+ * A learning switch that grows: ports may be connected while others are in use, as long as all of them
+ * are run by this thread. Workers see the ports that there were when they were given their wire.
+ */
+export class Switch {
+  readonly #table = createMacTable();
+  readonly #ports: PortHandle[] = [];
+
+  /**
+   * Connects a port. Returns the wire that it sends on.
+   *
+   * @throws RangeError for an option outside its range, or when the switch is full
+   */
+  connect(port: PortHandle, options: LinkOptions = {}): Wire {
+    if (this.#ports.length === MAX_SWITCH_PORTS) {
+      throw new RangeError(`ports: a switch has at most ${MAX_SWITCH_PORTS}`);
+    }
+    checkLinkOptions(options);
+    const index = this.#ports.push(port) - 1;
+    return { kind: "switch", table: this.#table, ports: this.#ports, port: index, options };
+  }
 }
 
 function isPair(

@@ -1,0 +1,134 @@
+/**
+ * A network inside one thread: hosts with a dataplane each, on a switch, run by one inline runner. With
+ * the real clock it runs while the thread's event loop turns, costs nothing while idle, and keeps the
+ * process alive only as long as somebody uses it (`ref`).
+ */
+import type { Dataplane } from "../dataplane/dataplane.ts";
+import { createDataplane } from "../dataplane/dataplane.ts";
+import { OptionRangeError } from "../dataplane/errors.ts";
+import { InlineRunner } from "../dataplane/inline.ts";
+import type { DataplaneOptions } from "../dataplane/options.ts";
+import type { LinkOptions } from "../nic/types.ts";
+import { Switch } from "../nic/wiring.ts";
+import { Host } from "./host.ts";
+import { NameTable } from "./names.ts";
+
+export interface NetworkOptions {
+  /** The compiled kernel, from `loadKernel`. */
+  readonly kernel: WebAssembly.Module;
+  /** "real" runs by itself; with "virtual" the runner is the caller's to step. Default "real". */
+  readonly clock?: "real" | "virtual";
+  /** Where virtual time begins, µs. */
+  readonly startAt?: number;
+  /** The first two numbers of every address; hosts are numbered from .0.1. Default "10.0". */
+  readonly prefix?: string;
+}
+
+/** What a host is made with. Everything of `DataplaneOptions` may be said besides what follows. */
+export interface HostOptions extends Omit<Partial<DataplaneOptions>, "ip" | "cores" | "kernel"> {
+  /** Its address within the network; default the next free one. */
+  readonly address?: string;
+  /** The link between it and the switch. */
+  readonly link?: LinkOptions;
+}
+
+/** Sizes that suit many hosts in one process; all of them can be chosen per host. */
+const SIZES = {
+  ringSize: 256,
+  txRingSize: 1024,
+  maxConnections: 4096,
+  frames: 4096,
+  references: 4096,
+  applicationWindow: 8 << 20,
+} as const;
+
+const MOST_HOSTS = 65533;
+
+export class Network {
+  readonly runner: InlineRunner;
+  readonly names = new NameTable();
+  readonly #kernel: WebAssembly.Module;
+  readonly #switch = new Switch();
+  readonly #hosts = new Map<string, Host>();
+  readonly #addresses = new Set<string>();
+  readonly #prefix: string;
+  readonly #real: boolean;
+  #next = 1;
+  #users = 0;
+  #done: Promise<void> | undefined;
+
+  constructor(options: NetworkOptions) {
+    const { kernel, clock = "real", startAt, prefix = "10.0" } = options;
+    this.#kernel = kernel;
+    this.#prefix = prefix;
+    this.#real = clock === "real";
+    this.runner = new InlineRunner({ clock, startAt });
+  }
+
+  get hosts(): ReadonlyMap<string, Host> {
+    return this.#hosts;
+  }
+
+  /**
+   * Adds a host under a name.
+   *
+   * @throws {RangeError} the name or the address is taken, or an option is out of its range
+   */
+  addHost(name: string, options: HostOptions = {}): Host {
+    const { address = this.#freeAddress(), link, ...rest } = options;
+    if (this.#hosts.has(name))
+      throw new OptionRangeError(`ixwasm: there is a host "${name}" already`);
+    if (this.#addresses.has(address)) {
+      throw new OptionRangeError(`ixwasm: another host has the address ${address}`);
+    }
+    const dataplane = createDataplane({
+      ...SIZES,
+      name,
+      ...rest,
+      tcp: { profile: "lan", ...rest.tcp },
+      kernel: this.#kernel,
+      ip: `${address}/16`,
+    });
+    const host = this.#start(name, address, dataplane, link);
+    this.#hosts.set(name, host);
+    this.#addresses.add(address);
+    this.names.set(name, address);
+    return host;
+  }
+
+  /** Somebody uses the network from now on: the process stays alive until `unref`. */
+  ref(): void {
+    if (this.#users++ === 0) this.runner.ref();
+  }
+
+  unref(): void {
+    if (--this.#users === 0) this.runner.unref();
+  }
+
+  /** Stops everything at once; connections are not ended in good order. */
+  async close(): Promise<void> {
+    await this.runner.stop();
+    await this.#done;
+    this.runner.close();
+  }
+
+  #start(name: string, address: string, dataplane: Dataplane, link?: LinkOptions): Host {
+    const host = new Host(this, name, address, dataplane);
+    const wire = this.#switch.connect(dataplane.port, link);
+    this.runner.add(dataplane, { wire, app: ({ ix }) => host.attach(ix) });
+    if (this.#real && this.#done === undefined) {
+      this.#done = this.runner.start();
+      if (this.#users === 0) this.runner.unref();
+    }
+    this.runner.wake();
+    return host;
+  }
+
+  #freeAddress(): string {
+    for (; this.#next <= MOST_HOSTS; this.#next++) {
+      const address = `${this.#prefix}.${this.#next >> 8}.${this.#next & 255}`;
+      if (!this.#addresses.has(address)) return address;
+    }
+    throw new OptionRangeError("ixwasm: all addresses of the network are taken");
+  }
+}
