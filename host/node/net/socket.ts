@@ -86,7 +86,7 @@ export class Socket extends Duplex {
       allowHalfOpen,
       signal,
       highWaterMark,
-      emitClose: true,
+      emitClose: false,
       autoDestroy: true,
       decodeStrings: true,
     });
@@ -336,6 +336,8 @@ export class Socket extends Duplex {
     );
     this.#release();
     done(error);
+    // After "error", which the stream emits on the next tick.
+    process.nextTick(() => this.emit("close", error !== null));
   }
 
   destroySoon(): void {
