@@ -13,7 +13,7 @@ import {
   SYS_UDP_BIND,
   SYS_UDP_SEND,
 } from "../../assembly/abi.ts";
-import { IpAddress } from "../libix/ip-address.ts";
+import type { IpAddress } from "../libix/ip-address.ts";
 import type { Ixev } from "../libix/ixev.ts";
 
 const PAYLOAD = 64;

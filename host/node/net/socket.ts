@@ -199,6 +199,10 @@ export class Socket extends Duplex {
   // Reading
 
   override _read(): void {
+    this.#want();
+  }
+
+  #want(): void {
     this.#wanted = true;
     this.#readable();
   }
@@ -251,7 +255,7 @@ export class Socket extends Duplex {
   override resume(): this {
     this.#paused = false;
     super.resume();
-    if (this.#onread !== undefined) this._read();
+    if (this.#onread !== undefined) this.#want();
     return this;
   }
 
@@ -263,27 +267,29 @@ export class Socket extends Duplex {
     _encoding: string,
     done: (error?: Error | null) => void,
   ): void {
-    if (this.#connecting) {
-      this.#written = done;
-      this.once("connect", () => this._write(chunk, _encoding, done));
-      return;
-    }
-    if (this.#context === null) {
-      done(named("write", "EPIPE"));
-      return;
-    }
-    this.#rest = chunk;
-    this.#written = done;
-    this.#continueWrite();
+    this.#begin(chunk, done);
   }
 
   override _writev(
     chunks: { chunk: Uint8Array; encoding: BufferEncoding }[],
     done: (error?: Error | null) => void,
   ): void {
-    const all =
-      chunks.length === 1 ? chunks[0].chunk : Buffer.concat(chunks.map(({ chunk }) => chunk));
-    this._write(all, "buffer", done);
+    const parts = chunks.map(({ chunk }) => chunk);
+    this.#begin(parts.length === 1 ? parts[0] : Buffer.concat(parts), done);
+  }
+
+  /** Begins a write, or has it begin once there is a connection. */
+  #begin(bytes: Uint8Array, done: (error?: Error | null) => void): void {
+    this.#written = done;
+    if (this.#connecting) {
+      this.once("connect", () => this.#begin(bytes, done));
+    } else if (this.#context === null) {
+      this.#written = null;
+      done(named("write", "EPIPE"));
+    } else {
+      this.#rest = bytes;
+      this.#continueWrite();
+    }
   }
 
   #continueWrite(): void {
@@ -310,9 +316,13 @@ export class Socket extends Duplex {
 
   override _final(done: (error?: Error | null) => void): void {
     if (this.#connecting) {
-      this.once("connect", () => this._final(done));
+      this.once("connect", () => this.#shutDown(done));
       return;
     }
+    this.#shutDown(done);
+  }
+
+  #shutDown(done: () => void): void {
     this.#context?.shutdown();
     done();
   }
