@@ -170,6 +170,15 @@ test("a wrong checksum is refused, of IP and of TCP", () => {
   }
 });
 
+test("flow labels are the same where the script's are, and only there", () => {
+  const flow = makeFlow();
+  expect(flow.labelFits(1, 0xabcde)).toBe(true);
+  expect(flow.labelFits(1, 0xabcde)).toBe(true);
+  expect(flow.labelFits(1, 0xabcdf)).toBe(false);
+  expect(flow.labelFits(2, 0xabcde)).toBe(false);
+  expect(flow.labelFits(2, 0x12345)).toBe(true);
+});
+
 test("a packet of other addresses or ports is not the flow's", () => {
   const flow = makeFlow();
   const live = decodeFrame(rightFrame(specOf("> . 1:1(0) ack 1"), flow), 0)!;

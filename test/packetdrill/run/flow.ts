@@ -25,6 +25,8 @@ export class Flow {
   readonly #timestamps = new Map<number, number>();
   /** The first binding: scaled echoes count from it. */
   #firstTimestamp: readonly [script: number, live: number] | undefined;
+  /** Flow labels of the stack by what the script calls them. */
+  readonly #labels = new Map<number, number>();
   /** What the script sent last as TSval in a segment the stack may have taken. */
   readonly echoable = new Set<number>();
 
@@ -67,6 +69,15 @@ export class Flow {
     this.#localKnown = true;
     this.localBase = packet.body.seq;
     this.#localName = spec.seqAny ? 0 : spec.seq;
+  }
+
+  /** Whether packets with the same label in the script have the same on the wire, and others not. */
+  labelFits(script: number, live: number): boolean {
+    const bound = this.#labels.get(script);
+    if (bound !== undefined) return bound === live;
+    if ([...this.#labels.values()].includes(live)) return false;
+    this.#labels.set(script, live);
+    return true;
   }
 
   /** Binds the TSval written to the one that came. */

@@ -51,7 +51,7 @@ export function mismatch(
 ): string | undefined {
   const { body } = spec;
   if (live.body.kind !== body.kind) return `it is ${live.body.kind.toUpperCase()}`;
-  const ip = ipMismatch(live, spec.ip);
+  const ip = ipMismatch(live, spec.ip, flow);
   if (ip !== undefined) return ip;
   if (spec.ports) {
     const [source, destination] = spec.ports;
@@ -74,13 +74,17 @@ export function mismatch(
   }
 }
 
-function ipMismatch(live: LivePacket, spec: IpSpec): string | undefined {
+function ipMismatch(live: LivePacket, spec: IpSpec, flow: Flow): string | undefined {
   const ecn = live.tos & 3;
   if (spec.ecn === "ect01" && ecn !== 1 && ecn !== 2) return `ECN field is ${ecn}`;
   if (typeof spec.ecn === "number" && ecn !== spec.ecn) return `ECN field is ${ecn}`;
   if (spec.tos !== undefined && live.tos !== spec.tos) return `TOS is 0x${live.tos.toString(16)}`;
   if (spec.dscp !== undefined && live.tos >> 2 !== spec.dscp) return `DSCP is ${live.tos >> 2}`;
   if (spec.ttl !== undefined && live.ttl !== spec.ttl) return `TTL is ${live.ttl}`;
+  const { flowLabel } = spec;
+  if (flowLabel !== undefined && !flow.labelFits(flowLabel, live.flowLabel)) {
+    return `flow label is 0x${live.flowLabel.toString(16)}`;
+  }
   return undefined;
 }
 

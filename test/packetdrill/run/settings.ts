@@ -26,8 +26,6 @@ export interface Settings {
   timestampTick: number | undefined;
   scaledEcho: boolean;
   strictSegments: boolean;
-  nonFatalCalls: boolean;
-  nonFatalPackets: boolean;
   tcp: TcpOptions;
   ttl: number | undefined;
   /** Bytes a socket holds for sending and for receiving, before SO_SNDBUF and SO_RCVBUF. */
@@ -56,8 +54,6 @@ export function defaultSettings(script: Script): Settings {
     timestampTick: undefined,
     scaledEcho: false,
     strictSegments: dialect === "nplab",
-    nonFatalCalls: false,
-    nonFatalPackets: false,
     tcp: {},
     ttl: undefined,
     sendBuffer: 4 << 20,
@@ -112,10 +108,8 @@ export function applyOption(settings: Settings, { name, value, line }: ScriptOpt
     case "strict_segments":
       settings.strictSegments = true;
       return;
+    // What is wrong counts, whatever the script thinks of it.
     case "non_fatal":
-      settings.nonFatalCalls = /syscall/.test(value ?? "");
-      settings.nonFatalPackets = /packet/.test(value ?? "");
-      return;
     case "define":
     case "init_scripts":
     case "send_omit_free":

@@ -30,8 +30,6 @@ export class Connection implements EventSink {
   /** A write found no room; room is reported again when a third is free. */
   full = false;
   readonly completions = new Completions();
-  /** The script has closed the socket. */
-  released = false;
   #accepted = 0;
   readonly #network: Network;
   readonly #resetAfterEnd: string;
@@ -105,7 +103,6 @@ export class Connection implements EventSink {
 
   /** Gives the connection up: in order, or with RST when data was not read or `abort` says so. */
   release(abort: boolean): void {
-    this.released = true;
     if (this.phase === "dead") return;
     if (abort || this.unread > 0) {
       this.#network.call((ix) => ix.abort(this.handle));

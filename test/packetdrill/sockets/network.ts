@@ -30,7 +30,7 @@ export interface EventSink {
   received?(bytes: number): void;
   sent?(bytes: number): void;
   dead?(handle: number, reason: number, bytes: number): void;
-  datagram?(bytes: number, token: number, ip: string, port: number): void;
+  datagram?(bytes: number, token: number): void;
 }
 
 /** Bytes that one system call sends at most; all of them zero. */
@@ -112,11 +112,8 @@ export class Network implements App {
         return sink.sent?.(ix.eventA(index));
       case EV_DEAD:
         return sink.dead?.(ix.eventHandle(index), ix.eventResult(index), ix.eventA(index));
-      case EV_UDP_RECV: {
-        const from = ix.eventC(index);
-        const ip = ix.readAddress(from).toString();
-        return sink.datagram?.(ix.eventB(index), ix.eventD(index), ip, ix.endpointPort(from));
-      }
+      case EV_UDP_RECV:
+        return sink.datagram?.(ix.eventB(index), ix.eventD(index));
       case EV_UDP_SENT:
         return;
     }

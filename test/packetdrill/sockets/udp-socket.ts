@@ -19,7 +19,6 @@ const MSG_DONTWAIT = symbolValue("MSG_DONTWAIT")!;
 interface Datagram {
   readonly bytes: number;
   readonly token: number;
-  readonly from: Endpoint;
 }
 
 export class UdpSocket extends Socket implements EventSink {
@@ -89,8 +88,8 @@ export class UdpSocket extends Socket implements EventSink {
     if (this.#handle !== undefined) this.#network.call((ix) => ix.udpUnbind(this.#handle!));
   }
 
-  datagram(bytes: number, token: number, ip: string, port: number): void {
-    this.#received.push({ bytes, token, from: { ip, port } });
+  datagram(bytes: number, token: number): void {
+    this.#received.push({ bytes, token });
     this.wakeups++;
   }
 
