@@ -23,12 +23,14 @@ import {
 } from "../../assembly/abi.ts";
 import {
   KERNEL,
+  KERNEL6,
   PEER,
   startKernel,
   type HarnessOptions,
   type KernelHarness,
 } from "../support/kernel.ts";
 import type { KernelBuild } from "../support/kernels.ts";
+import { isIpv6Text, type Host } from "../support/packet.ts";
 import type { TcpPeer } from "../support/peer.ts";
 import { hashTuple } from "../support/toeplitz.ts";
 
@@ -156,13 +158,20 @@ export class Cores {
 
 /** The flow group of a connection between the peer's port and a port of the kernel. */
 export function groupOf(peer: Pick<TcpPeer, "port" | "kernelPort" | "host">): number {
-  return hashTuple(peer.host.ip, KERNEL.ip, peer.port, peer.kernelPort) % FLOW_GROUPS;
+  const own = isIpv6Text(peer.host.ip) ? KERNEL6 : KERNEL;
+  return hashTuple(peer.host.ip, own.ip, peer.port, peer.kernelPort) % FLOW_GROUPS;
 }
 
 /** A port of the peer's from which packets to `kernelPort` belong to that core of `cores`. */
-export function portFor(core: number, cores: number, from = 20_000, kernelPort = 80): number {
+export function portFor(
+  core: number,
+  cores: number,
+  from = 20_000,
+  kernelPort = 80,
+  host: Host = PEER,
+): number {
   for (let port = from; ; port++) {
-    if (groupOf({ port, kernelPort, host: PEER }) % cores === core) return port;
+    if (groupOf({ port, kernelPort, host }) % cores === core) return port;
   }
 }
 

@@ -55,6 +55,28 @@ function moveAndAccept(cores: Cores, peer: TcpPeer, flags = 0): void {
 }
 
 describe.each(kernels)("$name kernel", (build) => {
+  test("over IPv6 as over IPv4: the peer's address travels along", () => {
+    const host = { mac: PEER.mac, ip: "2001:db8::2" };
+    const cores = new Cores(build, 2, {
+      ip6: { addresses: ["2001:db8::1/64"], autoconfigured: false, detectDuplicates: false },
+      neighbours: [host],
+    });
+    cores.at(1).listen(80);
+    for (const k of cores.all) k.advance(3_000_000);
+    const port = portFor(0, 2, 20_000, 80, host);
+    const peer = TcpPeer.established(cores.at(0), { host, port, mss: 1440 });
+    peer.send({ payload: text("before") });
+    cores.at(0).event("recv");
+    cores.at(0).recvDone(peer.handle, 6);
+    moveAndAccept(cores, peer);
+    peer.send({ payload: text("after") });
+    expect(peer.k.event("recv").data).toEqual(text("after"));
+    expect(peer.k.send(peer.handle, pattern(3000))).toBe(3000);
+    peer.takeAll();
+    peer.ack();
+    expect(peer.stream()).toEqual(pattern(3000));
+  });
+
   test("data goes both ways before and after", () => {
     const { cores, peer } = start(build);
     peer.send({ payload: text("before") });
