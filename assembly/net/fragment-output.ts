@@ -10,7 +10,7 @@ import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { emitFragmentHeader, FRAGMENT, FRAGMENT_HEADER_SIZE } from "../wire/extension";
 import { IPV4_HEADER_SIZE, markIpv4Fragment } from "../wire/ipv4";
 import { emitIp, l4Offset, pathHeader, pathMtu, pathNeighbour } from "./ip-output";
-import { isResolved, resolve, sendIpv4 } from "./neighbours";
+import { isResolved, resolve, sendPacket } from "./neighbours";
 import { PENDING_MAX } from "./pending";
 import { nextIdentification } from "./random";
 
@@ -81,7 +81,7 @@ function sendFragment(
     data += FRAGMENT_HEADER_SIZE;
   }
   copyNext(data, length);
-  sendIpv4(pathNeighbour, buffer, frame, data + length - frame, 0);
+  sendPacket(pathNeighbour, buffer, frame, data + length - frame, 0);
   release(buffer);
   count(CNT_FRAGMENTS_OUT);
 }

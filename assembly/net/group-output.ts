@@ -44,7 +44,7 @@ import {
   mappedLow,
 } from "../wire/ipv6";
 import { chooseSource, sourceHigh, sourceLow } from "./interface";
-import { neighbourOf, sendIpv4 } from "./neighbours";
+import { neighbourOf, sendPacket } from "./neighbours";
 
 /** 224.0.0.22 and 224.0.0.2 as they lie in memory. */
 const ALL_IGMP_ROUTERS: u32 = 0x160000e0;
@@ -97,7 +97,7 @@ function sendIgmp(to: u32, type: u32, group: u32, kind: u32): void {
   store<u16>(message, foldChecksum(sumBytes(message, length, 0)), 2);
   emitIpv4(ip, localIp, to, IGMP_PROTOCOL, OPTION_SIZE + length, 1, 0);
   addIpv4Option(ip, ROUTER_ALERT_OPTION);
-  sendIpv4(neighbour, buffer, frame, message + length - frame, 0);
+  sendPacket(neighbour, buffer, frame, message + length - frame, 0);
   release(buffer);
   count(CNT_GROUP_OUT);
 }
@@ -126,7 +126,7 @@ function sendMld(toHigh: u64, toLow: u64, type: u32, high: u64, low: u64, kind: 
   store<u16>(message, foldChecksum(sumBytes(message, length, pseudo)), ICMPV6_CHECKSUM);
   store<u64>(extension, ROUTER_ALERT_HOP_BY_HOP | u64(ICMPV6_PROTOCOL));
   emitIpv6(ip, fromHigh, fromLow, toHigh, toLow, HOP_BY_HOP, HOP_BY_HOP_SIZE + length, 1);
-  sendIpv4(neighbour, buffer, frame, message + length - frame, 0);
+  sendPacket(neighbour, buffer, frame, message + length - frame, 0);
   release(buffer);
   count(CNT_GROUP_OUT);
 }

@@ -31,7 +31,7 @@ import {
 import { UDP_PROTOCOL } from "../wire/udp";
 import { requestChecksumAt } from "./ipv4-output";
 import { chooseSource, sourceHigh, sourceLow } from "./interface";
-import { Neighbour, neighbourOf, sendIpv4 } from "./neighbours";
+import { Neighbour, neighbourOf, sendPacket } from "./neighbours";
 import { pathMtuTo } from "./path-mtu";
 import { hopLimit, linkMtu6 } from "./routers";
 import { findNextHop6, nextHop, nextHopHigh, nextHopLow } from "./routes";
@@ -172,5 +172,5 @@ export function sendOnPath(
   if (pathHeader + l4Length > pathMtu) return RC_MSGSIZE;
   emitIp(frame + ETHERNET_HEADER_SIZE, protocol, l4Length);
   const length = l4Offset() + l4Length;
-  return sendIpv4(pathNeighbour, buffer, frame, length, options) ? RC_OK : RC_AGAIN;
+  return sendPacket(pathNeighbour, buffer, frame, length, options) ? RC_OK : RC_AGAIN;
 }

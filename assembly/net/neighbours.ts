@@ -195,7 +195,7 @@ export function emitEthernet(frame: u32, n: Neighbour): void {
  * @param options `DESC_*` of the descriptor
  * @returns false when the frame was dropped, which has been counted
  */
-export function sendIpv4(
+export function sendPacket(
   n: Neighbour,
   buffer: Buffer,
   frame: u32,

@@ -26,7 +26,7 @@ import { STATE_EMIT } from "../core/state";
 import { allocControlFrame, allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
 import { isDigest } from "../net/digest";
 import { emitIpv4Header, requestChecksum, requestChecksumAt } from "../net/ipv4-output";
-import { emitEthernet, isResolved, sendIpv4 } from "../net/neighbours";
+import { emitEthernet, isResolved, sendPacket } from "../net/neighbours";
 import { hopLimit } from "../net/routers";
 import { txPut, txPutForeign, txRoom } from "../nic/rings";
 import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum6, sumBytes } from "../wire/checksum";
@@ -111,7 +111,7 @@ export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {
   const payload = frameOf(buffer) + PAYLOAD_OFFSET;
   const sack = sackBytes(tcb, OPTIONS_MAX - tcb.optionBytes);
   const start = emit(tcb, payload, seq, flags, payload, 0, sack);
-  sendIpv4(tcb.neighbour, buffer, start, payload - start, metadataOption());
+  sendPacket(tcb.neighbour, buffer, start, payload - start, metadataOption());
   release(buffer);
   markAcknowledged(tcb, flags);
   return true;
@@ -142,7 +142,7 @@ export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
   emitSynOptions(header, localMss(), sack, timestamps, scale, tcb.rcvShift, value, cold.tsRecent);
   const length = TCP_HEADER_SIZE + optionBytes;
   const start = finish(header, length, 0, 0, tcb.localIp, tcb.remoteIp);
-  sendIpv4(tcb.neighbour, buffer, start, header + length - start, metadataOption());
+  sendPacket(tcb.neighbour, buffer, start, header + length - start, metadataOption());
   release(buffer);
   markAcknowledged(tcb, flags);
   return true;
@@ -162,7 +162,7 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
       emitEthernet(start, tcb.neighbour);
       txPut(buffer, start, length, metadataOption());
     } else {
-      sendIpv4(tcb.neighbour, buffer, start, length, metadataOption());
+      sendPacket(tcb.neighbour, buffer, start, length, metadataOption());
     }
   } else {
     if (!txRoom(2)) return false;
@@ -182,7 +182,7 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
       // Only a frame can wait for the neighbour's address.
       memory.copy(end, buffer.address, buffer.length);
       const length = end - start + buffer.length;
-      sendIpv4(tcb.neighbour, header, start, length, metadataOption());
+      sendPacket(tcb.neighbour, header, start, length, metadataOption());
     }
     release(header);
   }
@@ -204,7 +204,7 @@ export function sendReset(packet: Packet, seq: u32, ack: u32, flags: u32): void 
   const header = frameOf(buffer) + PAYLOAD_OFFSET - TCP_HEADER_SIZE;
   emitTcp(header, swapPorts(packet.ports), seq, ack, flags | RST, 0, 0);
   const start = finish(header, TCP_HEADER_SIZE, 0, 0, localWord, remoteWord);
-  sendIpv4(neighbour, buffer, start, header + TCP_HEADER_SIZE - start, metadataOption());
+  sendPacket(neighbour, buffer, start, header + TCP_HEADER_SIZE - start, metadataOption());
   release(buffer);
   count(CNT_TCP_RESETS_OUT);
 }
