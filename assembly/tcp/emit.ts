@@ -1,9 +1,12 @@
 /**
  * Segments as bytes in frames, and their way into the TX ring. A segment's headers end where its
- * payload begins, at a fixed place in the frame, so that headers of any length fit before it:
+ * payload begins, and its payload begins where the connection's usual headers end:
  *
  *   frame | … | metadata | Ethernet | IP | TCP + options | payload …
- *                                                          ↑ frame + PAYLOAD_OFFSET
+ *                        ↑ FRAME_HEADROOM                ↑ payloadPlace
+ *
+ * So packets begin at the headroom, which is aligned for the NIC's copy, and the largest MTU fits; longer
+ * headers, those with SACK, reach into it.
  *
  * A referenced payload stays where the application has it and follows as a second descriptor.
  */
@@ -68,11 +71,8 @@ import {
 } from "./tuple";
 import { advertisedWindow, synWindow } from "./window";
 
-/**
- * Where payload begins in a frame that TCP fills: an IPv4 packet without TCP options begins at the headroom
- * then, so that the largest MTU fits, and longer headers reach into it.
- */
-export const PAYLOAD_OFFSET: u32 =
+/** Where the payload of an IPv4 segment without options begins in its frame. */
+const PLAIN_PAYLOAD: u32 =
   FRAME_HEADROOM + ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE;
 
 /** What emitting segments remembers; in the core's control block. */
@@ -88,6 +88,12 @@ let emission = changetype<Emission>(0);
 /** Binds this instance to the core. */
 export function bindEmit(): void {
   emission = changetype<Emission>(coreBlock + STATE_EMIT);
+}
+
+/** Where payload begins in a frame of a connection's. */
+export function payloadPlace(tcb: Tcb, buffer: Buffer): u32 {
+  const place = frameOf(buffer) + PLAIN_PAYLOAD + tcb.optionBytes;
+  return isDigest(tcb.localIp) ? place + (IPV6_HEADER_SIZE - IPV4_HEADER_SIZE) : place;
 }
 
 /**
@@ -108,7 +114,7 @@ export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {
     count(CNT_TX_NO_FRAME);
     return false;
   }
-  const payload = frameOf(buffer) + PAYLOAD_OFFSET;
+  const payload = payloadPlace(tcb, buffer);
   const sack = sackBytes(tcb, OPTIONS_MAX - tcb.optionBytes);
   const start = emit(tcb, payload, seq, flags, payload, 0, sack);
   sendPacket(tcb.neighbour, buffer, start, payload - start, metadataOption());
@@ -134,7 +140,7 @@ export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
   const timestamps = offers ? (offered & TCP_OPTION_TIMESTAMPS) != 0 : tcb.optionBytes != 0;
   const optionBytes = synOptionBytes(sack, timestamps, scale);
   setConnection(tcb);
-  const header = frameOf(buffer) + PAYLOAD_OFFSET - TCP_HEADER_SIZE - optionBytes;
+  const header = frameOf(buffer) + PLAIN_PAYLOAD - TCP_HEADER_SIZE - optionBytes;
   const ack = flags & ACK ? tcb.rcvNxt : 0;
   const bits = flags | ecnSynFlags(tcb, flags);
   emitTcp(header, swapPorts(tcb.ports), seq, ack, bits, synWindow(tcb), optionBytes);
@@ -171,7 +177,7 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
       count(CNT_TX_NO_FRAME);
       return false;
     }
-    const end = frameOf(header) + PAYLOAD_OFFSET;
+    const end = payloadPlace(tcb, header);
     const sack = payloadSackBytes(tcb, buffer.length);
     const start = emit(tcb, end, buffer.seq, flags, buffer.address, buffer.length, sack);
     if (isResolved(tcb.neighbour)) {
@@ -201,7 +207,7 @@ export function sendReset(packet: Packet, seq: u32, ack: u32, flags: u32): void 
     count(CNT_TX_NO_FRAME);
     return;
   }
-  const header = frameOf(buffer) + PAYLOAD_OFFSET - TCP_HEADER_SIZE;
+  const header = frameOf(buffer) + PLAIN_PAYLOAD - TCP_HEADER_SIZE;
   emitTcp(header, swapPorts(packet.ports), seq, ack, flags | RST, 0, 0);
   const start = finish(header, TCP_HEADER_SIZE, 0, 0, localWord, remoteWord);
   sendPacket(neighbour, buffer, start, header + TCP_HEADER_SIZE - start, metadataOption());

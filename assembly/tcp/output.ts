@@ -5,13 +5,13 @@
 import { CNT_TCP_RETRANSMITS } from "../abi";
 import { rtoMax } from "../core/config";
 import { count } from "../core/counters";
-import { allocFrame, allocRecord, Buffer, frameOf, hasFrame } from "../mem/buffers";
+import { allocFrame, allocRecord, Buffer, hasFrame } from "../mem/buffers";
 import { now } from "../time/clock";
 import { ACK, FIN, PSH } from "../wire/tcp";
 import { scheduleOutput } from "./agenda";
 import { onDataEnd, onIdleRestart, onSend } from "./congestion";
 import { setDeadline, waitForPace } from "./deadlines";
-import { bareSequence, PAYLOAD_OFFSET, sendBare, sendPayload } from "./emit";
+import { bareSequence, payloadPlace, sendBare, sendPayload } from "./emit";
 import { paceAllows } from "./pacing";
 import { backedOffRto } from "./rtt";
 import { inFlight, noteCut, noteResent } from "./scoreboard";
@@ -189,7 +189,7 @@ export function cut(buffer: Buffer, length: u32, tcb: Tcb): bool {
   if (hasFrame(buffer)) {
     tail = allocFrame();
     if (tail == null) return false;
-    tail.address = frameOf(tail) + PAYLOAD_OFFSET;
+    tail.address = payloadPlace(tcb, tail);
     memory.copy(tail.address, buffer.address + length, rest);
   } else {
     tail = allocRecord();

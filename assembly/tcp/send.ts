@@ -4,9 +4,9 @@
  */
 import { CFG_SEND_BUFFER_MAX } from "../abi";
 import { config, copyBreak } from "../core/config";
-import { allocFrame, allocRecord, Buffer, frameOf, hasFrame } from "../mem/buffers";
+import { allocFrame, allocRecord, Buffer, hasFrame } from "../mem/buffers";
 import { inWindow } from "../user/check";
-import { PAYLOAD_OFFSET } from "./emit";
+import { payloadPlace } from "./emit";
 import { sendRoom } from "./output";
 import { coldOf, F_REFERENCES, Tcb } from "./tcb";
 
@@ -58,7 +58,7 @@ function appendCopy(tcb: Tcb, address: u32, length: u32): u32 {
       last.length < tcb.mss &&
       last.holds == 1 &&
       !(last.flags & SENT_ELSEWHERE) &&
-      last.address == frameOf(last) + PAYLOAD_OFFSET
+      last.address == payloadPlace(tcb, last)
     ) {
       const taken = min<u32>(length, u32(tcb.mss) - last.length);
       memory.copy(last.address + last.length, address, taken);
@@ -70,7 +70,7 @@ function appendCopy(tcb: Tcb, address: u32, length: u32): u32 {
   const buffer = allocFrame();
   if (buffer == null) return 0;
   const taken = min<u32>(length, tcb.mss);
-  buffer.address = frameOf(buffer) + PAYLOAD_OFFSET;
+  buffer.address = payloadPlace(tcb, buffer);
   copyBytes(buffer.address, address, taken);
   append(tcb, buffer, taken);
   return taken;

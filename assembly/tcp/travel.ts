@@ -27,14 +27,14 @@ import { coreBlock } from "../core/config";
 import { gauge } from "../core/counters";
 import { STATE_ENDPOINTS } from "../core/state";
 import { isCallable } from "../flow/groups";
-import { allocFrame, Buffer, frameOf, hasFrame, release } from "../mem/buffers";
+import { allocFrame, Buffer, hasFrame, release } from "../mem/buffers";
 import { holdNeighbour, Neighbour } from "../net/neighbour-table";
 import { isResolved, learnNeighbour, neighbourFor, releaseNeighbour } from "../net/neighbours";
 import { extendEvent, pushEvent } from "../user/events";
 import { IPV4_BROADCAST } from "../wire/ipv4";
 import { nextNotice, scheduleNotice, scheduleOutput, takeNotices } from "./agenda";
 import { rearm, stopTimer } from "./deadlines";
-import { PAYLOAD_OFFSET } from "./emit";
+import { payloadPlace } from "./emit";
 import { kill, linkTimeWait, reset, unlinkTimeWait } from "./end";
 import { enterBacklog, findListener, leaveBacklog } from "./listeners";
 import { rebuildScoreboard } from "./scoreboard";
@@ -229,7 +229,7 @@ function copyReferences(tcb: Tcb): bool {
 function replace(tcb: Tcb, buffer: Buffer, copy: Buffer, before: u32): void {
   const from = changetype<u32>(buffer);
   const to = changetype<u32>(copy);
-  const address = frameOf(copy) + PAYLOAD_OFFSET;
+  const address = payloadPlace(tcb, copy);
   memory.copy(address, buffer.address, buffer.length);
   // The links, the holds and the address are the copy's own; all else that is known of it remains.
   memory.copy(to, from, offsetof<Buffer>());
