@@ -66,7 +66,7 @@ export class Host {
       { wake: () => this.network.runner.wake() },
     );
     this.#ixev = ixev;
-    this.#udp = new UdpLayer(ixev);
+    this.#udp = new UdpLayer(ixev, this.address);
     return ixev;
   }
 

@@ -5,6 +5,8 @@
 import { constants } from "node:os";
 import {
   RC_INUSE,
+  RC_INVAL,
+  RC_MSGSIZE,
   RC_NOBUFS,
   RC_NOMEM,
   RC_OK,
@@ -29,6 +31,8 @@ export interface NetError extends Error {
 
 const NAMES = new Map<number, string>([
   [RC_INUSE, "EADDRINUSE"],
+  [RC_INVAL, "EINVAL"],
+  [RC_MSGSIZE, "EMSGSIZE"],
   [RC_NOBUFS, "ENOBUFS"],
   [RC_NOMEM, "ENOMEM"],
   [RC_REFUSED, "ECONNREFUSED"],
