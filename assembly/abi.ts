@@ -132,6 +132,8 @@ export const CFG_CHALLENGE_ACKS: u32 = 244;
 export const CFG_PACING: u32 = 252;
 /** `ECN_*` (RFC 3168). */
 export const CFG_ECN: u32 = 256;
+/** Segments at the start, and behind a gap, that are acknowledged without delay. */
+export const CFG_QUICK_ACKS: u32 = 260;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;
@@ -372,8 +374,8 @@ export const CNT_DROP_FOREIGN_GROUP: u32 = 1104;
 export const CNT_DROP_TCP_PRESSURE: u32 = 1112;
 /** Segments older than what was received before, by their timestamps (RFC 7323 section 5). */
 export const CNT_DROP_TCP_PAWS: u32 = 1120;
-/** Segments without the timestamp that both sides agreed on (RFC 7323 section 3.2). */
-export const CNT_DROP_TCP_NO_TIMESTAMP: u32 = 1128;
+/** Segments without the timestamp that both sides agreed on; they are taken, as Linux and FreeBSD do. */
+export const CNT_TCP_NO_TIMESTAMP: u32 = 1128;
 /** Challenge ACKs not sent because of the rate limit (RFC 5961 section 7). */
 export const CNT_TCP_CHALLENGES_LIMITED: u32 = 1136;
 /** SACK blocks of what was never sent, or so many pieces that finding them would cost too much. */

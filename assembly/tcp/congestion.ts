@@ -100,10 +100,10 @@ export function onAck(tcb: Tcb, acked: u32, flight: u32): void {
   }
   if (controlFlags & C_PACED) paceWindow(tcb, coldOf(tcb));
   if (controlFlags & C_ECT && tcb.control == CONTROL_DCTCP) dctcpObserve(tcb, coldOf(tcb), acked);
-  // A window that the sender did not use does not grow (RFC 7661 section 4.1).
   const cwnd = tcb.cwnd;
-  if (tcb.flags & F_RECOVERY || flight << 1 < cwnd || cwnd >= CWND_MAX) return;
+  if (tcb.flags & F_RECOVERY || cwnd >= CWND_MAX) return;
   const cold = coldOf(tcb);
+  if (!isUsed(cold, cwnd, flight)) return;
   // Nor while there is a gap that may be a loss (RFC 5681 section 3.2); after a timeout that is known.
   if (cold.sackedBytes != 0 && !(cold.repair & R_LOSS)) return;
   switch (u32(tcb.control)) {
@@ -118,6 +118,16 @@ export function onAck(tcb: Tcb, acked: u32, flight: u32): void {
 }
 
 /**
+ * Whether the sender needs the window (RFC 7661 section 4.1): in slow start it grows to twice what was
+ * ever in flight, later while half of it is.
+ */
+function isUsed(cold: TcbCold, cwnd: u32, flight: u32): bool {
+  if (cwnd >= cold.ssthresh) return flight << 1 >= cwnd;
+  if (flight > cold.cwndCredit) cold.cwndCredit = flight;
+  return cwnd < cold.cwndCredit << 1;
+}
+
+/**
  * Something of this flight was lost: lowers `ssthresh`, which recovery brings the window down to.
  *
  * @param flight bytes in flight, without those that limited transmit sent (RFC 5681 section 3.2)
@@ -129,6 +139,7 @@ export function onLoss(tcb: Tcb, flight: u32): void {
 /** All that was in flight when recovery began is acknowledged. */
 export function onRecoveryEnd(tcb: Tcb): void {
   const cold = coldOf(tcb);
+  cold.cwndCredit = 0;
   if (tcb.control == CONTROL_BBR) bbrRestore(tcb, cold);
   else tcb.cwnd = cold.ssthresh;
 }
@@ -181,6 +192,7 @@ export function onEcnEcho(tcb: Tcb, ack: u32): void {
   if (tcb.control == CONTROL_DCTCP) dctcpReduce(tcb, cold);
   else reduce(tcb, cold, cold.sndMax - tcb.sndUna);
   tcb.cwnd = min<u32>(tcb.cwnd, cold.ssthresh);
+  cold.cwndCredit = 0;
   state.ecnEnd = cold.sndMax;
   tcb.controlFlags |= <u16>C_CWR;
 }

@@ -7,12 +7,12 @@ import { count } from "../core/counters";
 import { isOurs } from "../flow/groups";
 import { kill } from "./end";
 import { seqBefore } from "./seq";
-import { coldOf, SYN_SENT, Tcb } from "./tcb";
+import { coldOf, SYN_RECEIVED, SYN_SENT, Tcb } from "./tcb";
 import { findTuple, tupleHash } from "./tuple";
 
 /**
- * An ICMP error about a segment of ours, whose addresses are in hand (tuple.ts). In SYN-SENT it ends the attempt (RFC 1122 section 4.2.3.9,
- * as every stack does); later it is only remembered as the reason of a timeout.
+ * An ICMP error about a segment of ours, whose addresses are in hand (tuple.ts). While a handshake is under
+ * way it ends the attempt (RFC 1122 section 4.2.3.9, as every stack does); later it is only remembered as the reason of a timeout.
  *
  * @param ports local port low half, remote port high half, network order
  * @param seq sequence number quoted, host order
@@ -26,7 +26,7 @@ export function tcpIcmpError(ports: u32, seq: u32, unreachable: bool, hard: bool
     return;
   }
   const reason = hard ? RC_REFUSED : RC_UNREACHABLE;
-  if (tcb.state == SYN_SENT && unreachable) kill(tcb, reason);
+  if (tcb.state & (SYN_SENT | SYN_RECEIVED) && unreachable) kill(tcb, reason);
   else coldOf(tcb).softError = <i8>reason;
 }
 

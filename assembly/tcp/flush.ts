@@ -10,8 +10,10 @@ import { agendaWalked, nextOnAgenda, returnAgenda, takeAgenda } from "./agenda";
 import { setAckDeadline } from "./deadlines";
 import { releaseTcb } from "./end";
 import { output, sendAck } from "./output";
+import { noteQuickAck } from "./quick-acks";
 import {
   asTcb,
+  C_QUICK,
   CLOSED,
   DONE,
   F_ACK_DEADLINE,
@@ -61,6 +63,12 @@ function settle(tcb: Tcb): void {
     output(tcb);
   if (!(tcb.flags & (F_ACK_NOW | F_ACK_PENDING))) return;
   // A second full segment is acknowledged at once, a first one may wait for company.
-  if (tcb.flags & F_ACK_NOW || tcb.rcvNxt - tcb.rcvAcked > tcb.mss) sendAck(tcb);
-  else if (!(tcb.flags & F_ACK_DEADLINE)) setAckDeadline(tcb, now + delayedAck);
+  if (tcb.flags & F_ACK_NOW || tcb.rcvNxt - tcb.rcvAcked > tcb.mss) {
+    sendAck(tcb);
+  } else if (tcb.controlFlags & C_QUICK) {
+    sendAck(tcb);
+    noteQuickAck(tcb);
+  } else if (!(tcb.flags & F_ACK_DEADLINE)) {
+    setAckDeadline(tcb, now + delayedAck);
+  }
 }

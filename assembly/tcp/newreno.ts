@@ -23,6 +23,7 @@ export function renoGrow(tcb: Tcb, cold: TcbCold, acked: u32): void {
 export function slowStart(tcb: Tcb, cold: TcbCold, acked: u32): void {
   const cwnd = tcb.cwnd;
   tcb.cwnd = min<u32>(cwnd + min<u32>(acked, cwnd), cold.ssthresh);
+  if (tcb.cwnd == cold.ssthresh) cold.cwndCredit = 0;
 }
 
 /** A segment for every window of bytes that was acknowledged (RFC 3465 section 2.1). */

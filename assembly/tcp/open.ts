@@ -49,6 +49,8 @@ import { learnEcn } from "./ecn";
 import { abortByApp, recycleTimeWait } from "./end";
 import { initialSequence, portOffset, timestampOffset } from "./isn";
 import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener } from "./listeners";
+import { beginOpenState } from "./open-state";
+import { beginQuickAcks } from "./quick-acks";
 import { backedOffRto, sampleRtt } from "./rtt";
 import {
   allocTcb,
@@ -268,7 +270,9 @@ export function establish(tcb: Tcb): void {
   else if (echoed != 0) sampleRtt(cold, echoed);
   // RFC 6298 section 5.7: a SYN that timed out leaves 3 s without a sample.
   else if (cold.srtt8 == 0) cold.rto = max<u32>(cold.rto, rtoInitial * 3);
+  beginOpenState(tcb);
   onInit(tcb);
+  beginQuickAcks(tcb);
   cold.tuneStart = now;
   if (tcb.flags & F_CONNECTING) {
     tcb.flags &= ~F_CONNECTING;

@@ -12,7 +12,9 @@ import { scheduleOutput } from "./agenda";
 import { onDataEnd, onIdleRestart, onSend } from "./congestion";
 import { setDeadline, waitForPace } from "./deadlines";
 import { bareSequence, payloadPlace, sendBare, sendPayload } from "./emit";
+import { openState } from "./open-state";
 import { paceAllows } from "./pacing";
+import { noteAnswer } from "./quick-acks";
 import { backedOffRto } from "./rtt";
 import { inFlight, noteCut, noteResent } from "./scoreboard";
 import { seqAfter, seqBefore } from "./seq";
@@ -20,10 +22,12 @@ import { armRetransmission, probeLead } from "./tail-probe";
 import {
   C_PACE_WAIT,
   C_PACED,
+  C_QUICK,
   C_SAMPLED,
   coldOf,
   CAN_SEND,
   F_ACK_NOW,
+  F_ACK_PENDING,
   F_DEADLINE,
   F_FIN_QUEUED,
   F_FIN_SENT,
@@ -56,6 +60,7 @@ export function output(tcb: Tcb): void {
     gone = cold.sackedBytes + cold.lostBytes;
   }
   let at = tcb.txNext;
+  const first = at;
   while (at != 0) {
     const buffer = changetype<Buffer>(at);
     const flight = tcb.sndNxt - tcb.sndUna;
@@ -74,7 +79,8 @@ export function output(tcb: Tcb): void {
       waitForPace(tcb);
       break;
     }
-    if (!transmit(tcb, buffer)) {
+    const push = at != first && endsBurst(tcb, buffer, room) ? PSH : 0;
+    if (!transmit(tcb, buffer, push)) {
       retryLater(tcb);
       break;
     }
@@ -87,6 +93,18 @@ export function output(tcb: Tcb): void {
   }
   if (at != 0 && tcb.sndNxt == tcb.sndUna && !(tcb.flags & F_DEADLINE)) startPersist(tcb);
   if (tcb.flags & F_ACK_NOW) sendAck(tcb);
+}
+
+/**
+ * Whether the windows end a run of segments with this one. Like the end of a write it carries PSH then, as
+ * Linux has it for what it hands to the NIC as one: the receiver has nothing to wait for.
+ */
+function endsBurst(tcb: Tcb, buffer: Buffer, room: u32): bool {
+  const next = buffer.next;
+  if (next == 0) return false;
+  const left = room - buffer.length;
+  const following = changetype<Buffer>(next);
+  return following.length > left && !mayCut(tcb, following, left);
 }
 
 /**
@@ -153,7 +171,7 @@ export function sendNext(tcb: Tcb): bool {
   const room = flight < tcb.sndWnd ? tcb.sndWnd - flight : 0;
   if (buffer.length > room) return false;
   if (buffer.length > tcb.mss && !cut(buffer, tcb.mss, tcb)) return false;
-  if (!transmit(tcb, buffer)) return false;
+  if (!transmit(tcb, buffer, 0)) return false;
   tcb.txNext = buffer.next;
   return true;
 }
@@ -209,10 +227,15 @@ export function cut(buffer: Buffer, length: u32, tcb: Tcb): bool {
   return true;
 }
 
-/** Sends one buffer in its turn and moves sndNxt. */
-function transmit(tcb: Tcb, buffer: Buffer): bool {
+/** Sends one buffer in its turn, with PSH if `push` is that, and moves sndNxt. */
+function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   const fin = (tcb.flags & F_FIN_QUEUED) != 0;
-  if (!sendPayload(tcb, buffer, payloadFlags(buffer, fin))) return false;
+  const answers = (tcb.flags & F_ACK_PENDING) != 0;
+  if (!sendPayload(tcb, buffer, payloadFlags(buffer, fin) | push)) return false;
+  if (tcb.controlFlags & C_QUICK) noteAnswer(tcb, answers);
+  if (tcb.flags & F_NAGLE && buffer.length < tcb.mss) {
+    openState(tcb).partialEnd = buffer.seq + buffer.length;
+  }
   if (tcb.flags & F_RESENDING && seqBefore(buffer.seq, coldOf(tcb).sndMax)) {
     buffer.flags |= SENT_AGAIN;
     count(CNT_TCP_RETRANSMITS);
@@ -278,12 +301,16 @@ function mayCut(tcb: Tcb, buffer: Buffer, room: u32): bool {
   return room >= coldOf(tcb).sndWndMax >> 1;
 }
 
-/** Whether the partial last segment is held back (RFC 896, or FLAG_MORE until the batch ends). */
+/**
+ * Whether the partial last segment is held back: by FLAG_MORE until the batch ends, by Nagle's rule
+ * (RFC 896) while an earlier partial one is in flight. That one alone, not any segment, makes a crowd of
+ * small ones; so the last of a long write need not wait (draft-minshall-nagle-00).
+ */
 function waitsForMore(tcb: Tcb, flight: u32): bool {
   const flags = tcb.flags;
   if (flags & F_FIN_QUEUED) return false;
   if (flags & F_MORE) return true;
-  return (flags & F_NAGLE) != 0 && flight != 0;
+  return (flags & F_NAGLE) != 0 && openState(tcb).partialEnd - tcb.sndUna - 1 < flight;
 }
 
 /** Unsent data, nothing in flight, and the window does not let it go: probe until it does. */

@@ -15,7 +15,10 @@ export function clearSample(): void {
   roundTrip = 0;
 }
 
-/** Takes one sample of the round-trip time, µs, and sets the timeout (sections 2.2 and 2.3). */
+/**
+ * Takes one sample of the round-trip time, µs, and sets the timeout (sections 2.2 and 2.3). The least
+ * timeout counts from the round trip on (as in Linux): whatever that is, there is room for a delayed ACK.
+ */
 export function sampleRtt(cold: TcbCold, sample: u32): void {
   const rtt = max<u32>(min<u32>(sample, 100_000_000), 1);
   roundTrip = rtt;
@@ -30,8 +33,8 @@ export function sampleRtt(cold: TcbCold, sample: u32): void {
     const deviation = error < 0 ? -error : error;
     cold.rttvar4 = u32(i32(cold.rttvar4) + deviation - i32(cold.rttvar4 >> 2));
   }
-  const rto = (cold.srtt8 >> 3) + max<u32>(GRANULARITY, cold.rttvar4);
-  cold.rto = min<u32>(max<u32>(rto, rtoMin), rtoMax);
+  const rto = (cold.srtt8 >> 3) + max<u32>(max<u32>(GRANULARITY, rtoMin), cold.rttvar4);
+  cold.rto = min<u32>(rto, rtoMax);
 }
 
 /** The timeout after `backoff` doublings, within the maximum (section 5.5). */

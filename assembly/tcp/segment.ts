@@ -7,11 +7,11 @@ import {
   CNT_DROP_TCP_BAD_ACK,
   CNT_DROP_TCP_BAD_RST,
   CNT_DROP_TCP_DUPLICATE,
-  CNT_DROP_TCP_NO_TIMESTAMP,
   CNT_DROP_TCP_PAWS,
   CNT_DROP_TCP_PRESSURE,
   CNT_DROP_TCP_SYN_IN_WINDOW,
   CNT_DROP_TCP_WINDOW,
+  CNT_TCP_NO_TIMESTAMP,
   CNT_TCP_RESETS_IN,
   CNT_TCP_TIME_WAIT_REUSED,
   RC_REFUSED,
@@ -19,7 +19,7 @@ import {
 } from "../abi";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
-import { framesShort, release } from "../mem/buffers";
+import { Buffer, framesShort, release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN } from "../wire/tcp";
 import {
   optionHasTimestamps,
@@ -34,13 +34,14 @@ import { clearDeadline } from "./deadlines";
 import { deliver, deliverEnd } from "./deliver";
 import { ecnArrives } from "./ecn";
 import { sendSyn } from "./emit";
-import { enterTimeWait, finishOrderly, kill, limitFinWait2, orderlyEnd, reset } from "./end";
+import { enterTimeWait, finishOrderly, kill, limitFinWait2, orderlyEnd } from "./end";
 import { refuse } from "./input";
 import { initialSequence } from "./isn";
 import { findListener, hasBacklogRoom } from "./listeners";
 import { establish, learnSyn, openPassively } from "./open";
 import { output, sendAck } from "./output";
-import { drain, HAS_FIN, keep, keptTwiceFrom, keptTwiceTo } from "./reassembly";
+import { beginQuickAcks } from "./quick-acks";
+import { drain, HAS_FIN, keep, keptTwiceFrom, keptTwiceTo, runEnd } from "./reassembly";
 import { sendDuplicateReport } from "./sack-blocks";
 import { acknowledgeSelectively } from "./selective";
 import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq, seqMax, seqMin } from "./seq";
@@ -139,7 +140,6 @@ function inOtherStates(tcb: Tcb, packet: Packet): bool {
     outsideWindow(tcb, packet);
     return false;
   }
-  if (tcb.optionBytes != 0 && optionHasTimestamps) echoLater(tcb, packet.seq, optionTsValue);
   // Second, check the RST bit.
   if (flags & RST) {
     resetArrives(tcb, packet);
@@ -161,16 +161,15 @@ function inOtherStates(tcb: Tcb, packet: Packet): bool {
 }
 
 /**
- * RFC 7323 section 5.3, R1, and section 3.2. False when a timestamp, or the lack of one, makes the segment
- * unacceptable; a RST is judged by its sequence number alone, and a SYN may come from a peer that has
- * forgotten what was agreed on.
+ * RFC 7323 section 5.3, R1. False when a timestamp makes the segment unacceptable; a RST is judged by its
+ * sequence number alone. A segment without one is taken: section 3.2 would have it dropped, which Linux
+ * and FreeBSD do not do, because middleboxes strip options.
  */
 function timestampFits(tcb: Tcb, packet: Packet): bool {
   if (packet.flags & RST) return true;
   if (!optionHasTimestamps) {
-    if (packet.flags & SYN) return true;
-    count(CNT_DROP_TCP_NO_TIMESTAMP);
-    return false;
+    if (!(packet.flags & SYN)) count(CNT_TCP_NO_TIMESTAMP);
+    return true;
   }
   if (!isStale(coldOf(tcb), optionTsValue)) return true;
   count(CNT_DROP_TCP_PAWS);
@@ -279,6 +278,7 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
       refuse(packet);
       return false;
     }
+    takeTimestamp(tcb, packet);
     tcb.sndUna = ack;
     tcb.sndWnd = packet.window << tcb.sndShift;
     tcb.sndWl1 = packet.seq;
@@ -292,16 +292,15 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
     challenge(tcb);
     return false;
   }
-  if (tcb.controlFlags & C_ECN) ecnArrives(tcb, packet);
-  if (seqBefore(ack, tcb.sndUna)) {
+  if (seqBefore(ack, tcb.sndUna - cold.sndWndMax)) {
     // RFC 5961 section 5.2: so old that no honest peer would send it.
-    if (seqBefore(ack, tcb.sndUna - cold.sndWndMax)) {
-      count(CNT_DROP_TCP_BAD_ACK);
-      challenge(tcb);
-      return false;
-    }
-    return true;
+    count(CNT_DROP_TCP_BAD_ACK);
+    challenge(tcb);
+    return false;
   }
+  takeTimestamp(tcb, packet);
+  if (tcb.controlFlags & C_ECN) ecnArrives(tcb, packet);
+  if (seqBefore(ack, tcb.sndUna)) return true;
   const before = tcb.sndWnd;
   updateWindow(tcb, packet);
   // Whoever answers probes is alive, however long its window stays shut; it may have shut over data.
@@ -323,6 +322,11 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   if (advanced && tcb.flags & F_FIN_SENT && ack == cold.sndEnd + 1) return finAcknowledged(tcb);
   if (tcb.txNext != 0 || tcb.flags & F_SCOREBOARD || finIsNext(tcb)) output(tcb);
   return true;
+}
+
+/** The timestamp of a segment that is acceptable in all it says; a forged ACK must not move the echo. */
+function takeTimestamp(tcb: Tcb, packet: Packet): void {
+  if (tcb.optionBytes != 0 && optionHasTimestamps) echoLater(tcb, packet.seq, optionTsValue);
 }
 
 /**
@@ -396,9 +400,10 @@ function textArrives(tcb: Tcb, packet: Packet): bool {
     takesFin = false;
   }
   if (length != 0 && tcb.flags & F_APP_CLOSED) {
-    // Nobody will read this (RFC 2525 section 2.17).
+    // Nobody will read this (RFC 2525 section 2.17): answered as if there were no connection.
     count(CNT_DROP_TCP_AFTER_CLOSE);
-    reset(tcb, RC_RESET);
+    refuse(packet);
+    kill(tcb, RC_RESET);
     return false;
   }
   if (framesShort() && tcb.rxHead != tcb.rxTail) {
@@ -415,9 +420,13 @@ function textArrives(tcb: Tcb, packet: Packet): bool {
     buffer.length = length;
     buffer.flags = takesFin ? HAS_FIN : 0;
     keep(tcb, buffer);
+    beginQuickAcks(tcb);
     sendDuplicateReport(tcb, keptTwiceFrom, keptTwiceTo);
     return true;
   }
+  // Of a segment that came from before the window, or reaches what is kept, some comes a second time.
+  let twiceFrom = packet.seq;
+  let twiceTo = seq;
   let kept = false;
   if (length != 0) {
     tcb.rcvNxt += length;
@@ -427,6 +436,11 @@ function textArrives(tcb: Tcb, packet: Packet): bool {
   tcb.flags |= F_ACK_PENDING;
   scheduleOutput(tcb);
   if (tcb.flags & F_OUT_OF_ORDER && !takesFin) {
+    const early = changetype<Buffer>(coldOf(tcb).outOfOrder);
+    if (twiceFrom == twiceTo && seqBefore(early.seq, tcb.rcvNxt)) {
+      twiceFrom = early.seq;
+      twiceTo = seqMin(tcb.rcvNxt, runEnd(early));
+    }
     takesFin = drain(tcb);
     // A segment that fills a gap is acknowledged at once (RFC 5681 section 4.2).
     tcb.flags |= F_ACK_NOW;
@@ -435,8 +449,8 @@ function textArrives(tcb: Tcb, packet: Packet): bool {
     tcb.flags |= F_ACK_NOW;
   }
   if (takesFin) finArrives(tcb);
-  else if (seq != packet.seq && coldOf(tcb).repair & R_SACK) {
-    sendDuplicateReport(tcb, packet.seq, seq);
+  else if (twiceFrom != twiceTo && coldOf(tcb).repair & R_SACK) {
+    sendDuplicateReport(tcb, twiceFrom, twiceTo);
   }
   return kept;
 }

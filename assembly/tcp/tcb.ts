@@ -171,6 +171,8 @@ export const C_ECT: u32 = 16;
 export const C_ECHO: u32 = 32;
 /** The next new data says that the window was reduced. */
 export const C_CWR: u32 = 64;
+/** What is received is acknowledged at once, until `quickAcks` are used up or an answer is sent. */
+export const C_QUICK: u32 = 128;
 
 /** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
 export const CONTROL_STATE_SIZE: u32 = 64;
@@ -280,7 +282,10 @@ export class TcbCold {
   rxAnnounce: u32;
   rxUnannounced: u32;
   ssthresh: u32;
-  /** Bytes acknowledged towards the next growth in congestion avoidance. */
+  /**
+   * In congestion avoidance: bytes acknowledged towards the next growth. In slow start: the most bytes that
+   * were in flight.
+   */
   cwndCredit: u32;
   /** How far had been sent when the recovery began; it ends there (RFC 6582's recover). */
   recover: u32;
@@ -300,9 +305,10 @@ export class TcbCold {
   sackRecent3: u32;
   /** Next on the list of connections with something to announce. */
   noticeNext: u32;
-  /** Time of the SYN (or SYN-ACK) sent first, µs. */
+  // From here four words that an open connection uses otherwise (open-state.ts).
+  /** In the handshake: time of the SYN (or SYN-ACK) sent first, µs. */
   synSentAt: u32;
-  /** Slot + 1 of the listener that this came from. */
+  /** With F_IN_BACKLOG: handle of the listener that this came from. */
   listener: u32;
   /** TIME-WAIT: neighbours in the list, oldest first. */
   timeWaitNext: u32;

@@ -3,9 +3,10 @@
  * happens to it any more, and parted from everything that is that core's: lists, counts, neighbour. On
  * the new one it is entered into the like. While it travels, its cold part carries along
  *
- *   moving        M_LEFT, and what the new core must know (`M_*`)
- *   noticeNext    the next connection that travels with it
- *   timeWaitNext, timeWaitPrev   the next hop's MAC address as the old core knew it, or 0
+ *   moving      M_LEFT, and what the new core must know (`M_*`)
+ *   noticeNext  the next connection that travels with it
+ *
+ * and the links of its timer, which is on no wheel, the next hop's MAC address as the old core knew it, or 0.
  *
  * Deadlines stay in the TCB; only the wheel's timer is taken down and set up again.
  */
@@ -156,15 +157,15 @@ export function part(tcb: Tcb, target: u32): void {
     cold.moving |= M_IN_BACKLOG;
   }
   tcb.flags &= ~F_KNOWN;
-  cold.timeWaitNext = 0;
-  cold.timeWaitPrev = 0;
+  tcb.timerNext = 0;
+  tcb.timerPrev = 0;
   if (tcb.state != DONE) {
     const neighbour = tcb.neighbour;
     setConnection(tcb);
     const current = isRoutable() && neighbour.low == hopLow && neighbour.high == hopHigh;
     if (current && isResolved(neighbour)) {
-      cold.timeWaitNext = neighbour.macHead;
-      cold.timeWaitPrev = neighbour.macTail;
+      tcb.timerNext = neighbour.macHead;
+      tcb.timerPrev = neighbour.macTail;
     }
     releaseNeighbour(neighbour);
   }
@@ -270,7 +271,6 @@ function announce(tcb: Tcb, source: u32, arrived: u32, index: u32): void {
 
 /** Finds the next hop in this core's table. False when it has no room for it, or there is no route. */
 function enterNeighbour(tcb: Tcb): bool {
-  const cold = coldOf(tcb);
   setConnection(tcb);
   let neighbour: Neighbour | null = null;
   if (isRoutable()) neighbour = hopNeighbour();
@@ -279,8 +279,10 @@ function enterNeighbour(tcb: Tcb): bool {
   if (neighbour == null) neighbour = neighbourFor(IPV4_BROADCAST);
   tcb.neighbour = neighbour!;
   holdNeighbour(tcb.neighbour);
-  const head = cold.timeWaitNext;
-  const tail = cold.timeWaitPrev;
+  const head = tcb.timerNext;
+  const tail = tcb.timerPrev;
+  tcb.timerNext = 0;
+  tcb.timerPrev = 0;
   if (found && (head | tail) != 0 && !isResolved(tcb.neighbour)) {
     learnNeighbour(hopHigh, hopLow, head, tail, false, false);
   }

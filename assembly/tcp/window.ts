@@ -35,9 +35,16 @@ export function advertisedWindow(tcb: Tcb): u32 {
   return min<u32>(window, 65535);
 }
 
-/** True when the application has given back so much that the peer should hear of it at once. */
+/**
+ * True when the application has given back so much that the peer should hear of it at once: the window
+ * that it knows of has shrunk to half or less, and would double at least (as Linux has it). Otherwise
+ * the peer has enough to go on with, and the next ACK tells it.
+ */
 export function windowUpdateDue(tcb: Tcb): bool {
-  return offeredEdge(tcb) - tcb.rcvAdv >= min<u32>(tcb.rcvWindow >> 1, u32(tcb.mss) << 1);
+  const offered = tcb.rcvAdv - tcb.rcvNxt;
+  if (offered > tcb.rcvWindow >> 1) return false;
+  const more = offeredEdge(tcb) - tcb.rcvAdv;
+  return more >= offered && more >= worthwhile(tcb);
 }
 
 /** Right edge that the buffer allows, at least the one already offered. */

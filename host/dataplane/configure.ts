@@ -45,6 +45,7 @@ import {
   CFG_OFFLOADS,
   CFG_PACING,
   CFG_PREFIX,
+  CFG_QUICK_ACKS,
   CFG_REASSEMBLY_MAX,
   CFG_RECEIVE_RESERVE,
   CFG_RECEIVE_WINDOW,
@@ -223,6 +224,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_CHALLENGE_ACKS, tcp.challengeAcks);
   set(CFG_ECN, ECN_MODES.indexOf(tcp.ecn));
   set(CFG_PACING, tcp.pacing ? 1 : 0);
+  set(CFG_QUICK_ACKS, tcp.quickAcks);
   set(CFG_EPHEMERAL_LOW, tcp.ephemeral[0]);
   set(CFG_EPHEMERAL_HIGH, tcp.ephemeral[1]);
 }

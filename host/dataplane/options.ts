@@ -136,13 +136,21 @@ export type Ecn = (typeof ECN_MODES)[number];
 export interface TcpOptions {
   /** "lan" shortens minRto, initialRto, delayedAck and timeWait to what a data centre needs. */
   profile?: "default" | "lan";
-  /** Bounds of the retransmission timeout. Default 200 000 (lan 1000) and 60 000 000. */
+  /**
+   * What the retransmission timeout allows beyond the round trip at least, and all of it at most. Default
+   * 200 000 (lan 1000) and 60 000 000.
+   */
   minRto?: number;
   maxRto?: number;
   /** The timeout before there is a sample. Default 1 000 000 (lan 200 000). */
   initialRto?: number;
   /** Longest time an acknowledgment waits for company. Default 40 000 (lan 500); 0: never. */
   delayedAck?: number;
+  /**
+   * ACKs that do not wait, at the start of a connection until its application answers, and behind a gap.
+   * Default 16.
+   */
+  quickAcks?: number;
   /** Length of TIME-WAIT. Default 60 000 000 (lan 1 000 000). */
   timeWait?: number;
   /** How long FIN-WAIT-2 lasts after the application closed. Default 60 000 000. */

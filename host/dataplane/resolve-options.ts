@@ -380,6 +380,7 @@ function resolveTcp(value: unknown, mtu: number): Required<TcpOptions> {
     initialRto: time("initialRto", initialRto, minRto, maxRto),
     // RFC 1122 section 4.2.3.2: the delay MUST be less than 0.5 s.
     delayedAck: time("delayedAck", lan ? 500 : 40_000, 0, 499_999),
+    quickAcks: amount("quickAcks", 16, 0, 255),
     timeWait: time("timeWait", lan ? SECOND : MINUTE, 0, 4 * MINUTE),
     finWait2: time("finWait2", MINUTE, 1000, 30 * MINUTE),
     synRetries: amount("synRetries", 6, 0, 32),
@@ -411,6 +412,7 @@ const KNOWN_TCP = [
   "maxRto",
   "initialRto",
   "delayedAck",
+  "quickAcks",
   "timeWait",
   "finWait2",
   "synRetries",

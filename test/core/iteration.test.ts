@@ -128,7 +128,7 @@ describe.each(kernels)("$name kernel", (build) => {
   });
 
   test("may be run part by part", () => {
-    const k = startKernel(build);
+    const k = startKernel(build, { tcp: { quickAcks: 0 } });
     const peer = TcpPeer.established(k);
     const { kernel } = k.dataplane.cores[0];
     k.inject(peer.frame({ payload: text("in parts") }));

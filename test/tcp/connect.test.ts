@@ -256,6 +256,7 @@ describe.each(kernels)("$name kernel", (build) => {
       peer.takeAll();
       peer.send({ payload: text("data") });
       expect(k.event("recv").data).toEqual(text("data"));
+      peer.takeAll();
       expect(k.send(peer.handle, text("reply"))).toBe(5);
       peer.expect({ seq: 1, ack: 5, payload: text("reply") });
     });

@@ -56,6 +56,20 @@ describe.each(kernels)("$name kernel", (build) => {
       peer.expect({ flags: "FA", payload: pattern(10, 10) });
     });
 
+    test("lets the end of a long write go behind full segments (Minshall's rule)", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k, { flags: FLAG_NAGLE });
+      k.send(peer.handle, pattern(2000));
+      peer.expect({ length: 1460 });
+      peer.expect({ length: 540 });
+      k.send(peer.handle, pattern(10, 2000));
+      peer.expectNothing();
+      peer.send({ ack: 1461 });
+      peer.expectNothing();
+      peer.ack();
+      peer.expect({ payload: pattern(10, 2000) });
+    });
+
     test("works for connections opened actively", () => {
       const k = startKernel(build);
       const peer = TcpPeer.connected(k, { flags: FLAG_NAGLE });

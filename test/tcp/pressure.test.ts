@@ -212,6 +212,7 @@ describe.each(kernels)("$name kernel", (build) => {
       }
       peer.send({ payload: text("hello") });
       expect(k.event("recv").data).toEqual(text("hello"));
+      peer.takeAll();
       k.send(peer.handle, text("world"));
       peer.expect({ payload: text("world") });
     });

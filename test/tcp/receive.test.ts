@@ -18,7 +18,7 @@ const TICK = 32;
 describe.each(kernels)("$name kernel", (build) => {
   describe("delayed acknowledgments (section 3.8.6.3, RFC 1122 section 4.2.3.2)", () => {
     test("a single segment is acknowledged after the delay, not before", () => {
-      const k = startKernel(build);
+      const k = startKernel(build, { tcp: { quickAcks: 0 } });
       const peer = TcpPeer.established(k);
       const at = k.now;
       peer.send({ payload: text("hello") });
@@ -32,7 +32,7 @@ describe.each(kernels)("$name kernel", (build) => {
     });
 
     test("every second full segment is acknowledged at once", () => {
-      const k = startKernel(build);
+      const k = startKernel(build, { tcp: { quickAcks: 0 } });
       const peer = TcpPeer.established(k);
       for (let i = 0; i < 6; i++) {
         peer.send({ payload: pattern(1460, i * 1460) });
@@ -49,7 +49,7 @@ describe.each(kernels)("$name kernel", (build) => {
     });
 
     test("data in the other direction carries the acknowledgment", () => {
-      const k = startKernel(build);
+      const k = startKernel(build, { tcp: { quickAcks: 0 } });
       const peer = TcpPeer.established(k);
       peer.send({ payload: text("ping") });
       k.advance(10 * MILLISECOND);
@@ -76,7 +76,7 @@ describe.each(kernels)("$name kernel", (build) => {
     });
 
     test("the delay counts from the first segment, not from the last", () => {
-      const k = startKernel(build);
+      const k = startKernel(build, { tcp: { quickAcks: 0 } });
       const peer = TcpPeer.established(k);
       const at = k.now;
       peer.send({ payload: text("a") });
@@ -85,6 +85,60 @@ describe.each(kernels)("$name kernel", (build) => {
       k.advance(11 * MILLISECOND);
       const [first] = peer.takeAll();
       expect(first.at).toBeLessThanOrEqual(at + 40 * MILLISECOND + TICK);
+    });
+  });
+
+  describe("quick acknowledgments", () => {
+    test("the first segments are acknowledged at once, later ones wait for company", () => {
+      const k = startKernel(build, { tcp: { quickAcks: 3 } });
+      const peer = TcpPeer.established(k);
+      for (let i = 1; i <= 3; i++) {
+        peer.send({ payload: text("x") });
+        peer.expect({ flags: "A", ack: 1 + i });
+      }
+      peer.send({ payload: text("x") });
+      peer.expectNothing();
+    });
+
+    test("an answer ends them: from then on data carries the ACK", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      peer.send({ payload: text("ping") });
+      peer.expect({ flags: "A", ack: 5, length: 0 });
+      k.advance(10 * MILLISECOND);
+      k.send(peer.handle, text("pong"));
+      peer.expect({ ack: 5, payload: text("pong") });
+      peer.send({ payload: text("ping") });
+      peer.expectNothing();
+      k.send(peer.handle, text("pong"));
+      peer.expect({ ack: 9, payload: text("pong") });
+    });
+
+    test("data that comes long after what was received is no answer", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      peer.send({ payload: text("ping") });
+      peer.expect({ flags: "A", ack: 5 });
+      k.advance(100 * MILLISECOND);
+      k.send(peer.handle, text("pong"));
+      peer.take();
+      peer.send({ payload: text("ping") });
+      peer.expect({ flags: "A", ack: 9, length: 0 });
+    });
+
+    test("a gap brings them back", () => {
+      const k = startKernel(build, { tcp: { quickAcks: 1 } });
+      const peer = TcpPeer.established(k);
+      peer.send({ payload: text("a") });
+      peer.expect({ ack: 2 });
+      peer.send({ seq: 3, payload: text("c") });
+      peer.expect({ ack: 2 });
+      peer.send({ seq: 2, payload: text("b") });
+      peer.expect({ ack: 4 });
+      peer.send({ seq: 4, payload: text("d") });
+      peer.expect({ ack: 5, length: 0 });
+      peer.send({ seq: 5, payload: text("e") });
+      peer.expectNothing();
     });
   });
 

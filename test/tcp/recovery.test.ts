@@ -124,7 +124,7 @@ describe.each(kernels)("$name kernel", (build) => {
     const [fast] = k.counts([CNT_TCP_FAST_PATH], () => {
       peer.send({ payload: text("data") });
       k.send(peer.handle, text("answer"));
-      peer.take();
+      peer.takeAll();
       peer.ack();
     });
     expect(fast).toBe(2);

@@ -58,7 +58,7 @@ describe.each(kernels)("$name kernel", (build) => {
     });
 
     test("later samples: RTTVAR before SRTT, alpha 1/8, beta 1/4 (2.3)", () => {
-      const { k, peer } = withRtt(build, 100 * MILLISECOND);
+      const { k, peer } = withRtt(build, 100 * MILLISECOND, { tcp: { minRto: 1000 } });
       let srtt = 100;
       let rttvar = 50;
       for (const rtt of [200, 100, 100, 150, 90]) {
@@ -75,6 +75,12 @@ describe.each(kernels)("$name kernel", (build) => {
       near(measureRto(k, peer), 200 * MILLISECOND);
     });
 
+    test("the minimum counts from the round trip on, so that a delayed ACK finds room", () => {
+      const { k, peer } = withRtt(build, 190 * MILLISECOND);
+      for (let i = 0; i < 30; i++) exchange(k, peer, 190 * MILLISECOND);
+      near(measureRto(k, peer), 390 * MILLISECOND);
+    });
+
     test("the LAN profile has microseconds: the minimum is 1 ms", () => {
       const { k, peer } = withRtt(build, 50, { tcp: { profile: "lan", delayedAck: 0 } });
       for (let i = 0; i < 20; i++) exchange(k, peer, 50);
@@ -84,7 +90,7 @@ describe.each(kernels)("$name kernel", (build) => {
     });
 
     test("a sample is of the segment that was acknowledged, however many were in flight", () => {
-      const { k, peer } = withRtt(build, 100 * MILLISECOND);
+      const { k, peer } = withRtt(build, 100 * MILLISECOND, { tcp: { minRto: 1000 } });
       k.send(peer.handle, pattern(1460));
       k.advance(50 * MILLISECOND);
       k.send(peer.handle, pattern(1460, 1460));
@@ -200,7 +206,7 @@ describe.each(kernels)("$name kernel", (build) => {
 
   describe("Karn's algorithm (section 3)", () => {
     test("a segment that was sent twice gives no sample", () => {
-      const { k, peer } = withRtt(build, 100 * MILLISECOND);
+      const { k, peer } = withRtt(build, 100 * MILLISECOND, { tcp: { minRto: 1000 } });
       k.send(peer.handle, text("data"));
       peer.takeAll();
       k.advance(305 * MILLISECOND);
@@ -213,7 +219,7 @@ describe.each(kernels)("$name kernel", (build) => {
     });
 
     test("an ACK that covers a repeated segment gives no sample, whatever else it covers", () => {
-      const { k, peer } = withRtt(build, 100 * MILLISECOND);
+      const { k, peer } = withRtt(build, 100 * MILLISECOND, { tcp: { minRto: 1000 } });
       // The first of two is lost; the second waits for it at the peer.
       k.send(peer.handle, pattern(2920));
       peer.takeAll();
@@ -227,7 +233,7 @@ describe.each(kernels)("$name kernel", (build) => {
     });
 
     test("nor does one that ends a fast retransmit", () => {
-      const { k, peer } = withRtt(build, 100 * MILLISECOND);
+      const { k, peer } = withRtt(build, 100 * MILLISECOND, { tcp: { minRto: 1000 } });
       k.send(peer.handle, pattern(5 * 1460));
       peer.takeAll();
       k.advance(250 * MILLISECOND);
