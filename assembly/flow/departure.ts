@@ -183,6 +183,11 @@ export function abandonDeparture(): void {
   else remind(target);
 }
 
+/** What leaves from now on is given away as ever. */
+export function endRescue(): void {
+  departure.flags = 0;
+}
+
 function begin(): u32 {
   const command = atomic.load<u32>(coreBlock + CORE_COMMAND);
   if (command == COMMAND_NONE) return 0;

@@ -16,6 +16,7 @@ import {
   CORE_IN_PROGRESS,
   CORE_PHASE,
   CORE_REQUEST,
+  CORE_SYSCALL_COUNT,
   FLOW_GROUPS,
   GAUGE_BUFFERS,
   GAUGE_CONNECTIONS,
@@ -88,6 +89,8 @@ export function rescueCore(): void {
 
 /** Forgets what was the application's, and every list whose purpose it was to serve it or the timers. */
 function abandonApplication(): void {
+  // Who knows how many of them were run; what was received for them is announced again.
+  store<u32>(coreBlock + CORE_SYSCALL_COUNT, 0);
   prepareWheel();
   store<u32>(coreBlock + GAUGE_TIMERS, 0);
   store<u32>(coreBlock + GAUGE_TIME_WAIT, 0);

@@ -287,7 +287,18 @@ export function silenceTx(): void {
   queue.txSeen = seenTx(queue);
 }
 
-/** True after `silenceTx`. */
+/** Sends again, once the core is as good as any; nothing of what the NIC had before is still with it. */
+export function endSilence(): void {
+  if (!rings.silent) return;
+  rings.silent = false;
+  const queue = txQueue;
+  queue.completionTail = atomic.load<u32>(queue.completionProducer);
+  queue.completionBias = queue.txHead - queue.completionTail;
+  atomic.store<u32>(queue.completionConsumer, queue.completionTail);
+  queue.txSeen = atomic.load<u32>(queue.txConsumer);
+}
+
+/** True between `silenceTx` and `endSilence`. */
 export function txIsSilent(): bool {
   return rings.silent;
 }

@@ -84,6 +84,7 @@ export function probeAnswered(tcb: Tcb, cold: TcbCold, ack: u32, advanced: bool)
   cold.repair &= ~(R_PROBE | R_PROBE_AGAIN);
 }
 
+/** There is one: something is in flight. */
 function lastSent(tcb: Tcb): Buffer {
   if (tcb.txNext == 0) return changetype<Buffer>(tcb.txTail);
   let at = tcb.txHead;

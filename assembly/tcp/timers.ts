@@ -39,6 +39,7 @@ import {
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
+  TcbCold,
   TIME_WAIT,
 } from "./tcb";
 
@@ -75,7 +76,21 @@ function expire(tcb: Tcb): bool {
     reorderingTimeout(tcb);
     return true;
   }
+  if (cold.sndMax == tcb.sndUna) return retryUnsent(tcb, cold);
   return probeTail(tcb, cold) || retransmitTimeout(tcb);
+}
+
+/** Nothing is in flight: what might go found no frame, or no room in the TX ring. Not for ever. */
+function retryUnsent(tcb: Tcb, cold: TcbCold): bool {
+  if (tcb.txNext == 0) return true;
+  if (cold.retries >= config(CFG_DATA_RETRIES)) {
+    kill(tcb, cold.softError != 0 ? cold.softError : RC_TIMEOUT);
+    return false;
+  }
+  cold.retries++;
+  if (tcb.backoff < 255) tcb.backoff++;
+  output(tcb);
+  return true;
 }
 
 function repeatSyn(tcb: Tcb): bool {

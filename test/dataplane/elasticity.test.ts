@@ -207,17 +207,31 @@ describe("cores of a running dataplane", () => {
 });
 
 describe("a core that is taken away by force", () => {
-  it.each([0, 1, 2, 3])("leaves its connections to the others: core %i", async (core) => {
-    const { runner, manager, server, client, errors, isOver } = echoPair({ rounds: 4 });
-    runner.run({ forMicros: 230 + 31 * core });
-    await during(runner, manager.evict(core));
-    expect(manager.cores[core]).toBe("idle");
-    expect(shares(manager)[core]).toBe(0);
-    expect(runner.run({ until: isOver, maxSteps: 1_000_000 })).toBe(true);
-    expect(errors).toEqual([]);
-    runner.run();
-    for (const dataplane of [server, client]) dataplane.assertNoLeaks();
-  });
+  it("leaves its connections to the others, whenever that is", async () => {
+    const property = fc.asyncProperty(fc.nat(2 ** 31), async (seed) => {
+      const random = new Random(seed);
+      const { runner, manager, server, client, errors, isOver } = echoPair({ rounds: 4 });
+      runner.run({ forMicros: 100 + random.below(400) });
+      for (let i = 0; i < 3 && !isOver(); i++) {
+        const core = random.below(4);
+        // In the middle of a migration, too.
+        const moving = random.below(2) === 0 ? moveSome(manager, random) : undefined;
+        moving?.catch(() => {});
+        runner.run({ forMicros: random.below(60) });
+        await during(runner, manager.evict(core));
+        expect(manager.cores[core]).toBe("idle");
+        expect(shares(manager)[core]).toBe(0);
+        runner.run({ forMicros: random.below(300) });
+        await during(runner, manager.add(core));
+        await during(runner, manager.setActive(4));
+      }
+      expect(runner.run({ until: isOver, maxSteps: 1_000_000 })).toBe(true);
+      expect(errors).toEqual([]);
+      runner.run();
+      for (const dataplane of [server, client]) dataplane.assertNoLeaks();
+    });
+    await fc.assert(property, { numRuns: 20, seed: 5 });
+  }, 120_000);
 });
 
 describe("another kernel", () => {

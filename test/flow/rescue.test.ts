@@ -27,6 +27,7 @@ import {
   PHASE_OUTSIDE,
   RC_OK,
   REQUEST_STEER,
+  SYS_ABORT,
   TCB_HOT_SIZE,
 } from "../../assembly/abi.ts";
 import { assertSameBytes, pattern, text } from "../support/bytes.ts";
@@ -35,7 +36,7 @@ import { kernels, type KernelBuild } from "../support/kernels.ts";
 import { udpFrame } from "../support/packet.ts";
 import { TcpPeer } from "../support/peer.ts";
 import { hashTuple } from "../support/toeplitz.ts";
-import { Cores, groupOf, portFor } from "./cores.ts";
+import { Cores, groupOf, moveWithPeer, portFor } from "./cores.ts";
 
 const ALL = Array.from({ length: FLOW_GROUPS }, (_, group) => group);
 
@@ -185,6 +186,39 @@ describe.each(kernels)("$name kernel", (build) => {
     peers[1].takeAll();
     expect(dead.counter(CNT_RESCUE_RESETS)).toBe(1);
     goOn(cores, [peers[0], peers[2]]);
+  });
+
+  test("once it is given back the core is as good as any: it sends, and takes groups and gives them", () => {
+    const { cores, peers } = start(build);
+    const [dead, k] = cores.all;
+    rescue(cores);
+    goOn(cores, peers);
+    dead.replaceKernel();
+    dead.forgetApplication();
+    for (const peer of peers) {
+      peer.k = k;
+      expect(moveWithPeer(cores, peer, 0)).toBe(RC_OK);
+      const arrived = dead.event("arrived");
+      expect(arrived.flags).toBe(0);
+      expect(dead.accept(peer.handle)).toBe(RC_OK);
+      dead.events();
+      expect(dead.send(peer.handle, pattern(3000))).toBe(3000);
+      peer.takeAll();
+      peer.ack();
+      dead.events();
+      expect(moveWithPeer(cores, peer, 1)).toBe(RC_OK);
+      expect(dead.event("left").handle).toBe(peer.handle);
+      expect(k.events().filter(({ kind }) => kind === "arrived")).toMatchObject([{ flags: 0 }]);
+      assertSameBytes(peer.stream().subarray(3), pattern(3000));
+    }
+  });
+
+  test("calls that waited are not made", () => {
+    const { cores, peers } = start(build, 1);
+    const [dead] = cores.all;
+    dead.leaveCall(SYS_ABORT, peers[0].handle);
+    rescue(cores);
+    goOn(cores, peers);
   });
 
   test("the reset that the peer of the suspect gets is one it believes", () => {

@@ -241,6 +241,11 @@ export class Contract {
     this.#forgotten = true;
   }
 
+  /** A new application begins where one was forgotten. */
+  beginAnew(): void {
+    this.#forgotten = false;
+  }
+
   /** Bytes received on a connection and not given back. */
   heldBytes(handle: number): number {
     const held = this.connections.get(handle)?.held ?? [];

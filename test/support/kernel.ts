@@ -215,6 +215,22 @@ export class KernelHarness extends ApplicationSide {
     this.contract.forget();
   }
 
+  /** The application of the core has ended, and another begins: the objects of the first go. */
+  forgetApplication(): void {
+    this.#kernel.forget();
+    this.contract.forget();
+    this.contract.beginAnew();
+  }
+
+  /** Leaves one call in the array for the next poll, as a thread does that ends before it polls. */
+  leaveCall(operation: number, handle: number): void {
+    const at = this.#word(CORE_SYSCALLS);
+    this.bytes.fill(0, at, at + CALL_SIZE);
+    this.view.setUint32(at + CALL_OP, operation, true);
+    this.view.setUint32(at + CALL_HANDLE, handle, true);
+    this.setWord(CORE_SYSCALL_COUNT, 1);
+  }
+
   /** Takes every packet sent so far. */
   sent(): SentPacket[] {
     return this.outbox.splice(0);

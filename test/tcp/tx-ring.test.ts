@@ -1,6 +1,11 @@
 /** A TX ring that is full, and a NIC that is slow to complete. */
 import { describe, expect, test } from "vitest";
-import { CNT_TX_RING_FULL, RC_OK } from "../../assembly/abi.ts";
+import {
+  CNT_TCP_RETRANSMITS,
+  CNT_TCP_TAIL_PROBES,
+  CNT_TX_RING_FULL,
+  RC_OK,
+} from "../../assembly/abi.ts";
 import { assertSameBytes, pattern } from "../support/bytes.ts";
 import { startKernel, type KernelHarness } from "../support/kernel.ts";
 import { kernels } from "../support/kernels.ts";
@@ -71,6 +76,29 @@ describe.each(kernels)("$name kernel", (build) => {
       k.advance(3_500_000);
       expect(peer.takeAll().at(-1)?.flags).toBe("SA");
     });
+
+    test.each([false, true])(
+      "data behind which nothing is in flight is tried again by the timer (SACK: %s)",
+      (sack) => {
+        const k = startKernel(build, RING);
+        const peer = TcpPeer.established(k, { sack });
+        k.send(peer.handle, pattern(100));
+        k.advance(10_000);
+        peer.takeAll();
+        peer.ack();
+        k.nic.stalled = true;
+        const noise = new TcpPeer(k);
+        for (let i = 0; i < 80; i++) noise.send({ flags: "A" });
+        const counts = k.counts([CNT_TCP_RETRANSMITS, CNT_TCP_TAIL_PROBES], () => {
+          expect(k.send(peer.handle, pattern(3000, 100))).toBe(3000);
+          k.advance(3_000_000);
+        });
+        k.nic.stalled = false;
+        drain(k, peer, 3100);
+        assertSameBytes(peer.stream(), pattern(3100));
+        expect(counts).toEqual([0, 0]);
+      },
+    );
 
     test("a NIC that stands still for ever ends in a timeout and leaks nothing", () => {
       const k = startKernel(build, { ...RING, tcp: { dataRetries: 3 } });
