@@ -1,7 +1,7 @@
-/** The argument lists of node:net: `connect(port[, host][, listener])`, `listen(…)`, or options. */
-import { checkPort, coded } from "./errors.ts";
-import type { ListenOptions } from "./server.ts";
-import type { ConnectOptions } from "./socket.ts";
+/** The arguments of node:net: `connect(port[, host][, listener])`, `listen(…)`, or options; what is wrong with them. */
+import { isIP } from "node:net";
+import { checkPort, coded, invalidType, invalidValue } from "./errors.ts";
+import type { ConnectOptions, ListenOptions, OnReadOptions, SocketOptions } from "./options.ts";
 
 type Listener = () => void;
 
@@ -10,31 +10,46 @@ export function normalizeConnect(args: unknown[]): [ConnectOptions, Listener | u
   const listener = listenerOf(args);
   const [first, second] = args;
   if (typeof first === "object" && first !== null) {
-    const options = first as ConnectOptions;
-    if (options.port === undefined) throw missing('"options", "port"');
+    const options = first as ConnectOptions & { path?: unknown };
+    if (options.path) throw invalidValue("options.path", options.path, ONLY_PORTS);
+    if (options.port === undefined) throw missing('"options" or "port" or "path"');
     return [options, listener];
   }
-  if (first === undefined || typeof first === "function") throw missing('"options", "port"');
+  if (first === undefined || typeof first === "function") {
+    throw missing('"options" or "port" or "path"');
+  }
   const host = typeof second === "string" ? second : undefined;
   return [{ port: first as number, host }, listener];
 }
 
-/** What `listen` was asked for. */
+/** What `listen` was asked for; the port is a number. */
 export function normalizeListen(args: unknown[]): [ListenOptions, Listener | undefined] {
   const listener = listenerOf(args);
   const [first, second, third] = args;
   if (typeof first === "object" && first !== null) {
     const options = first as ListenOptions;
-    if (options.port === undefined) throw unusable(first);
-    return [{ ...options, port: checkPort(options.port) }, listener];
+    if (!("port" in options)) throw invalidValue("options", first, ONLY_PORTS);
+    return [{ ...options, port: listenPort(options.port) }, listener];
   }
   if (first === undefined || first === null || typeof first === "function") {
     return [{ port: 0 }, listener];
   }
-  if (typeof first === "string" && !/^\d+$/.test(first)) throw unusable(first);
+  if (typeof first === "string" && Number.isNaN(Number(first))) {
+    throw invalidValue("options", first, ONLY_PORTS);
+  }
+  if (typeof first === "boolean") throw invalidValue("options", first, ONLY_PORTS);
   const host = typeof second === "string" ? second : undefined;
   const backlog = typeof second === "number" ? second : (third as number | undefined);
   return [{ port: checkPort(first), host, backlog }, listener];
+}
+
+/** Paths and file descriptors are the operating system's; a dataplane has ports. */
+const ONLY_PORTS = 'must have the property "port": a dataplane has neither paths nor descriptors';
+
+function listenPort(port: unknown): number {
+  if (port === undefined || port === null) return 0;
+  if (typeof port === "number" || typeof port === "string") return checkPort(port);
+  throw invalidValue("options", { port }, ONLY_PORTS);
 }
 
 function listenerOf(args: unknown[]): Listener | undefined {
@@ -43,14 +58,37 @@ function listenerOf(args: unknown[]): Listener | undefined {
 }
 
 function missing(names: string): Error {
-  const error = new TypeError(`The ${names} arguments must be specified`);
+  const error = new TypeError(`The ${names} argument must be specified`);
   return coded(error, "ERR_MISSING_ARGS");
 }
 
-/** Paths and file descriptors are the operating system's; a dataplane has ports. */
-function unusable(value: unknown): Error {
-  const error = new TypeError(
-    `The argument 'options' must have the property "port". Received ${JSON.stringify(value)}`,
-  );
-  return coded(error, "ERR_INVALID_ARG_VALUE");
+/** Checks where a connection is to come from; returns the address, if there is one. */
+export function checkLocal({ localAddress, localPort }: ConnectOptions): string | undefined {
+  if (localAddress !== undefined && isIP(localAddress) === 0) {
+    const error = new TypeError(`Invalid IP address: ${String(localAddress)}`);
+    throw coded(error, "ERR_INVALID_IP_ADDRESS");
+  }
+  if (localPort !== undefined) {
+    if (typeof localPort !== "number") {
+      throw invalidType("options.localPort", "of type number", localPort);
+    }
+    checkPort(localPort, "options.localPort");
+  }
+  return localAddress;
+}
+
+/** The option `onread` where it is complete; as in node:net it counts for nothing where it is not. */
+export function checkOnRead(onread: OnReadOptions | null | undefined): OnReadOptions | undefined {
+  if (typeof onread !== "object" || onread === null) return undefined;
+  const { buffer, callback } = onread;
+  const usable = buffer instanceof Uint8Array || typeof buffer === "function";
+  return usable && typeof callback === "function" ? onread : undefined;
+}
+
+/** A socket's stream is of bytes. */
+export function checkSocketOptions(options: SocketOptions): void {
+  for (const name of ["objectMode", "readableObjectMode", "writableObjectMode"]) {
+    const value = (options as Record<string, unknown>)[name];
+    if (value) throw invalidValue(`options.${name}`, value, "is not supported");
+  }
 }

@@ -3,6 +3,7 @@
  * endpoint where there is one. Kernel codes become Linux's numbers.
  */
 import { constants } from "node:os";
+import { inspect } from "node:util";
 import {
   RC_INUSE,
   RC_INVAL,
@@ -95,5 +96,44 @@ export function checkPort(port: unknown, name = "options.port"): number {
 function describe(value: unknown): string {
   if (typeof value === "number") return `type number (${value})`;
   if (typeof value === "string") return `type string ('${value}')`;
+  if (typeof value === "boolean") return `type boolean (${value})`;
+  if (typeof value === "function") return `function ${value.name}`;
+  if (typeof value === "object" && value !== null) return inspect(value, { depth: 0 });
   return String(value);
+}
+
+/** That an argument has the wrong type, in Node's words. */
+export function invalidType(name: string, wanted: string, value: unknown): Error {
+  const what = name.includes(".") ? "property" : "argument";
+  const error = new TypeError(
+    `The "${name}" ${what} must be ${wanted}. Received ${describe(value)}`,
+  );
+  return coded(error, "ERR_INVALID_ARG_TYPE");
+}
+
+/** That an argument has a value that is of no use, in Node's words. */
+export function invalidValue(name: string, value: unknown, reason = "is invalid"): Error {
+  const what = name.includes(".") ? "property" : "argument";
+  const error = new TypeError(`The ${what} '${name}' ${reason}. Received ${describe(value)}`);
+  return coded(error, "ERR_INVALID_ARG_VALUE");
+}
+
+/** The longest delay that a timer takes, ms. */
+const LONGEST = 2 ** 31 - 1;
+
+/** Checks milliseconds as node:net does; more than a timer takes become the most it takes. */
+export function checkDuration(milliseconds: unknown): number {
+  if (typeof milliseconds !== "number") throw invalidType("msecs", "of type number", milliseconds);
+  if (!Number.isFinite(milliseconds) || milliseconds < 0) {
+    const error = new RangeError(
+      `The value of "msecs" is out of range. It must be a non-negative finite number. Received ${milliseconds}`,
+    );
+    throw coded(error, "ERR_OUT_OF_RANGE");
+  }
+  return Math.min(milliseconds, LONGEST);
+}
+
+/** "IPv4" or "IPv6". */
+export function familyOf(address: string): string {
+  return address.includes(":") ? "IPv6" : "IPv4";
 }

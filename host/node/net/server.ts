@@ -1,4 +1,5 @@
 /** A TCP server on a host of a network, as node:net's Server. */
+import { channel } from "node:diagnostics_channel";
 import { EventEmitter } from "node:events";
 import { RC_OK } from "../../../assembly/abi.ts";
 import type { IxevContext } from "../../libix/ixev-context.ts";
@@ -6,56 +7,59 @@ import type { Knock } from "../../libix/ixev.ts";
 import type { Host, PortListener } from "../../net/host.ts";
 import { normalizeListen } from "./arguments.ts";
 import { defaultHost } from "./defaults.ts";
-import { coded, named, notFound, systemError } from "./errors.ts";
+import { coded, familyOf, invalidType, named, notFound, systemError } from "./errors.ts";
+import { Hold } from "./hold.ts";
+import type { AddressInfo, Endpoint, ListenOptions, ServerOptions } from "./options.ts";
 import { Socket } from "./socket.ts";
-import type { SocketOptions } from "./socket.ts";
 
 const BACKLOG = 511;
+/** Told of every connection that a server accepts, as node:net's servers tell it. */
+const accepted = channel("net.server.socket");
 
-export interface ServerOptions {
-  readonly allowHalfOpen?: boolean;
-  readonly pauseOnConnect?: boolean;
-  readonly noDelay?: boolean;
-  readonly keepAlive?: boolean;
-  readonly keepAliveInitialDelay?: number;
-  readonly highWaterMark?: number;
-  /** The host of the network that listens. Default: this process's own. */
-  readonly via?: Host;
-}
-
-export interface ListenOptions {
-  readonly port?: number | string;
-  readonly host?: string;
-  readonly backlog?: number;
-  readonly signal?: AbortSignal;
-  readonly via?: Host;
+/** What the event "drop" says of a connection that was turned away. */
+export interface DropArgument {
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly localFamily: string;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly remoteFamily: string;
 }
 
 type ConnectionListener = (socket: Socket) => void;
 
 export class Server extends EventEmitter {
-  readonly #options: ServerOptions;
+  readonly allowHalfOpen: boolean;
+  readonly pauseOnConnect: boolean;
+  readonly noDelay: boolean;
+  readonly keepAlive: boolean;
+  readonly keepAliveInitialDelay: number;
+  readonly highWaterMark: number | undefined;
+  /** Connections beyond this number are dropped at once. */
+  maxConnections: number | undefined;
+  /** Of a cluster's meaning in node:net; here the excess is dropped in any case. */
+  dropMaxConnection = false;
+
+  readonly #via: Host | undefined;
   readonly #connections = new Set<Socket>();
+  readonly #hold = new Hold();
   #host: Host | null = null;
   #listener: PortListener | null = null;
   #listening = false;
-  #closing = false;
-  #referenced = true;
-  #holdsNetwork = false;
 
-  /** Connections beyond this number are dropped at once. */
-  maxConnections: number | undefined;
-  dropMaxConnection = false;
-
-  constructor(options?: ServerOptions | ConnectionListener, listener?: ConnectionListener) {
-    super();
+  constructor(options?: ServerOptions | ConnectionListener | null, listener?: ConnectionListener) {
+    super({ captureRejections: true });
     if (options !== undefined && typeof options !== "object" && typeof options !== "function") {
-      throw coded(
-        new TypeError('The "options" argument must be of type object'),
-        "ERR_INVALID_ARG_TYPE",
-      );
+      throw invalidType("options", "of type object", options);
     }
-    this.#options = typeof options === "object" && options !== null ? options : {};
+    const given = typeof options === "object" && options !== null ? options : {};
+    this.allowHalfOpen = given.allowHalfOpen ?? false;
+    this.pauseOnConnect = given.pauseOnConnect ?? false;
+    this.noDelay = given.noDelay ?? false;
+    this.keepAlive = given.keepAlive ?? false;
+    this.keepAliveInitialDelay = given.keepAliveInitialDelay ?? 0;
+    this.highWaterMark = given.highWaterMark;
+    this.#via = given.via;
     const onConnection = typeof options === "function" ? options : listener;
     if (onConnection !== undefined) this.on("connection", onConnection);
   }
@@ -63,124 +67,140 @@ export class Server extends EventEmitter {
   listen(port?: number | string, host?: string, backlog?: number, listener?: () => void): this;
   listen(port?: number | string, host?: string, listener?: () => void): this;
   listen(port?: number | string, backlog?: number, listener?: () => void): this;
-  listen(port?: number | string, listener?: () => void): this;
+  listen(port?: number | string | null, listener?: () => void): this;
   listen(options: ListenOptions, listener?: () => void): this;
   listen(listener?: () => void): this;
   listen(...args: unknown[]): this {
+    const [options, listener] = normalizeListen(args);
     if (this.#listener !== null) {
       const error = new Error("Listen method has been called more than once without closing.");
       throw coded(error, "ERR_SERVER_ALREADY_LISTEN");
     }
-    const [options, listener] = normalizeListen(args);
     if (listener !== undefined) this.once("listening", listener);
-    const { signal } = options;
-    if (signal?.aborted) this.close();
-    else signal?.addEventListener("abort", () => this.close(), { once: true });
-    const host = options.via ?? this.#options.via ?? defaultHost();
-    const name = options.host;
+    this.#closeOn(options.signal);
+    const host = options.via ?? this.#via ?? defaultHost();
+    const name = options.host || undefined;
+    const port = Number(options.port ?? 0);
     if (name !== undefined && host.resolve(name) !== host.address) {
-      this.#refuse(host, name, options);
+      this.#refuse(name, host.resolve(name), port);
       return this;
     }
     this.#host = host;
-    this.#hold();
-    this.#listener = host.listen(
-      Number(options.port ?? 0),
+    this.#hold.begin(host);
+    const bound: PortListener = host.listen(
+      port,
       options.backlog ?? BACKLOG,
       (knock) => this.#accept(knock),
-      (outcome, bound) => process.nextTick(() => this.#settled(outcome, bound.port)),
+      (outcome, of) => process.nextTick(() => this.#settled(outcome, bound, of.port)),
     );
+    this.#listener = bound;
     return this;
   }
 
+  #closeOn(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    if (typeof signal !== "object" || signal === null || !("aborted" in signal)) {
+      throw invalidType("options.signal", "an instance of AbortSignal", signal);
+    }
+    const abort = (): void => void this.close();
+    if (signal.aborted) {
+      process.nextTick(abort);
+      return;
+    }
+    signal.addEventListener("abort", abort, { once: true });
+    this.once("close", () => signal.removeEventListener("abort", abort));
+  }
+
   /** Another host's address, or a name that nobody has. */
-  #refuse(host: Host, name: string, options: ListenOptions): void {
-    const address = host.resolve(name);
+  #refuse(name: string, address: string | undefined, port: number): void {
     const error =
-      address === undefined
-        ? notFound(name)
-        : named("listen", "EADDRNOTAVAIL", { address, port: Number(options.port ?? 0) });
+      address === undefined ? notFound(name) : named("listen", "EADDRNOTAVAIL", { address, port });
     process.nextTick(() => this.emit("error", error));
   }
 
-  #settled(outcome: number, port: number): void {
-    if (this.#closing) return;
+  #settled(outcome: number, listener: PortListener, port: number): void {
+    if (this.#listener !== listener) return;
     if (outcome === RC_OK) {
       this.#listening = true;
       this.emit("listening");
       return;
     }
     this.#listener = null;
-    this.#release();
+    this.#hold.end();
     this.emit("error", systemError("listen", outcome, { address: this.#host!.address, port }));
   }
+
+  // -------------------------------------------------------------------------------------------
+  // Connections
 
   #accept(knock: Knock): IxevContext | null {
     const { maxConnections } = this;
     const remote = { address: knock.address.toString(), port: knock.port };
-    const host = this.#host!;
+    const local = { address: this.#host!.address, port: knock.localPort };
     if (maxConnections !== undefined && this.#connections.size >= maxConnections) {
-      const drop = {
-        localAddress: host.address,
-        localPort: knock.localPort,
-        localFamily: "IPv4",
-        remoteAddress: remote.address,
-        remotePort: remote.port,
-        remoteFamily: "IPv4",
-      };
-      process.nextTick(() => this.emit("drop", drop));
+      process.nextTick(() => this.emit("drop", dropped(local, remote)));
       return null;
     }
-    const { socket, context } = Socket.accepted(
-      host,
-      remote,
-      knock.localPort,
-      this.#socketOptions(),
-    );
+    const { allowHalfOpen, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark } = this;
+    const { socket, context } = Socket.accepted(this.#host!, remote, knock.localPort, {
+      allowHalfOpen,
+      noDelay,
+      keepAlive,
+      keepAliveInitialDelay,
+      highWaterMark,
+    });
     this.#connections.add(socket);
     socket.server = this;
     socket.once("close", () => {
       this.#connections.delete(socket);
-      this.#finishClose();
+      this.#emitCloseIfDrained();
     });
     process.nextTick(() => this.#introduce(socket));
     return context;
   }
 
-  #socketOptions(): SocketOptions {
-    const { allowHalfOpen, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark } =
-      this.#options;
-    return { allowHalfOpen, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark };
-  }
-
   #introduce(socket: Socket): void {
-    if (this.#options.pauseOnConnect) socket.pause();
+    if (this.pauseOnConnect) socket.pause();
     this.emit("connection", socket);
+    if (accepted.hasSubscribers) accepted.publish({ socket });
     if (!socket.isPaused()) socket.read(0);
   }
 
-  /** Listens no more; `closed` is called when the last connection has ended. */
-  close(closed?: (error?: Error) => void): this {
-    if (this.#listener === null) {
-      if (closed !== undefined) {
-        const error = coded(new Error("Server is not running."), "ERR_SERVER_NOT_RUNNING");
-        process.nextTick(() => closed(error));
-      }
-      return this;
-    }
-    if (closed !== undefined) this.once("close", closed);
-    this.#closing = true;
-    this.#listening = false;
-    this.#listener.close();
-    this.#listener = null;
-    this.#finishClose();
+  /** A listener of "connection" that is an async function has thrown: its socket is of no use. */
+  override [EventEmitter.captureRejectionSymbol](
+    error: Error,
+    event: string,
+    socket: Socket,
+  ): void {
+    if (event === "connection") socket.destroy(error);
+    else this.emit("error", error);
+  }
+
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(() => callback(null, this.#connections.size));
     return this;
   }
 
-  #finishClose(): void {
-    if (!this.#closing || this.#connections.size > 0) return;
-    this.#closing = false;
-    this.#release();
+  // -------------------------------------------------------------------------------------------
+  // Ending
+
+  /** Listens no more; `closed` is called when the last connection has ended. */
+  close(closed?: (error?: Error) => void): this {
+    const listener = this.#listener;
+    if (typeof closed === "function") {
+      const refusal = coded(new Error("Server is not running."), "ERR_SERVER_NOT_RUNNING");
+      this.once("close", () => (listener === null ? closed(refusal) : closed()));
+    }
+    this.#listening = false;
+    this.#listener = null;
+    listener?.close();
+    this.#hold.end();
+    this.#emitCloseIfDrained();
+    return this;
+  }
+
+  #emitCloseIfDrained(): void {
+    if (this.#listener !== null || this.#connections.size > 0) return;
     process.nextTick(() => this.emit("close"));
   }
 
@@ -189,41 +209,37 @@ export class Server extends EventEmitter {
     await new Promise<void>((resolve) => this.close(() => resolve()));
   }
 
-  getConnections(callback: (error: Error | null, count: number) => void): this {
-    process.nextTick(() => callback(null, this.#connections.size));
-    return this;
-  }
+  // -------------------------------------------------------------------------------------------
+  // State
 
   get listening(): boolean {
     return this.#listening;
   }
 
-  address(): { address: string; port: number; family: string } | null {
+  address(): AddressInfo | null {
     if (this.#listener === null) return null;
-    return { address: this.#host!.address, port: this.#listener.port, family: "IPv4" };
+    const { address } = this.#host!;
+    return { address, port: this.#listener.port, family: familyOf(address) };
   }
 
   ref(): this {
-    this.#referenced = true;
-    if (this.#listener !== null) this.#hold();
+    this.#hold.ref();
     return this;
   }
 
   unref(): this {
-    this.#referenced = false;
-    this.#release();
+    this.#hold.unref();
     return this;
   }
+}
 
-  #hold(): void {
-    if (!this.#referenced || this.#holdsNetwork) return;
-    this.#holdsNetwork = true;
-    this.#host!.network.ref();
-  }
-
-  #release(): void {
-    if (!this.#holdsNetwork) return;
-    this.#holdsNetwork = false;
-    this.#host!.network.unref();
-  }
+function dropped(local: Endpoint, remote: Endpoint): DropArgument {
+  return {
+    localAddress: local.address,
+    localPort: local.port,
+    localFamily: familyOf(local.address),
+    remoteAddress: remote.address,
+    remotePort: remote.port,
+    remoteFamily: familyOf(remote.address),
+  };
 }

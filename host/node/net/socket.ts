@@ -3,95 +3,61 @@
  * stream's back-pressure is the connection's: what is not read stays in the kernel's receive window, and
  * a write is done when the send buffer has taken it.
  */
-import { Duplex } from "node:stream";
+import { addAbortSignal, Duplex } from "node:stream";
+import { getDefaultAutoSelectFamilyAttemptTimeout } from "node:net";
 import { RC_OK } from "../../../assembly/abi.ts";
 import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../../libix/ixev-context.ts";
 import type { Host } from "../../net/host.ts";
-import { normalizeConnect } from "./arguments.ts";
-import { checkPort, coded, named, systemError } from "./errors.ts";
+import { addressOf } from "../../net/names.ts";
+import { AddressedStream } from "./addressed.ts";
+import { checkLocal, checkOnRead, checkSocketOptions, normalizeConnect } from "./arguments.ts";
+import { Attempts } from "./attempts.ts";
 import { defaultHost } from "./defaults.ts";
-import { lookUp, type LookupFunction } from "./lookup.ts";
-
-/** Bytes handed on as one chunk at most. */
-const CHUNK = 65536;
-
-export interface OnReadOptions {
-  readonly buffer: Uint8Array | (() => Uint8Array);
-  /** Returns false to pause. */
-  readonly callback: (bytesRead: number, buffer: Uint8Array) => boolean;
-}
-
-export interface SocketOptions {
-  readonly allowHalfOpen?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onread?: OnReadOptions;
-  readonly noDelay?: boolean;
-  readonly keepAlive?: boolean;
-  readonly keepAliveInitialDelay?: number;
-  readonly highWaterMark?: number;
-  /** The host of the network that the socket is on. Default: this process's own. */
-  readonly via?: Host;
-}
-
-export interface ConnectOptions extends SocketOptions {
-  readonly port: number | string;
-  /** A name or an address. Default "localhost". */
-  readonly host?: string;
-  readonly localPort?: number;
-  readonly localAddress?: string;
-  readonly family?: number;
-  readonly lookup?: LookupFunction;
-  /** Milliseconds without activity until "timeout". */
-  readonly timeout?: number;
-}
-
-interface Endpoint {
-  readonly address: string;
-  readonly port: number;
-}
+import { checkPort, coded, invalidType, named, systemError } from "./errors.ts";
+import { Hold } from "./hold.ts";
+import { IdleTimer } from "./idle-timer.ts";
+import { Incoming } from "./incoming.ts";
+import { lookUp, type LookupAddress } from "./lookup.ts";
+import type { ConnectOptions, Endpoint, SocketOptions } from "./options.ts";
+import { Outgoing, type WriteDone } from "./outgoing.ts";
+import { tcpInfo, type TcpInfo } from "./tcp-info.ts";
 
 type ReadyState = "opening" | "open" | "readOnly" | "writeOnly" | "closed";
+type Write = Duplex["write"];
 
-export class Socket extends Duplex {
+/** How a stream that was destroyed becomes as good as new; node:net's own sockets use it as well. */
+interface Renewable {
+  _undestroy(): void;
+}
+
+export class Socket extends AddressedStream {
   readonly #via: Host | undefined;
-  readonly #onread: OnReadOptions | undefined;
+  readonly #options: SocketOptions;
+  readonly #hold = new Hold();
+  readonly #idle = new IdleTimer(() => this.#expire());
+  #incoming: Incoming;
+  #outgoing = new Outgoing();
   #context: IxevContext | null = null;
-  #host: Host | null = null;
-  #local: Endpoint | undefined;
-  #remote: Endpoint | undefined;
+  #attempts: Attempts | null = null;
   #connecting = false;
-  #wanted = false;
-  #ended = false;
-  #paused = false;
-  #bytesRead = 0;
-  #bytesSent = 0;
-  /** Bytes of the write under way that are among those sent. */
-  #taken = 0;
-  /** The rest of a write that the context would not take yet. */
-  #rest: Uint8Array | null = null;
-  #written: ((error?: Error | null) => void) | null = null;
-  #referenced = true;
-  #holdsNetwork = false;
-  #timer: NodeJS.Timeout | undefined;
   #resetting = false;
 
-  /** Milliseconds set by `setTimeout`; undefined while none are. */
-  timeout: number | undefined;
   /** The server that the connection was accepted by. */
   server: unknown;
+  /** Milliseconds set by `setTimeout`; undefined while none are. */
+  timeout: number | undefined;
+  /** Every address that was tried, with its port, where a name had several. */
+  autoSelectFamilyAttemptedAddresses: string[] | undefined;
 
   constructor(options: SocketOptions = {}) {
     const { allowHalfOpen = false, signal, highWaterMark } = options;
-    super({
-      allowHalfOpen,
-      signal,
-      highWaterMark,
-      emitClose: false,
-      autoDestroy: true,
-      decodeStrings: true,
-    });
+    super({ allowHalfOpen, highWaterMark, emitClose: false, autoDestroy: true });
+    checkSocketOptions(options);
     this.#via = options.via;
-    this.#onread = options.onread;
+    this.#options = options;
+    this.#incoming = new Incoming(this, checkOnRead(options.onread));
+    this.on("end", () => this.#finRead());
+    if (signal !== undefined) addAbortSignal(signal, this);
   }
 
   /** The server's: a socket for a connection that knocked, and its context. */
@@ -102,9 +68,11 @@ export class Socket extends Duplex {
     options: SocketOptions,
   ): { socket: Socket; context: IxevContext } {
     const socket = new Socket(options);
-    const context = socket.#adopt(host);
-    socket.#remote = remote;
-    socket.#local = { address: host.address, port: localPort };
+    const context = new IxevContext();
+    socket.#hold.begin(host);
+    socket.#adopt(context);
+    socket.remote = remote;
+    socket.local = { address: host.address, port: localPort };
     return { socket, context };
   }
 
@@ -116,214 +84,194 @@ export class Socket extends Duplex {
   connect(port: number | string, listener?: () => void): this;
   connect(...args: unknown[]): this {
     const [options, listener] = normalizeConnect(args);
-    if (listener !== undefined) this.once("connect", listener);
     const port = checkPort(options.port);
-    if (this.#connecting) return this;
-    this.#connecting = true;
-    if (options.timeout !== undefined) this.setTimeout(options.timeout);
     const host = options.via ?? this.#via ?? defaultHost();
-    this.#hold(host);
-    const name = options.host ?? "localhost";
-    lookUp(host, name, options, (error, address) => {
-      if (this.destroyed) return;
-      this.emit("lookup", error, address, address === undefined ? undefined : 4, name);
+    const local = checkLocal(options);
+    if (this.#connecting) return this;
+    if (this.destroyed) this.#renew();
+    if (listener !== undefined) this.once("connect", listener);
+    this.#connecting = true;
+    this.#hold.begin(host);
+    this.#idle.touch();
+    const name = options.host || "localhost";
+    lookUp(host, name, options, (error, addresses) => {
+      if (!this.#connecting) return;
+      this.#announceLookup(name, error, addresses);
       if (error !== null) this.destroy(error);
-      else this.#dial(host, { address: address!, port }, options.localPort ?? 0);
+      else if (local !== undefined && host.resolve(local) !== host.address) {
+        this.destroy(named("bind", "EADDRNOTAVAIL", { address: local, port: 0 }));
+      } else this.#dial(host, addresses, port, options);
     });
     return this;
   }
 
-  #dial(host: Host, to: Endpoint, localPort: number): void {
-    const context = this.#adopt(host);
-    this.#remote = to;
-    this.emit("connectionAttempt", to.address, to.port, 4);
-    host.dial(context, to.address, to.port, localPort, (outcome) => {
-      if (this.destroyed) return;
-      if (outcome === RC_OK) {
-        this.#local = { address: host.address, port: context.localPort };
-        this.#connected();
-      } else {
-        const error = systemError("connect", outcome, to);
-        this.#remote = undefined;
-        this.emit("connectionAttemptFailed", to.address, to.port, 4, error);
-        this.destroy(error);
-      }
-    });
+  #announceLookup(name: string, error: Error | null, addresses: readonly LookupAddress[]): void {
+    if (addressOf(name) !== undefined) return;
+    if (error !== null) this.emit("lookup", error, undefined, undefined, name);
+    else
+      for (const { address, family } of addresses) this.emit("lookup", null, address, family, name);
   }
 
-  #connected(): void {
+  #dial(
+    host: Host,
+    addresses: readonly LookupAddress[],
+    port: number,
+    options: ConnectOptions,
+  ): void {
+    if (!this.#connecting) return;
+    const { autoSelectFamily = true, localPort = 0 } = options;
+    const tried = autoSelectFamily ? addresses : addresses.slice(0, 1);
+    const patience =
+      options.autoSelectFamilyAttemptTimeout ?? getDefaultAutoSelectFamilyAttemptTimeout();
+    const families = new Map(tried.map(({ address, family }) => [address, family]));
+    const endpoints = tried.map(({ address }) => ({ address, port }));
+    if (tried.length > 1) this.autoSelectFamilyAttemptedAddresses = [];
+    this.#attempts = new Attempts(
+      { host, endpoints, localPort, patience },
+      {
+        begin: (context, to) => {
+          this.#adopt(context);
+          this.autoSelectFamilyAttemptedAddresses?.push(`${to.address}:${to.port}`);
+          this.emit("connectionAttempt", to.address, to.port, families.get(to.address));
+        },
+        connected: (context, to) => this.#guarded(() => this.#connected(host, context, to)),
+        failed: (to, error, timedOut) => {
+          const name = timedOut ? "connectionAttemptTimeout" : "connectionAttemptFailed";
+          const { address } = to;
+          this.#guarded(() => this.emit(name, address, to.port, families.get(address), error));
+        },
+        exhausted: (errors) => this.destroy(errors.length === 1 ? errors[0] : aggregate(errors)),
+      },
+    );
+  }
+
+  #connected(host: Host, context: IxevContext, to: Endpoint): void {
+    this.#attempts = null;
     this.#connecting = false;
-    this.#touch();
+    this.local = { address: host.address, port: context.localPort };
+    this.remote = to;
+    this.#idle.touch();
     this.emit("connect");
     this.emit("ready");
     if (!this.isPaused()) this.read(0);
   }
 
-  /** Gives the socket a context on a host. */
-  #adopt(host: Host): IxevContext {
-    const context = new IxevContext();
+  /** Makes a closed socket as good as new, for another connection. */
+  #renew(): void {
+    (this as unknown as Renewable)._undestroy();
+    this.#context = null;
+    this.#incoming = new Incoming(this, checkOnRead(this.#options.onread));
+    this.#outgoing = new Outgoing();
+    this.#resetting = false;
+    this.local = undefined;
+    this.remote = undefined;
+    delete (this as { write?: Write }).write;
+  }
+
+  /** Takes a context for its own. */
+  #adopt(context: IxevContext): void {
     this.#context = context;
-    this.#host = host;
-    this.#hold(host);
-    context.setHandler(IXEVIN | IXEVOUT | IXEVHUP, (_, conditions) => this.#happened(conditions));
-    return context;
+    context.setHandler(IXEVIN | IXEVOUT | IXEVHUP, (from, conditions) => {
+      if (from === this.#context) this.#guarded(() => this.#happened(conditions));
+    });
+  }
+
+  /** What a listener throws is uncaught, as anywhere else; it does not end the network's round. */
+  #guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 
   #happened(conditions: number): void {
-    if (this.destroyed) return;
+    if (this.destroyed || this.#connecting) return;
     if (conditions & IXEVOUT) this.#continueWrite();
-    if (conditions & IXEVIN) this.#readable();
+    if (conditions & IXEVIN) this.#continueRead();
     if (conditions & IXEVHUP) this.#hungUp();
   }
 
   #hungUp(): void {
+    if (this.destroyed) return;
     const { reason } = this.#context!;
-    if (this.#connecting) return;
-    if (reason !== RC_OK) {
-      this.#fail(systemError(this.#written === null ? "read" : "write", reason));
-    } else if (this.#written !== null) {
-      this.#fail(systemError("write", RC_OK));
-    }
+    const syscall = this.#outgoing.isBusy ? "write" : "read";
+    if (reason !== RC_OK || this.#outgoing.isBusy) this.#fail(systemError(syscall, reason));
   }
 
   /** Ends everything because of an error; a write under way is told of it. */
   #fail(error: Error): void {
-    this.#rest = null;
-    const written = this.#written;
-    this.#written = null;
-    if (written === null) this.destroy(error);
-    else written(error);
+    if (this.#outgoing.isBusy) this.#outgoing.finish(error);
+    else this.destroy(error);
   }
 
   // -------------------------------------------------------------------------------------------
-  // Reading
+  // Reading and writing
 
   override _read(): void {
-    this.#want();
+    this.#incoming.wanted = true;
+    this.#continueRead();
   }
 
-  #want(): void {
-    this.#wanted = true;
-    this.#readable();
+  #continueRead(): void {
+    if (this.#context === null || this.#connecting) return;
+    if (this.#incoming.proceed(this.#context) > 0) this.#idle.touch();
   }
 
-  #readable(): void {
-    const context = this.#context;
-    if (context === null || this.#connecting || !this.#wanted) return;
-    if (this.#onread === undefined) this.#push(context);
-    else this.#fill(context, this.#onread);
-    if (context.ended && !this.#ended) {
-      this.#ended = true;
-      this.push(null);
-      this.read(0);
-    }
-  }
-
-  /** Hands on what there is, until the stream has enough. */
-  #push(context: IxevContext): void {
-    for (let available = context.available; available > 0; available = context.available) {
-      const chunk = Buffer.allocUnsafe(Math.min(available, CHUNK));
-      this.#count(context.recv(chunk));
-      if (!this.push(chunk)) {
-        this.#wanted = false;
-        return;
-      }
-      if (this.destroyed) return;
-    }
-  }
-
-  /** The same into the buffer of the option `onread`. */
-  #fill(context: IxevContext, { buffer, callback }: OnReadOptions): void {
-    while (context.available > 0 && !this.#paused && !this.destroyed) {
-      const into = typeof buffer === "function" ? buffer() : buffer;
-      const length = context.recv(into);
-      this.#count(length);
-      if (callback(length, into) === false) this.pause();
-    }
-  }
-
-  #count(length: number): void {
-    this.#bytesRead += length;
-    this.#touch();
+  /** The peer has ended, and so has this side: what is written from now on goes nowhere. */
+  #finRead(): void {
+    if (!this.allowHalfOpen) this.write = writeAfterFin as Write;
   }
 
   override pause(): this {
-    this.#paused = true;
+    this.#incoming.paused = true;
     return super.pause();
   }
 
   override resume(): this {
-    this.#paused = false;
+    const { paused } = this.#incoming;
+    this.#incoming.paused = false;
     super.resume();
-    if (this.#onread !== undefined) this.#want();
+    if (paused && this.#incoming.hasBuffer) process.nextTick(() => this._read());
     return this;
   }
 
-  // -------------------------------------------------------------------------------------------
-  // Writing
-
-  override _write(
-    chunk: Uint8Array,
-    _encoding: string,
-    done: (error?: Error | null) => void,
-  ): void {
+  override _write(chunk: Uint8Array, _encoding: string, done: WriteDone): void {
     this.#begin(chunk, done);
   }
 
   override _writev(
     chunks: { chunk: Uint8Array; encoding: BufferEncoding }[],
-    done: (error?: Error | null) => void,
+    done: WriteDone,
   ): void {
     const parts = chunks.map(({ chunk }) => chunk);
     this.#begin(parts.length === 1 ? parts[0] : Buffer.concat(parts), done);
   }
 
   /** Begins a write, or has it begin once there is a connection. */
-  #begin(bytes: Uint8Array, done: (error?: Error | null) => void): void {
-    this.#written = done;
-    if (this.#connecting) {
-      this.once("connect", () => this.#begin(bytes, done));
-    } else if (this.#context === null) {
-      this.#written = null;
-      done(named("write", "EPIPE"));
-    } else {
-      this.#rest = bytes;
-      this.#continueWrite();
+  #begin(bytes: Uint8Array, done: WriteDone): void {
+    if (this.#context === null && !this.#connecting) {
+      done(socketClosed());
+      return;
     }
+    this.#outgoing.begin(bytes, done);
+    if (this.#connecting) this.once("connect", () => this.#continueWrite());
+    else this.#continueWrite();
   }
 
   #continueWrite(): void {
-    const rest = this.#rest;
-    if (rest === null || this.#context === null) return;
-    const taken = this.#context.send(rest);
-    if (taken < 0) {
-      this.#fail(named("write", "EPIPE"));
-      return;
-    }
-    if (taken > 0) this.#touch();
-    this.#bytesSent += taken;
-    this.#taken += taken;
-    if (taken < rest.length) {
-      this.#rest = rest.subarray(taken);
-      return;
-    }
-    this.#taken = 0;
-    this.#rest = null;
-    const written = this.#written;
-    this.#written = null;
-    written?.();
+    if (this.#context === null || this.#connecting) return;
+    if (this.#outgoing.proceed(this.#context) > 0) this.#idle.touch();
   }
 
-  override _final(done: (error?: Error | null) => void): void {
+  override _final(done: WriteDone): void {
     if (this.#connecting) {
-      this.once("connect", () => this.#shutDown(done));
+      this.once("connect", () => this._final(done));
       return;
     }
-    this.#shutDown(done);
-  }
-
-  #shutDown(done: () => void): void {
-    this.#context?.shutdown();
+    if (!this.#resetting) this.#context?.shutdown();
     done();
   }
 
@@ -331,20 +279,16 @@ export class Socket extends Duplex {
   // Ending
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    clearTimeout(this.#timer);
+    const connecting = this.#connecting;
     this.#connecting = false;
-    const context = this.#context;
-    if (context !== null && !context.isDead) {
-      if (this.#resetting) context.abort();
-      else context.close();
-    }
-    const written = this.#written;
-    this.#written = null;
-    this.#rest = null;
-    written?.(
-      error ?? coded(new Error("Socket closed before the write was done"), "ERR_SOCKET_CLOSED"),
-    );
-    this.#release();
+    this.#idle.stop();
+    this.#attempts?.cancel();
+    this.#attempts = null;
+    if (this.#resetting) this.#context?.abort();
+    else this.#context?.close();
+    const pending = connecting ? closedTooEarly() : socketClosed();
+    this.#outgoing.finish(error ?? pending);
+    this.#hold.end();
     done(error);
     // After "error", which the stream emits on the next tick.
     process.nextTick(() => this.emit("close", error !== null));
@@ -358,33 +302,35 @@ export class Socket extends Duplex {
 
   /** Ends the connection with RST. */
   resetAndDestroy(): this {
-    this.#resetting = true;
-    if (this.#connecting) this.once("connect", () => this.destroy());
-    else if (this.#context === null)
-      this.destroy(coded(new Error("Socket is closed"), "ERR_SOCKET_CLOSED"));
-    else this.destroy();
+    if (this.#connecting) this.once("connect", () => this.#reset());
+    else if (this.#context === null || this.destroyed) this.destroy(socketClosed());
+    else this.#reset();
     return this;
+  }
+
+  #reset(): void {
+    this.#resetting = true;
+    this.destroySoon();
   }
 
   // -------------------------------------------------------------------------------------------
   // Settings
 
   setTimeout(milliseconds: number, listener?: () => void): this {
-    if (typeof milliseconds !== "number" || Number.isNaN(milliseconds) || milliseconds < 0) {
-      throw coded(
-        new RangeError(`The value of "msecs" is out of range. Received ${String(milliseconds)}`),
-        "ERR_OUT_OF_RANGE",
-      );
+    if (this.destroyed) return this;
+    if (listener !== undefined && typeof listener !== "function") {
+      throw invalidType("callback", "of type function", listener);
     }
+    this.#idle.set(milliseconds);
     this.timeout = milliseconds;
-    clearTimeout(this.#timer);
-    if (milliseconds === 0) {
-      if (listener !== undefined) this.removeListener("timeout", listener);
-      return this;
-    }
-    this.#arm();
-    if (listener !== undefined) this.once("timeout", listener);
+    if (listener === undefined) return this;
+    if (milliseconds === 0) this.removeListener("timeout", listener);
+    else this.once("timeout", listener);
     return this;
+  }
+
+  #expire(): void {
+    this.emit("timeout");
   }
 
   /** Small writes are never held back: the application's round is what coalesces them. */
@@ -392,44 +338,19 @@ export class Socket extends Duplex {
     return this;
   }
 
+  /** Accepted and without effect: a dataplane sends no probes of its own. */
   setKeepAlive(_enable = false, _initialDelay = 0): this {
     return this;
   }
 
-  /** Activity: the time without any begins anew. */
-  #touch(): void {
-    this.#timer?.refresh();
-  }
-
-  #arm(): void {
-    this.#timer = setTimeout(() => this.emit("timeout"), Math.min(this.timeout!, 2 ** 31 - 1));
-    this.#timer.unref();
-  }
-
   ref(): this {
-    this.#referenced = true;
-    if (this.#host !== null) this.#hold(this.#host);
+    this.#hold.ref();
     return this;
   }
 
   unref(): this {
-    this.#referenced = false;
-    this.#release();
+    this.#hold.unref();
     return this;
-  }
-
-  /** Keeps the process alive for as long as the socket is open. */
-  #hold(host: Host): void {
-    this.#host = host;
-    if (!this.#referenced || this.#holdsNetwork || this.destroyed) return;
-    this.#holdsNetwork = true;
-    host.network.ref();
-  }
-
-  #release(): void {
-    if (!this.#holdsNetwork) return;
-    this.#holdsNetwork = false;
-    this.#host!.network.unref();
   }
 
   // -------------------------------------------------------------------------------------------
@@ -451,43 +372,52 @@ export class Socket extends Duplex {
   }
 
   get bytesRead(): number {
-    return this.#bytesRead;
+    return this.#incoming.bytes;
   }
 
   /** Bytes sent, and those that wait to be. */
   get bytesWritten(): number {
-    return this.#bytesSent + this.writableLength - this.#taken;
+    return this.#outgoing.sent + this.writableLength - this.#outgoing.taken;
   }
 
   get bufferSize(): number | undefined {
     return this.#context === null ? undefined : this.writableLength;
   }
 
-  address(): { address: string; port: number; family: string } | Record<string, never> {
-    return this.#local === undefined || this.destroyed ? {} : { ...this.#local, family: "IPv4" };
+  /** What the stack knows of the connection; undefined while there is none. */
+  tcpInfo(): TcpInfo | undefined {
+    return this.#context === null ? undefined : tcpInfo(this.#context);
   }
+}
 
-  get localAddress(): string | undefined {
-    return this.#local?.address;
+/** In place of `write` once the peer has ended the connection and this side has answered. */
+function writeAfterFin(
+  this: Socket,
+  chunk: unknown,
+  encoding?: BufferEncoding | WriteDone,
+  done?: WriteDone,
+): boolean {
+  if (!this.writableEnded) {
+    return Duplex.prototype.write.call(this, chunk, encoding as BufferEncoding, done);
   }
+  const error = coded(new Error("This socket has been ended by the other party"), "EPIPE");
+  const callback = typeof encoding === "function" ? encoding : done;
+  if (callback !== undefined) process.nextTick(callback, error);
+  this.destroy(error);
+  return false;
+}
 
-  get localPort(): number | undefined {
-    return this.#local?.port;
-  }
+function socketClosed(): Error {
+  return coded(new Error("Socket is closed"), "ERR_SOCKET_CLOSED");
+}
 
-  get localFamily(): string | undefined {
-    return this.#local === undefined ? undefined : "IPv4";
-  }
+function closedTooEarly(): Error {
+  const error = new Error("Socket closed before the connection was established");
+  return coded(error, "ERR_SOCKET_CLOSED_BEFORE_CONNECTION");
+}
 
-  get remoteAddress(): string | undefined {
-    return this.#connecting ? undefined : this.#remote?.address;
-  }
-
-  get remotePort(): number | undefined {
-    return this.#connecting ? undefined : this.#remote?.port;
-  }
-
-  get remoteFamily(): string | undefined {
-    return this.remoteAddress === undefined ? undefined : "IPv4";
-  }
+/** What connecting to several addresses says when none answered. */
+function aggregate(errors: readonly Error[]): Error {
+  const { code } = errors[0] as { code?: string };
+  return coded(new AggregateError(errors), code!);
 }

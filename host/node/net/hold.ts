@@ -1,0 +1,42 @@
+/** What keeps the process alive: a socket or server that is in use, unless it was told not to (`unref`). */
+import type { Host } from "../../net/host.ts";
+
+export class Hold {
+  #host: Host | null = null;
+  #referenced = true;
+  #held = false;
+
+  /** In use from now on, on this host's network. */
+  begin(host: Host): void {
+    this.#host = host;
+    this.#update();
+  }
+
+  /** No longer in use. */
+  end(): void {
+    this.#drop();
+    this.#host = null;
+  }
+
+  ref(): void {
+    this.#referenced = true;
+    this.#update();
+  }
+
+  unref(): void {
+    this.#referenced = false;
+    this.#drop();
+  }
+
+  #update(): void {
+    if (this.#host === null || !this.#referenced || this.#held) return;
+    this.#held = true;
+    this.#host.network.ref();
+  }
+
+  #drop(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#host!.network.unref();
+  }
+}
