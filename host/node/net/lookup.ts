@@ -31,7 +31,7 @@ export interface LookupOptions {
 }
 
 /** Finds the addresses of a name, at least one. `found` is called later, never at once. */
-export function lookUp(
+export function lookUpAll(
   host: Host,
   name: string,
   options: LookupOptions,
@@ -59,6 +59,19 @@ export function lookUp(
         (list ?? []).map((each) => own(host, each)),
       ),
     );
+  });
+}
+
+/** Finds one address of a name. `found` is called later, never at once. */
+export function lookUp(
+  host: Host,
+  name: string,
+  options: LookupOptions,
+  found: (error: Error | null, address?: string) => void,
+): void {
+  lookUpAll(host, name, { ...options, autoSelectFamily: false }, (error, addresses) => {
+    if (error === null) found(null, addresses[0].address);
+    else found(error);
   });
 }
 

@@ -17,7 +17,7 @@ import { checkPort, coded, invalidType, named, systemError } from "./errors.ts";
 import { Hold } from "./hold.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { Incoming } from "./incoming.ts";
-import { lookUp, type LookupAddress } from "./lookup.ts";
+import { lookUpAll, type LookupAddress } from "./lookup.ts";
 import type { ConnectOptions, Endpoint, SocketOptions } from "./options.ts";
 import { Outgoing, type WriteDone } from "./outgoing.ts";
 import { tcpInfo, type TcpInfo } from "./tcp-info.ts";
@@ -94,7 +94,7 @@ export class Socket extends AddressedStream {
     this.#hold.begin(host);
     this.#idle.touch();
     const name = options.host || "localhost";
-    lookUp(host, name, options, (error, addresses) => {
+    lookUpAll(host, name, options, (error, addresses) => {
       if (!this.#connecting) return;
       this.#announceLookup(name, error, addresses);
       if (error !== null) this.destroy(error);
