@@ -158,7 +158,7 @@ export class Socket extends AddressedStream {
 
   /** Makes a closed socket as good as new, for another connection. */
   #renew(): void {
-    (this as unknown as Renewable)._undestroy();
+    (this as unknown as Renewable)["_undestroy"]();
     this.#context = null;
     this.#incoming = new Incoming(this, checkOnRead(this.#options.onread));
     this.#outgoing = new Outgoing();
@@ -211,6 +211,10 @@ export class Socket extends AddressedStream {
   // Reading and writing
 
   override _read(): void {
+    this.#want();
+  }
+
+  #want(): void {
     this.#incoming.wanted = true;
     this.#continueRead();
   }
@@ -234,7 +238,7 @@ export class Socket extends AddressedStream {
     const { paused } = this.#incoming;
     this.#incoming.paused = false;
     super.resume();
-    if (paused && this.#incoming.hasBuffer) process.nextTick(() => this._read());
+    if (paused && this.#incoming.hasBuffer) process.nextTick(() => this.#want());
     return this;
   }
 
@@ -267,10 +271,11 @@ export class Socket extends AddressedStream {
   }
 
   override _final(done: WriteDone): void {
-    if (this.#connecting) {
-      this.once("connect", () => this._final(done));
-      return;
-    }
+    if (this.#connecting) this.once("connect", () => this.#shutDown(done));
+    else this.#shutDown(done);
+  }
+
+  #shutDown(done: WriteDone): void {
     if (!this.#resetting) this.#context?.shutdown();
     done();
   }
