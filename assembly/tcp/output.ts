@@ -327,7 +327,7 @@ export function sendRoom(tcb: Tcb, bufferMax: u32): u32 {
   const queued = cold.sndEnd - tcb.sndUna;
   // The window that the network takes now and as much again, so that it never runs dry; behind a gap it
   // takes more than the window.
-  const gone = cold.sackedBytes + cold.lostBytes;
+  const gone = tcb.flags & F_SCOREBOARD ? cold.sackedBytes + cold.lostBytes : 0;
   const window = min<u32>(tcb.cwnd + gone, max<u32>(tcb.sndWnd, tcb.mss));
   const limit = min<u32>(max<u32>(window << 1, 65536), bufferMax);
   return queued < limit ? limit - queued : 0;
