@@ -45,6 +45,20 @@ export function toeplitzIpv6(
   );
 }
 
+/** Share of the destination port, as it lies in memory, in the hash of a packet over IPv4. */
+export function destinationPortIpv4(port: u32): u32 {
+  return hashPort(tables + 10 * 1024, port);
+}
+
+/** The same over IPv6. */
+export function destinationPortIpv6(port: u32): u32 {
+  return hashPort(tables + 34 * 1024, port);
+}
+
+function hashPort(from: u32, port: u32): u32 {
+  return load<u32>(from + ((port & 0xff) << 2)) ^ load<u32>(from + ((port >> 6) & 0x3fc), 1024);
+}
+
 /** Share of eight input bytes. */
 function hashHalf(from: u32, half: u64): u32 {
   return hashWord(from, u32(half)) ^ hashWord(from + 4096, u32(half >> 32));

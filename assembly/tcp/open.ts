@@ -76,6 +76,7 @@ import {
   findTuple,
   hopNeighbour,
   isRoutable,
+  localPortShare,
   localWord,
   pathMss,
   remoteHigh,
@@ -331,23 +332,29 @@ function startHandshake(tcb: Tcb, cold: TcbCold, iss: u32): void {
 /** The port pair with a chosen local port, or 0 when that tuple is taken or another core's. */
 function chosenPorts(remotePort: u32, localPort: u32): u32 {
   const ports = remotePort | (localPort << 16);
-  const hash = tupleHash(ports);
-  if (!isCallable(hash) || findTuple(hash, ports) != null) return 0;
-  return ports;
+  return isFree(ports, tupleHash(ports)) ? ports : 0;
+}
+
+function isFree(ports: u32, hash: u32): bool {
+  return isCallable(hash) && findTuple(hash, ports) == null;
 }
 
 /**
  * A port pair that is free and whose replies the NIC brings to this core (RFC 6056 section 3.3.3 with
- * the hash of RSS as a further condition); 0 when there is none.
+ * the hash of RSS as a further condition); 0 when there is none. The hash is linear, so a port costs two
+ * lookups to try, and as many as there are cores have to be tried on average.
  */
 function freePorts(remotePort: u32): u32 {
   const low = config(CFG_EPHEMERAL_LOW);
   const range = config(CFG_EPHEMERAL_HIGH) - low + 1;
-  const offset = portOffset(localWord, remoteSecret(), remotePort);
+  const base = tupleHash(remotePort);
+  let at = (portOffset(localWord, remoteSecret(), remotePort) + search.tried) % range;
   for (let tried: u32 = 0; tried < range; tried++) {
-    const port = low + ((offset + search.tried++) % range);
-    const ports = chosenPorts(remotePort, bswap<u16>(<u16>port));
-    if (ports != 0) return ports;
+    search.tried++;
+    const port: u32 = bswap<u16>(<u16>(low + at));
+    const ports = remotePort | (port << 16);
+    if (isFree(ports, base ^ localPortShare(port))) return ports;
+    at = at + 1 == range ? 0 : at + 1;
   }
   return 0;
 }

@@ -14,7 +14,12 @@ import { Neighbour, neighbourOf } from "../net/neighbours";
 import { pathMtuTo } from "../net/path-mtu";
 import { linkMtu6 } from "../net/routers";
 import { findNextHop6, nextHop, nextHopHigh, nextHopLow } from "../net/routes";
-import { toeplitzIpv4, toeplitzIpv6 } from "../net/toeplitz";
+import {
+  destinationPortIpv4,
+  destinationPortIpv6,
+  toeplitzIpv4,
+  toeplitzIpv6,
+} from "../net/toeplitz";
 import { IPV4_HEADER_SIZE } from "../wire/ipv4";
 import {
   ipv6DestinationHigh,
@@ -132,6 +137,11 @@ export function tupleHash(ports: u32): u32 {
   return isDigest(localWord)
     ? toeplitzIpv6(remoteHigh, remoteLow, localHigh, localLow, ports)
     : toeplitzIpv4(remoteWord, localWord, ports);
+}
+
+/** What the local port, as it lies in memory, adds to `tupleHash` of port 0: the hash is linear. */
+export function localPortShare(port: u32): u32 {
+  return isDigest(localWord) ? destinationPortIpv6(port) : destinationPortIpv4(port);
 }
 
 /** The connection between the two, or null. */
