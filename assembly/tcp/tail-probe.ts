@@ -46,7 +46,9 @@ export function probeLead(tcb: Tcb, cold: TcbCold): u32 {
  */
 export function probeTail(tcb: Tcb, cold: TcbCold): bool {
   if (!(cold.repair & R_SACK) || tcb.flags & F_SCOREBOARD) return false;
-  if (cold.srtt8 == 0 || tcb.backoff != 0 || tcb.txHead == 0) return false;
+  if (cold.srtt8 == 0 || tcb.backoff != 0) return false;
+  // Nothing of the queue is in flight: a TX ring or the frames kept it back, or only a FIN is.
+  if (tcb.txHead == 0 || tcb.txHead == tcb.txNext) return false;
   // More was sent since the timer was set.
   if (tcb.txNext == 0) {
     const delay = min<u32>(probeDelay(tcb, cold), cold.rto);

@@ -8,7 +8,7 @@ import {
 } from "../../assembly/abi.ts";
 import { pattern } from "../support/bytes.ts";
 import { kernels } from "../support/kernels.ts";
-import type { TcpPeer } from "../support/peer.ts";
+import { TcpPeer } from "../support/peer.ts";
 import { at, blocks, inFlight, MILLISECOND, MSS, RTT } from "./flight.ts";
 
 /** Two round trips, and what is allowed for hosts that are late. */
@@ -41,6 +41,22 @@ describe.each(kernels)("$name kernel", (build) => {
     });
     expect(counts).toEqual([1, 0, 3]);
     peer.expectNothing();
+  });
+
+  test("with everything kept back by a full TX ring there is no tail to probe", () => {
+    const { k, peer } = inFlight(build, 10, 0);
+    peer.send({ ack: at(10) });
+    k.nic.stalled = true;
+    const noise = new TcpPeer(k);
+    for (let i = 0; i < 5000; i++) noise.send({ flags: "A" });
+    const probes = k.counts([CNT_TCP_TAIL_PROBES], () => {
+      expect(k.send(peer.handle, pattern(3 * MSS, at(10)))).toBe(3 * MSS);
+      for (let i = 0; i < 20; i++) k.advance(50 * MILLISECOND);
+    });
+    expect(probes).toEqual([0]);
+    k.nic.stalled = false;
+    for (let i = 0; i < 40; i++) k.advance(PROBE);
+    expect(sent(peer)).toContain(10);
   });
 
   test("new data is the better probe", () => {
