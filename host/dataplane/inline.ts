@@ -138,6 +138,17 @@ export class InlineRunner {
     return work;
   }
 
+  /**
+   * Lets virtual time pass up to `micros`, or not at all when that is over already. For whoever steps the
+   * runner: nothing runs meanwhile.
+   *
+   * @throws {StateError} the runner has the real clock
+   */
+  advanceTo(micros: number): void {
+    if (this.#clock) throw new StateError("only virtual time can be advanced");
+    if (micros > this.#now) this.#now = micros;
+  }
+
   /** When a thread must run again even if no frame moves, µs; Infinity: never. */
   nextDeadline(): number {
     let deadline = Infinity;

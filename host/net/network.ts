@@ -6,9 +6,9 @@
 import type { Dataplane } from "../dataplane/dataplane.ts";
 import { createDataplane } from "../dataplane/dataplane.ts";
 import { OptionRangeError } from "../dataplane/errors.ts";
-import { InlineRunner } from "../dataplane/inline.ts";
+import { InlineRunner, type InlineDataplane } from "../dataplane/inline.ts";
 import type { DataplaneOptions } from "../dataplane/options.ts";
-import type { LinkOptions } from "../nic/types.ts";
+import type { LinkOptions, SwitchWire } from "../nic/types.ts";
 import { Switch } from "../nic/wiring.ts";
 import { Host } from "./host.ts";
 import { NameTable } from "./names.ts";
@@ -28,8 +28,22 @@ export interface NetworkOptions {
 export interface HostOptions extends Omit<Partial<DataplaneOptions>, "ip" | "cores" | "kernel"> {
   /** Its address within the network; default the next free one. */
   readonly address?: string;
-  /** The link between it and the switch. */
-  readonly link?: LinkOptions;
+  /** The link between it and the switch. Default perfect. */
+  readonly link?: HostLink;
+}
+
+/** A link: what holds for both ways, and what differs. */
+export interface HostLink extends LinkOptions {
+  /** From the host to the switch. */
+  readonly up?: LinkOptions;
+  /** From the switch to the host. */
+  readonly down?: LinkOptions;
+}
+
+/** The options of each way of a link. */
+export function waysOf(link: HostLink): { up: LinkOptions; down: LinkOptions } {
+  const { up, down, ...both } = link;
+  return { up: { ...both, ...up }, down: { ...both, ...down } };
 }
 
 /** Sizes that suit many hosts in one process; all of them can be chosen per host. */
@@ -48,7 +62,7 @@ export class Network {
   readonly runner: InlineRunner;
   readonly names = new NameTable();
   readonly #kernel: WebAssembly.Module;
-  readonly #switch = new Switch();
+  protected readonly switch = new Switch();
   readonly #hosts = new Map<string, Host>();
   readonly #addresses = new Set<string>();
   readonly #prefix: string;
@@ -89,7 +103,8 @@ export class Network {
       kernel: this.#kernel,
       ip: `${address}/16`,
     });
-    const host = this.#start(name, address, dataplane, link);
+    const host = this.createHost(name, address, dataplane);
+    this.#start(host, link);
     this.#hosts.set(name, host);
     this.#addresses.add(address);
     this.names.set(name, address);
@@ -112,16 +127,25 @@ export class Network {
     this.runner.close();
   }
 
-  #start(name: string, address: string, dataplane: Dataplane, link?: LinkOptions): Host {
-    const host = new Host(this, name, address, dataplane);
-    const wire = this.#switch.connect(dataplane.port, link);
-    this.runner.add(dataplane, { wire, app: ({ ix }) => host.attach(ix) });
+  /** Makes a host, which is not connected yet. */
+  protected createHost(name: string, address: string, dataplane: Dataplane): Host {
+    return new Host(this, name, address, dataplane);
+  }
+
+  /** How a host runs that sends on `wire`. */
+  protected plan(host: Host, wire: SwitchWire): InlineDataplane {
+    return { wire, app: ({ ix }) => host.attach(ix) };
+  }
+
+  #start(host: Host, link: HostLink = {}): void {
+    const { up, down } = waysOf(link);
+    const wire = this.switch.connect(host.dataplane.port, up, down);
+    this.runner.add(host.dataplane, this.plan(host, wire));
     if (this.#real && this.#done === undefined) {
       this.#done = this.runner.start();
       if (this.#users === 0) this.runner.unref();
     }
     this.runner.wake();
-    return host;
   }
 
   #freeAddress(): string {

@@ -3,8 +3,9 @@
  * a receive buffer of the port it is for, in that port's own memory. The thread of the sending core
  * runs it, so a frame is copied once, by the core that made it.
  *
- *   TX ring → batch → link? → steer: MAC, RSS hash, checksum state, switch → per receiving queue:
- *   copy, metadata, rx descriptor → one publication per ring and batch → completions
+ *   TX ring → batch → link? → steer: MAC, RSS hash, checksum state, switch → link of the receiver? →
+ *   per receiving queue: copy, metadata, rx descriptor → one publication per ring and batch →
+ *   completions
  *
  * A frame to the port's own MAC address never leaves the NIC: it comes back to the port, marked as
  * loopback, whatever the wire is like.
@@ -33,11 +34,11 @@ import { FrameStore } from "./frame-store.ts";
 import { isPerfect, Link } from "./link.ts";
 import type { MemoryView } from "./memory-view.ts";
 import { Port } from "./port.ts";
-import { TX_COUNTERS } from "./port-state.ts";
+import { STATE_LINE, STATE_LINE_FROM_SWITCH, TX_COUNTERS } from "./port-state.ts";
 import { MAX_FRAME, RxQueue } from "./rx-queue.ts";
 import { MacTable } from "./switch.ts";
 import { TxQueue } from "./tx-queue.ts";
-import type { PortHandle, QueueBackend, Wire } from "./types.ts";
+import type { LinkOptions, PortHandle, QueueBackend, Ways, Wire } from "./types.ts";
 
 export interface BackendOptions {
   /** Sees what this queue sends, and what this backend delivers to ports it captures. */
@@ -51,6 +52,7 @@ const USUAL = HASHED | TRUSTED | REQUESTED;
 const BAD_CHECKSUM_REQUEST = TX_COUNTERS.indexOf("badChecksumRequest");
 const STORE_FULL = TX_COUNTERS.indexOf("storeFull");
 const SWITCH_FILTERED = TX_COUNTERS.indexOf("switchFiltered");
+const SWITCH_BLOCKED = TX_COUNTERS.indexOf("switchBlocked");
 
 /** A port that this backend can deliver to. */
 interface Destination {
@@ -58,6 +60,11 @@ interface Destination {
   readonly queues: readonly RxQueue[];
   /** Number of the port in the capture, -1: not captured. */
   readonly captured: number;
+  /** Of a switch: frames do not simply get there, but by `link`, or not at all. */
+  impaired: boolean;
+  blocked: boolean;
+  /** The way from the switch to the port, once a frame has gone there while it was not perfect. */
+  link: Link | null;
 }
 
 /**
@@ -84,13 +91,20 @@ class Backend implements QueueBackend {
   readonly #batch: FrameBatch;
   readonly #classifier = new Classifier();
 
-  readonly #link: Link | null;
+  readonly #queue: number;
+  readonly #store = new FrameStore();
+  #link: Link | null = null;
   readonly #destinations: Destination[] = [];
   /** The ports of the destinations; a switch may gain some. */
   readonly #ports: readonly PortHandle[];
   /** Switch: its table, and which destination is this port itself. A cable has one destination. */
   readonly #table: MacTable | null;
   readonly #self: number;
+  /** Of the switch: what its ways are like, as of a version; the destinations that have a link. */
+  readonly #ways: Ways | null;
+  #version = -1;
+  readonly #linked: { readonly to: Destination; readonly link: Link }[] = [];
+  #now = 0;
   /** The port itself, for loopback; its MAC address as it lies in memory. */
   readonly #own: Destination;
   readonly #macHead: number;
@@ -108,19 +122,21 @@ class Backend implements QueueBackend {
     if (!Number.isInteger(queue) || queue < 0 || queue >= from.queues.length) {
       throw new RangeError(`queue: ${queue} is not in 0…${from.queues.length - 1}`);
     }
-    const store = new FrameStore();
+    this.#queue = queue;
     this.#port = new Port(from);
     this.#memory = this.#port.memory;
     this.#counters = this.#port.txCounters(queue);
     this.#tx = new TxQueue(this.#port, queue, (from.offloads & OFFLOAD_TX_CHECKSUM) !== 0);
-    this.#batch = new FrameBatch(this.#port.memory, store);
-    this.#link = isPerfect(wire.options) ? null : new Link(wire.options, store, this.#port, queue);
+    this.#batch = new FrameBatch(this.#port.memory, this.#store);
     this.#capture = options.capture ?? null;
     this.#captured = this.#capture?.indexOf(from) ?? -1;
     this.#ports = wire.kind === "link" ? [wire.to] : wire.ports;
-    this.#grow();
+    this.#ways = wire.kind === "switch" ? wire.ways : null;
     this.#table = wire.kind === "switch" ? new MacTable(wire.table) : null;
     this.#self = wire.kind === "switch" ? wire.port : -1;
+    this.#grow();
+    if (wire.kind === "link") this.#setLink(wire.options);
+    else this.#follow(wire.ways);
     this.#own = this.#destinations[this.#self] ?? this.#destination(from);
     const { mac } = from;
     this.#macHead = mac[0] | (mac[1] << 8) | (mac[2] << 16) | (mac[3] << 24);
@@ -130,7 +146,35 @@ class Backend implements QueueBackend {
   #destination(handle: PortHandle): Destination {
     const port = new Port(handle);
     const queues = handle.queues.map((_, i) => new RxQueue(port, i));
-    return { port, queues, captured: this.#capture?.indexOf(handle) ?? -1 };
+    const captured = this.#capture?.indexOf(handle) ?? -1;
+    return { port, queues, captured, impaired: false, blocked: false, link: null };
+  }
+
+  /** The first link: the wire's, or the way to the switch. */
+  #setLink(options: LinkOptions): void {
+    if (this.#link !== null) {
+      this.#link.set(options);
+    } else if (!isPerfect(options)) {
+      const port = this.#port;
+      const place = { store: this.#store, port, queue: this.#queue, lineOf: port };
+      this.#link = new Link(options, { ...place, line: STATE_LINE });
+    }
+  }
+
+  /** Takes in what has changed at the switch: its ports, what ways are like, who gets to whom. */
+  #follow({ version, ports }: Ways): void {
+    this.#version = version;
+    this.#grow();
+    const own = ports[this.#self];
+    this.#setLink(own.up);
+    for (const [index, destination] of this.#destinations.entries()) {
+      if (index === this.#self) continue;
+      const way = ports[index];
+      destination.blocked = own.cut || way.cut || own.blocked.has(index);
+      destination.link?.set(way.down);
+      const linked = destination.link !== null || !isPerfect(way.down);
+      destination.impaired = destination.blocked || linked;
+    }
   }
 
   /** Takes in the ports that were connected meanwhile. */
@@ -141,11 +185,15 @@ class Backend implements QueueBackend {
   }
 
   pump(now: number): number {
+    const ways = this.#ways;
+    if (ways !== null && ways.version !== this.#version) this.#follow(ways);
     const link = this.#link;
     if (this.#batch.count !== 0) this.#abandon();
+    this.#now = now;
     let moved = 0;
     if (this.#tx.begin()) moved = this.#transmit(now);
     if (link !== null && link.nextDue <= now) moved += this.#deliverDue(link, now);
+    if (this.#linked.length !== 0) moved += this.#deliverFromSwitch(now);
     return moved;
   }
 
@@ -157,7 +205,9 @@ class Backend implements QueueBackend {
   }
 
   nextDeadline(): number {
-    return this.#link === null ? Infinity : this.#link.nextDue;
+    let due = this.#link === null ? Infinity : this.#link.nextDue;
+    for (const { link } of this.#linked) due = Math.min(due, link.nextDue);
+    return due;
   }
 
   close(): void {
@@ -201,6 +251,40 @@ class Backend implements QueueBackend {
       batch.clear();
     } while (link.nextDue <= now);
     return frames;
+  }
+
+  /** Delivers what has come through the links of the receivers. Returns how many frames that were. */
+  #deliverFromSwitch(now: number): number {
+    const batch = this.#batch;
+    let frames = 0;
+    for (const { to, link } of this.#linked) {
+      while (link.nextDue <= now) {
+        while (batch.count < BATCH) {
+          const slot = link.takeDue(now);
+          if (slot < 0) break;
+          batch.addSlot(slot);
+        }
+        frames += batch.count;
+        to.port.refresh();
+        for (let i = 0; i < batch.count; i++) this.#arrive(to, batch.frames[i]);
+        this.#deliverListed(now);
+        batch.clear();
+      }
+    }
+    return frames;
+  }
+
+  /** A frame has come through the link of the port that it is for. */
+  #arrive(destination: Destination, frame: Frame): void {
+    if (destination.blocked) {
+      this.#count(SWITCH_BLOCKED);
+      return;
+    }
+    const view = this.#batch.viewOf(frame);
+    this.#classifier.classify(view, frame.address, frame.length);
+    frame.hash = this.#classifier.hash;
+    frame.state = this.#stateOf(frame);
+    this.#accept(destination, frame);
   }
 
   /** Gives the batch to the link, which owns the slots from then on. */
@@ -269,11 +353,15 @@ class Backend implements QueueBackend {
   /** Delivers the batch: every frame to the queues it is for. */
   #deliver(now: number): void {
     const destinations = this.#destinations;
-    if (destinations.length !== this.#ports.length) this.#grow();
     for (let i = 0; i < destinations.length; i++) destinations[i].port.refresh();
-    const batch = this.#batch;
-    const { frames, count } = batch;
+    const { frames, count } = this.#batch;
     for (let i = 0; i < count; i++) this.#steer(frames[i]);
+    this.#deliverListed(now);
+  }
+
+  /** Delivers what is listed with queues. */
+  #deliverListed(now: number): void {
+    const batch = this.#batch;
     const busy = this.#busy;
     // The arrays keep their length: emptied ones would give up their memory and get it anew each
     // batch.
@@ -336,7 +424,7 @@ class Backend implements QueueBackend {
   #loopBack(frame: Frame): void {
     frame.state |= LOOPBACK;
     this.#own.port.refresh();
-    this.#offer(this.#own, frame);
+    this.#accept(this.#own, frame);
   }
 
   /** False when the frame had to be put aside for its headers and could not be. */
@@ -385,10 +473,47 @@ class Backend implements QueueBackend {
     }
   }
 
+  /** Sends the frame just classified on to a port, straight where that is possible. */
+  #offer(destination: Destination, frame: Frame): void {
+    if (destination.impaired) this.#divert(destination, frame);
+    else this.#accept(destination, frame);
+  }
+
+  /** Puts a copy of the frame on the way from the switch to a port. */
+  #divert(destination: Destination, frame: Frame): void {
+    if (destination.blocked) {
+      this.#count(SWITCH_BLOCKED);
+      return;
+    }
+    if (frame.length > LONGEST) {
+      destination.port.count("tooLong");
+      return;
+    }
+    const aside = frame.slot >= 0 || this.#batch.putAside(frame);
+    const slot = aside ? this.#store.copy(frame.slot) : -1;
+    if (slot < 0) this.#count(STORE_FULL);
+    else (destination.link ??= this.#linkTo(destination)).admit(slot, this.#now);
+  }
+
+  /** Makes the way from the switch to a port, of which this backend is one of the senders. */
+  #linkTo(destination: Destination): Link {
+    const number = this.#destinations.indexOf(destination);
+    const link = new Link(this.#ways!.ports[number].down, {
+      store: this.#store,
+      port: this.#port,
+      queue: this.#queue,
+      lineOf: destination.port,
+      line: STATE_LINE_FROM_SWITCH,
+      sequence: this.#self + 1,
+    });
+    this.#linked.push({ to: destination, link });
+    return link;
+  }
+
   /**
    * The receiving port's view of the frame just classified: MAC filter, exact-match filters, RSS.
    */
-  #offer(destination: Destination, frame: Frame): void {
+  #accept(destination: Destination, frame: Frame): void {
     const { port } = destination;
     const headers = this.#classifier;
     if (frame.length > LONGEST) {

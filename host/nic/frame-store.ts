@@ -8,6 +8,7 @@
  *   (0, 1)
  */
 import { FRAME_HEADROOM, FRAME_SIZE } from "../../assembly/abi.ts";
+import { copyBytes } from "./copy.ts";
 import { MemoryView } from "./memory-view.ts";
 
 const CHUNK_BITS = 8;
@@ -37,6 +38,16 @@ export class FrameStore {
     words[at + CHECKSUM] = 0;
     words[at + TRUSTED] = 0;
     return slot;
+  }
+
+  /** A copy of a frame in a slot of its own; -1 when too many are in use. */
+  copy(slot: number): number {
+    const length = this.length(slot);
+    const copy = this.take(length);
+    if (copy < 0) return -1;
+    copyBytes(this.view(copy), this.address(copy), this.view(slot), this.address(slot), length);
+    this.setChecksum(copy, this.checksum(slot), this.trusted(slot));
+    return copy;
   }
 
   give(slot: number): void {

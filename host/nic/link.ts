@@ -9,16 +9,18 @@
  *
  * Time comes in as an argument, µs; chance comes from a seeded generator. Each sending queue draws
  * from its own sequence, derived from the seed, and counts its own waiting frames for `queueLimit`.
+ *
+ * The options may change at any time: for the frames that come from then on. Those that have their place
+ * on the line, or are on their way, arrive when they would have; frames keep their order all the same.
  */
 import { fulfil } from "./checksum.ts";
 import { markCe } from "./ecn.ts";
 import type { FrameStore } from "./frame-store.ts";
-import { STATE_LINE_FREE_AT, STATE_LINE_LOCK, TX_COUNTERS } from "./port-state.ts";
+import { LINE_FREE_AT, LINE_LOCK, TX_COUNTERS } from "./port-state.ts";
 import type { Port } from "./port.ts";
 import { Random } from "./random.ts";
 import { lock, unlock } from "./ring-lock.ts";
 import type { LinkOptions } from "./types.ts";
-import { copyBytes } from "./copy.ts";
 
 /** What Ethernet puts around a frame, in byte times, and its shortest frame without that. */
 export const WIRE_OVERHEAD = 24;
@@ -26,6 +28,8 @@ export const MIN_WIRE_FRAME = 60;
 
 const DEFAULT_QUEUE_LIMIT = 1000;
 const DEFAULT_REORDER_DELAY = 1000;
+/** Frames on their way that there is room for in the beginning. */
+const FIRST_HEAP = 32;
 
 const DELIVERED = TX_COUNTERS.indexOf("linkDelivered");
 const LOST = TX_COUNTERS.indexOf("linkLost");
@@ -71,25 +75,42 @@ export function isPerfect(options: LinkOptions): boolean {
   return rate === Infinity && delay + jitter + loss + duplicate + corrupt + reorder === 0;
 }
 
+/** Where a link belongs. */
+export interface LinkPlace {
+  /** Has the frames on their way. */
+  readonly store: FrameStore;
+  /** Whose counters tell what became of them: a queue of a port. */
+  readonly port: Port;
+  readonly queue: number;
+  /** The port whose line is used, and which of its lines, as an offset into its state. */
+  readonly lineOf: Port;
+  readonly line: number;
+  /** Tells links with the same seed apart. Default 0. */
+  readonly sequence?: number;
+}
+
 export class Link {
   readonly #store: FrameStore;
-  readonly #port: Port;
+  readonly #counted: Float64Array;
   readonly #counters: number;
   readonly #random: Random;
+  readonly #lineState: Int32Array;
+  readonly #lineNumbers: Float64Array;
+  readonly #line: number;
 
-  readonly #microsPerByte: number;
-  readonly #delay: number;
-  readonly #jitter: number;
-  readonly #loss: number;
-  readonly #duplicate: number;
-  readonly #corrupt: number;
-  readonly #reorder: number;
-  readonly #reorderDelay: number;
-  readonly #queueLimit: number;
-  readonly #ecnThreshold: number;
+  #microsPerByte = 0;
+  #delay = 0;
+  #jitter = 0;
+  #loss = 0;
+  #duplicate = 0;
+  #corrupt = 0;
+  #reorder = 0;
+  #reorderDelay = 0;
+  #queueLimit = 0;
+  #ecnThreshold = Infinity;
 
   /** When the frames that wait for the line will start: a ring, oldest first. */
-  readonly #starts: Float64Array;
+  #starts = new Float64Array(0);
   #firstStart = 0;
   #waiting = 0;
 
@@ -97,18 +118,33 @@ export class Link {
   #lastDue = -Infinity;
 
   /** Frames on their way: a binary heap by due time, then by admission. */
-  #due = new Float64Array(256);
-  #order = new Float64Array(256);
-  #slots = new Int32Array(256);
+  #due = new Float64Array(FIRST_HEAP);
+  #order = new Float64Array(FIRST_HEAP);
+  #slots = new Int32Array(FIRST_HEAP);
   #size = 0;
   #admitted = 0;
 
-  constructor(options: LinkOptions, store: FrameStore, port: Port, queue: number) {
-    checkLinkOptions(options);
+  constructor(options: LinkOptions, place: LinkPlace) {
+    const { store, port, queue, lineOf, line, sequence = 0 } = place;
     this.#store = store;
-    this.#port = port;
+    this.#counted = port.numbers;
     this.#counters = port.txCounters(queue);
-    this.#random = new Random((options.seed ?? 1) + queue * 2 ** 32);
+    this.#lineState = lineOf.state;
+    this.#lineNumbers = lineOf.numbers;
+    this.#line = line;
+    const mixed = ((options.seed ?? 1) ^ Math.imul(sequence, 0x9e3779b1)) >>> 0;
+    const seed = sequence === 0 ? (options.seed ?? 1) : mixed;
+    this.#random = new Random(seed + queue * 2 ** 32);
+    this.set(options);
+  }
+
+  /**
+   * Treats the frames that come from now on by other options; `seed` holds from the beginning only.
+   *
+   * @throws {RangeError} an option is outside its range
+   */
+  set(options: LinkOptions): void {
+    checkLinkOptions(options);
     this.#microsPerByte = 8e6 / (options.rate ?? Infinity);
     this.#delay = options.delay ?? 0;
     this.#jitter = options.jitter ?? 0;
@@ -119,7 +155,19 @@ export class Link {
     this.#reorderDelay = options.reorderDelay ?? DEFAULT_REORDER_DELAY;
     this.#queueLimit = options.queueLimit ?? DEFAULT_QUEUE_LIMIT;
     this.#ecnThreshold = options.ecnThreshold ?? Infinity;
-    this.#starts = new Float64Array(this.#microsPerByte > 0 ? this.#queueLimit : 0);
+    this.#resizeQueue(this.#microsPerByte > 0 ? this.#queueLimit : 0);
+  }
+
+  /** Makes room for `places` frames before the line; those that wait there stay. */
+  #resizeQueue(places: number): void {
+    const old = this.#starts;
+    if (places <= old.length) return;
+    const starts = new Float64Array(places);
+    for (let i = 0; i < this.#waiting; i++) {
+      starts[i] = old[(this.#firstStart + i) % old.length];
+    }
+    this.#starts = starts;
+    this.#firstStart = 0;
   }
 
   /** When the next frame is due, µs; Infinity when none is on its way. */
@@ -178,7 +226,7 @@ export class Link {
   /** Whether the queue before the line has room for one more. */
   #mayWait(now: number): boolean {
     while (this.#waiting !== 0 && this.#starts[this.#firstStart] <= now) {
-      this.#firstStart = (this.#firstStart + 1) % this.#queueLimit;
+      this.#firstStart = (this.#firstStart + 1) % this.#starts.length;
       this.#waiting--;
     }
     return this.#waiting < this.#queueLimit;
@@ -192,16 +240,19 @@ export class Link {
 
   /** Gives the frame its place on the line; returns when its last bit has left. */
   #serialise(length: number, now: number): number {
-    const { state, numbers } = this.#port;
-    const locked = lock(state, STATE_LINE_LOCK >> 2);
-    const free = numbers[STATE_LINE_FREE_AT >> 3];
+    const state = this.#lineState;
+    const numbers = this.#lineNumbers;
+    const lineLock = (this.#line + LINE_LOCK) >> 2;
+    const freeAt = (this.#line + LINE_FREE_AT) >> 3;
+    const locked = lock(state, lineLock);
+    const free = numbers[freeAt];
     const start = free > now ? free : now;
     const bytes = (length < MIN_WIRE_FRAME ? MIN_WIRE_FRAME : length) + WIRE_OVERHEAD;
     const end = start + bytes * this.#microsPerByte;
-    numbers[STATE_LINE_FREE_AT >> 3] = end;
-    if (locked) unlock(state, STATE_LINE_LOCK >> 2);
+    numbers[freeAt] = end;
+    if (locked) unlock(state, lineLock);
     if (start > now) {
-      this.#starts[(this.#firstStart + this.#waiting) % this.#queueLimit] = start;
+      this.#starts[(this.#firstStart + this.#waiting) % this.#starts.length] = start;
       this.#waiting++;
     }
     return end;
@@ -224,12 +275,8 @@ export class Link {
   }
 
   #double(slot: number, due: number): void {
-    const store = this.#store;
-    const length = store.length(slot);
-    const copy = store.take(length);
+    const copy = this.#store.copy(slot);
     if (copy < 0) return;
-    copyBytes(store.view(copy), store.address(copy), store.view(slot), store.address(slot), length);
-    store.setChecksum(copy, store.checksum(slot), store.trusted(slot));
     this.#count(DUPLICATED);
     this.#push(copy, due);
   }
@@ -240,7 +287,7 @@ export class Link {
   }
 
   #count(counter: number): void {
-    this.#port.numbers[this.#counters + counter]++;
+    this.#counted[this.#counters + counter]++;
   }
 
   #push(slot: number, due: number): void {

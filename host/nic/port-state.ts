@@ -5,6 +5,7 @@
  *                         version
  *     64  port counters     u64 each, any sender (atomic, carried by hand)
  *    128  line              lock, and when the transmitter is idle again (f64 µs)
+ *    192  line from switch  the same for the way from a switch to the port
  *    512  RETA              two tables of 128 words; the selector says which is in force
  *   1536  queues            QUEUE_STATE_SIZE each
  *      …  filters           FILTER_SLOTS of FILTER_SIZE
@@ -26,9 +27,12 @@ export const STATE_VERSION = 24;
 export const STATE_COUNTERS = 64;
 export const PORT_COUNTERS = ["macFilter", "tooLong", "senderStuck"] as const;
 
-/** The serialising line that all queues of the port share. */
-export const STATE_LINE_LOCK = 128;
-export const STATE_LINE_FREE_AT = 136;
+/** The serialising line that all queues of the port share, and the one from a switch to the port. */
+export const STATE_LINE = 128;
+export const STATE_LINE_FROM_SWITCH = 192;
+/** Within a line. */
+export const LINE_LOCK = 0;
+export const LINE_FREE_AT = 8;
 
 export const STATE_RETA = 512;
 export const RETA_BYTES = 512;
@@ -65,6 +69,7 @@ export const TX_COUNTERS = [
   "linkMarked",
   "storeFull",
   "switchFiltered",
+  "switchBlocked",
 ] as const;
 
 /** Exact-match filters: open addressing, at most half full. */

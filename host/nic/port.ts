@@ -11,6 +11,7 @@ import { viewOf } from "./memory-view.ts";
 import type { MemoryView } from "./memory-view.ts";
 import {
   filtersOffset,
+  LINE_LOCK,
   PORT_COUNTERS,
   QUEUE_LOCK,
   QUEUE_RX_COUNTERS,
@@ -21,7 +22,8 @@ import {
   STATE_CONTROL_LOCK,
   STATE_COUNTERS,
   STATE_FILTER_COUNT,
-  STATE_LINE_LOCK,
+  STATE_LINE,
+  STATE_LINE_FROM_SWITCH,
   STATE_MULTICAST,
   STATE_PROMISCUOUS,
   STATE_QUEUES,
@@ -226,7 +228,8 @@ export class Port {
    */
   freeLocksOf(holder: number): number {
     const queues = this.handle.queues.map((_, queue) => this.lockOf(queue));
-    const locks = [STATE_CONTROL_LOCK >> 2, STATE_LINE_LOCK >> 2, ...queues];
+    const lines = [STATE_LINE, STATE_LINE_FROM_SWITCH].map((line) => (line + LINE_LOCK) >> 2);
+    const locks = [STATE_CONTROL_LOCK >> 2, ...lines, ...queues];
     return locks.filter((index) => freeLock(this.state, index, holder)).length;
   }
 

@@ -45,16 +45,36 @@ export interface LinkOptions {
 
 /** Where frames that leave a port go. */
 export type Wire =
-  | { readonly kind: "link"; readonly to: PortHandle; readonly options: LinkOptions }
-  | {
-      readonly kind: "switch";
-      /** Shared MAC table of the switch. */
-      readonly table: SharedArrayBuffer;
-      readonly ports: readonly PortHandle[];
-      /** Which of `ports` this wire comes from. */
-      readonly port: number;
-      readonly options: LinkOptions;
-    };
+  { readonly kind: "link"; readonly to: PortHandle; readonly options: LinkOptions } | SwitchWire;
+
+export interface SwitchWire {
+  readonly kind: "switch";
+  /** Shared MAC table of the switch. */
+  readonly table: SharedArrayBuffer;
+  readonly ports: readonly PortHandle[];
+  /** Which of `ports` this wire comes from. */
+  readonly port: number;
+  readonly ways: Ways;
+}
+
+/** The ways between a switch and its ports. Backends of the thread that changes them see changes. */
+export interface Ways {
+  /** Changes so far. */
+  version: number;
+  /** By number of the port. */
+  readonly ports: Way[];
+}
+
+/** The way between a port and its switch. */
+export interface Way {
+  /** From the port to the switch, and back. */
+  up: LinkOptions;
+  down: LinkOptions;
+  /** The cable is pulled: what would come through it is lost, both ways. */
+  cut: boolean;
+  /** Ports that frames from this one do not get to. */
+  readonly blocked: Set<number>;
+}
 
 /** What moves frames between a queue pair and the outside; owned by the core's own thread. */
 export interface QueueBackend {

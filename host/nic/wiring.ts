@@ -1,7 +1,7 @@
 /** Wires between ports: a cable, or a switch. Plain data, to be given to `createBackend`. */
 import { checkLinkOptions } from "./link.ts";
 import { createMacTable, MAX_SWITCH_PORTS } from "./switch.ts";
-import type { LinkOptions, PortHandle, Wire } from "./types.ts";
+import type { LinkOptions, PortHandle, SwitchWire, Ways, Wire } from "./types.ts";
 
 /**
  * Connects two ports with a cable. Returns the wire that `a` sends on and the one that `b` sends
@@ -26,7 +26,7 @@ export function connectPorts(
 
 /**
  * Puts ports on a learning switch. Returns the wire each sends on, in their order. A link's options
- * hold for the way from a port to the switch; from the switch on, frames are delivered at once.
+ * hold for the way from a port to the switch; from there on, frames are delivered at once.
  *
  * @param options one for all ports, or one for each
  * @throws RangeError for an option outside its range, or as many options as there are not ports
@@ -47,25 +47,59 @@ export function createSwitch(
 }
 
 /**
- * A learning switch that grows: ports may be connected while others are in use, as long as all of them
- * are run by this thread. Workers see the ports that there were when they were given their wire.
+ * A learning switch that grows and changes: ports may be connected while others are in use, links may
+ * get better or worse, and ports may be parted, as long as all of them are run by this thread. Workers
+ * see what there was when they were given their wire.
  */
 export class Switch {
   readonly #table = createMacTable();
   readonly #ports: PortHandle[] = [];
+  readonly #ways: Ways = { version: 0, ports: [] };
 
   /**
-   * Connects a port. Returns the wire that it sends on.
+   * Connects a port. Returns the wire that it sends on, whose `port` is the port's number.
    *
+   * @param up the way from the port to the switch
+   * @param down the way from the switch to the port. Default a perfect wire
    * @throws RangeError for an option outside its range, or when the switch is full
    */
-  connect(port: PortHandle, options: LinkOptions = {}): Wire {
+  connect(port: PortHandle, up: LinkOptions = {}, down: LinkOptions = {}): SwitchWire {
     if (this.#ports.length === MAX_SWITCH_PORTS) {
       throw new RangeError(`ports: a switch has at most ${MAX_SWITCH_PORTS}`);
     }
-    checkLinkOptions(options);
+    checkLinkOptions(up);
+    checkLinkOptions(down);
     const index = this.#ports.push(port) - 1;
-    return { kind: "switch", table: this.#table, ports: this.#ports, port: index, options };
+    this.#ways.ports.push({ up, down, cut: false, blocked: new Set() });
+    this.#ways.version++;
+    const ways = this.#ways;
+    return { kind: "switch", table: this.#table, ports: this.#ports, port: index, ways };
+  }
+
+  /**
+   * Changes a port's link, for the frames that are sent from now on. All options are replaced.
+   *
+   * @throws RangeError for an option outside its range; nothing is changed then
+   */
+  setLink(port: number, up: LinkOptions, down: LinkOptions): void {
+    checkLinkOptions(up);
+    checkLinkOptions(down);
+    Object.assign(this.#ways.ports[port], { up, down });
+    this.#ways.version++;
+  }
+
+  /** Pulls a port's cable, or puts it in again. Frames that are on their way through it are lost. */
+  setCut(port: number, cut: boolean): void {
+    this.#ways.ports[port].cut = cut;
+    this.#ways.version++;
+  }
+
+  /** Lets no frame from port `from` get to port `to`, or lets them again. */
+  setBlocked(from: number, to: number, blocked: boolean): void {
+    const way = this.#ways.ports[from];
+    if (blocked) way.blocked.add(to);
+    else way.blocked.delete(to);
+    this.#ways.version++;
   }
 }
 

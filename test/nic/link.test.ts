@@ -265,8 +265,8 @@ describe("a link", () => {
   it("may differ by direction", () => {
     const { a, b } = link({});
     const [fromA, fromB] = connectPorts(a.handle, b.handle, [{ delay: 5 }, {}]);
-    expect(fromA.options).toEqual({ delay: 5 });
-    expect(fromB.options).toEqual({});
+    expect(fromA).toMatchObject({ to: b.handle, options: { delay: 5 } });
+    expect(fromB).toMatchObject({ to: a.handle, options: {} });
   });
 });
 

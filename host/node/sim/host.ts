@@ -1,0 +1,63 @@
+/** A simulated host as Node programs use it: with a `net` of its own. */
+import { isIP, isIPv4, isIPv6 } from "node:net";
+import { Host } from "../../net/host.ts";
+import { Server, type ServerOptions } from "../net/server.ts";
+import { Socket, type ConnectOptions, type SocketOptions } from "../net/socket.ts";
+import { normalizeConnect } from "../net/arguments.ts";
+import { connect } from "../net/index.ts";
+
+/** node:net on one host: what it makes is on that host unless `via` says otherwise. */
+export interface HostNet {
+  createServer(
+    options?: ServerOptions | ((socket: Socket) => void),
+    listener?: (socket: Socket) => void,
+  ): Server;
+  connect(options: ConnectOptions, listener?: () => void): Socket;
+  connect(port: number | string, host: string, listener?: () => void): Socket;
+  connect(port: number | string, listener?: () => void): Socket;
+  createConnection: HostNet["connect"];
+  readonly Socket: new (options?: SocketOptions) => Socket;
+  readonly Server: new (
+    options?: ServerOptions | ((socket: Socket) => void),
+    listener?: (socket: Socket) => void,
+  ) => Server;
+  readonly isIP: typeof isIP;
+  readonly isIPv4: typeof isIPv4;
+  readonly isIPv6: typeof isIPv6;
+}
+
+export class SimulatedHost extends Host {
+  /** node:net on this host. */
+  readonly net: HostNet = netOf(this);
+}
+
+function netOf(via: Host): HostNet {
+  class HostSocket extends Socket {
+    constructor(options: SocketOptions = {}) {
+      super({ via, ...options });
+    }
+  }
+  class HostServer extends Server {
+    constructor(
+      options?: ServerOptions | ((socket: Socket) => void),
+      listener?: (socket: Socket) => void,
+    ) {
+      const given = typeof options === "object" ? options : {};
+      super({ via, ...given }, typeof options === "function" ? options : listener);
+    }
+  }
+  const open = (...args: unknown[]): Socket => {
+    const [options, listener] = normalizeConnect(args);
+    return connect({ via, ...options }, listener);
+  };
+  return {
+    createServer: (options, listener) => new HostServer(options, listener),
+    connect: open,
+    createConnection: open,
+    Socket: HostSocket,
+    Server: HostServer,
+    isIP,
+    isIPv4,
+    isIPv6,
+  };
+}
