@@ -13,7 +13,7 @@ import { LivelockError } from "../dataplane/errors.ts";
 import type { InlineRunner } from "../dataplane/inline.ts";
 import type { AppTimers } from "./app-timers.ts";
 import { SimulationError } from "./errors.ts";
-import { turnOfEventLoop } from "./event-loop.ts";
+import type { Platform } from "./platform.ts";
 
 /** Turns of the event loop without anything new after which an application is done. */
 const QUIET_TURNS = 3;
@@ -37,14 +37,13 @@ interface Goal {
 export interface DriverOptions {
   readonly runner: InlineRunner;
   readonly timers: AppTimers | undefined;
-  /** Begins to watch for errors that reach nobody; returns what ends that. */
-  readonly watch?: (fail: (error: unknown) => void) => () => void;
+  readonly platform: Platform;
 }
 
 export class Driver {
   readonly #runner: InlineRunner;
   readonly #timers: AppTimers | undefined;
-  readonly #watch: DriverOptions["watch"];
+  readonly #platform: Platform;
   readonly #goals = new Set<Goal>();
   #running = false;
   /** An application may have something to do that the event loop has yet to bring. */
@@ -56,10 +55,10 @@ export class Driver {
   #jumps = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor({ runner, timers, watch }: DriverOptions) {
+  constructor({ runner, timers, platform }: DriverOptions) {
     this.#runner = runner;
     this.#timers = timers;
-    this.#watch = watch;
+    this.#platform = platform;
   }
 
   /** Steps of all hosts so far, and jumps of time. */
@@ -127,7 +126,7 @@ export class Driver {
 
   async #run(): Promise<void> {
     this.#running = true;
-    const unwatch = this.#watch?.((error) => this.fail(error));
+    const unwatch = this.#platform.watch?.((error) => this.fail(error));
     try {
       while (this.#goals.size > 0) {
         await this.#settle();
@@ -152,7 +151,7 @@ export class Driver {
   async #settle(): Promise<void> {
     let worked = this.#work();
     for (let quiet = 0; this.#active && quiet < QUIET_TURNS; quiet = worked ? 0 : quiet + 1) {
-      await turnOfEventLoop();
+      await this.#platform.turn();
       if (this.#failure !== undefined) return;
       worked = this.#work() || this.#held > 0;
     }
@@ -202,7 +201,7 @@ export class Driver {
     this.#runner.advanceTo(next);
     if (next > now) this.#stepsNow = 0;
     if (this.#timers?.advanceTo(this.#runner.now)) this.#active = true;
-    if (++this.#jumps % JUMPS_PER_TURN === 0) await turnOfEventLoop();
+    if (++this.#jumps % JUMPS_PER_TURN === 0) await this.#platform.turn();
   }
 
   #nextDeadline(): number {

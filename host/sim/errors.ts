@@ -16,7 +16,7 @@ export class SimulationError extends Error {
     return new SimulationError(
       "ERR_SIM_STUCK",
       `nothing will happen any more after ${now / 1000} ms, and ${goals.join(" and ")} is still ` +
-        'waited for; what comes from outside the network needs network.outside(promise), and ' +
+        "waited for; what comes from outside the network needs network.outside(promise), and " +
         'timers of the application the option timers: "virtual"',
     );
   }

@@ -25,7 +25,9 @@ let installed = false;
  */
 export function installGlobals(globals: VirtualGlobals): () => void {
   if (installed) {
-    throw new StateError("another network's virtual timers are installed: close that network first");
+    throw new StateError(
+      "another network's virtual timers are installed: close that network first",
+    );
   }
   installed = true;
   const { timers, epoch, random } = globals;

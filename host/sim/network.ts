@@ -14,9 +14,10 @@ import { createBackend } from "../nic/backend.ts";
 import { Random } from "../nic/random.ts";
 import type { PortHandle, SwitchWire } from "../nic/types.ts";
 import type { AppTimers } from "./app-timers.ts";
-import { Driver, type DriverOptions } from "./driver.ts";
+import { Driver } from "./driver.ts";
 import { installGlobals } from "./globals.ts";
 import { SimulatedLink } from "./link.ts";
+import { anywhere, type Platform } from "./platform.ts";
 import { Recorder, type RecorderOptions } from "./recorder.ts";
 import { VirtualTimers } from "./virtual-timers.ts";
 
@@ -87,7 +88,7 @@ export class SimulatedNetwork extends Network {
   readonly #restore: () => void;
   #closed = false;
 
-  constructor(options: SimulationOptions, watch?: DriverOptions["watch"]) {
+  constructor(options: SimulationOptions, platform: Platform = anywhere) {
     const { kernel, prefix, seed = 1, timers = "real", epoch = DEFAULT_EPOCH } = options;
     if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
       throw new OptionRangeError(`seed: expected a whole number from 0 to 2^32 - 1, got ${seed}`);
@@ -101,7 +102,7 @@ export class SimulatedNetwork extends Network {
     this.#chance = new Random(seed + APP_SEQUENCE * 2 ** 32);
     const virtual = timers === "virtual" ? new VirtualTimers(() => this.runner.now) : undefined;
     this.#timers = virtual ?? appTimers(timers);
-    this.#driver = new Driver({ runner: this.runner, timers: this.#timers, watch });
+    this.#driver = new Driver({ runner: this.runner, timers: this.#timers, platform });
     this.#restore = virtual ? this.install(virtual, epoch) : () => this.#timers?.restore?.();
   }
 
@@ -225,10 +226,7 @@ export class SimulatedNetwork extends Network {
    *
    * @throws {SimulationError} nothing will happen any more, or the limit is over
    */
-  async until(
-    condition: () => boolean,
-    { limit = this.#limit }: WaitOptions = {},
-  ): Promise<void> {
+  async until(condition: () => boolean, { limit = this.#limit }: WaitOptions = {}): Promise<void> {
     return this.#driver.untilTrue(condition, limit * 1000);
   }
 

@@ -71,7 +71,6 @@ export class Recorder implements FrameObserver {
 
   /** Of all frames so far: who sent or was given what, when, and in which order. 16 hexadecimal digits. */
   digest(): string {
-    const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, "0");
     return hex(this.#high) + hex(this.#low);
   }
 
@@ -109,7 +108,14 @@ export class Recorder implements FrameObserver {
     this.#mix(port * 4 + direction);
     this.#mix(length);
     this.#sum(bytes, at, length);
-    if (this.#limit > 0) this.#keep({ port, time: now, direction, length, bytes: bytes.slice(at, at + Math.min(length, this.#snapLength)) });
+    if (this.#limit > 0)
+      this.#keep({
+        port,
+        time: now,
+        direction,
+        length,
+        bytes: bytes.slice(at, at + Math.min(length, this.#snapLength)),
+      });
   }
 
   /** Two sums of 32 bits: FNV-1a over words, and the finalizer steps of MurmurHash3. */
@@ -141,6 +147,10 @@ export class Recorder implements FrameObserver {
       this.#first = 0;
     }
   }
+}
+
+function hex(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, "0");
 }
 
 function concat(chunks: readonly Uint8Array[]): Uint8Array {

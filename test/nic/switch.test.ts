@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createBackend, createSwitch } from "../../host/nic/index.ts";
+import { createBackend, createSwitch, Switch } from "../../host/nic/index.ts";
 import type { LinkOptions } from "../../host/nic/index.ts";
 import { createMacTable, MacTable } from "../../host/nic/switch.ts";
 import { ipFrame } from "./frames.ts";
@@ -133,5 +133,164 @@ describe("the MAC table", () => {
     }
     expect(known).toBeGreaterThan(3500);
     expect(known).toBeLessThanOrEqual(4096);
+  });
+});
+
+/** Ports on a switch that changes, each with one peer to talk to. */
+function changing(names: string, ...links: [up?: LinkOptions, down?: LinkOptions][]) {
+  const center = new Switch();
+  const kernels = Array.from(names, (name) => new FakeKernel(name));
+  const backends = kernels.map(({ handle }, i) =>
+    createBackend(handle, 0, center.connect(handle, ...(links[i] ?? []))),
+  );
+  const station = (port: number): number[] => [...kernels[port].handle.mac];
+  const send = (from: number, to: number, payload = [0]): void => {
+    kernels[from].send(ipFrame({ from: station(from), to: station(to), payload }));
+  };
+  return {
+    center,
+    kernels,
+    backends,
+    send,
+    broadcast(from: number): void {
+      kernels[from].send(ipFrame({ from: station(from), to: BROADCAST }));
+    },
+    /** Pumps all ports at `now`; how many frames each has received. */
+    pump(now: number): number[] {
+      for (const backend of backends) backend.pump(now);
+      return kernels.map((kernel) => kernel.receive().length);
+    },
+    counters: (port: number) => kernels[port].counters.queues[0],
+  };
+}
+
+describe("the way from a switch to a port", () => {
+  it("adds its delay to that of the way there", () => {
+    const net = changing("ab", [{ delay: 100 }], [{}, { delay: 30 }]);
+    net.send(0, 1);
+    expect(net.pump(0)).toEqual([0, 0]);
+    expect(net.pump(100)).toEqual([0, 0]);
+    expect(net.backends[0].nextDeadline()).toBe(130);
+    expect(net.pump(130)).toEqual([0, 1]);
+    expect(net.backends[0].nextDeadline()).toBe(Infinity);
+    net.send(1, 0);
+    expect(net.pump(130)).toEqual([1, 0]);
+  });
+
+  it("is one line for all who send there", () => {
+    // 84 byte times for the shortest frame, so 672 µs at 1 Mbit/s.
+    const net = changing("abc", [], [], [{}, { rate: 1e6 }]);
+    net.send(0, 2);
+    net.send(1, 2);
+    expect(net.pump(0)).toEqual([0, 0, 0]);
+    expect(net.backends.map((backend) => backend.nextDeadline())).toEqual([672, 1344, Infinity]);
+    expect(net.pump(672)).toEqual([0, 0, 1]);
+    expect(net.pump(1344)).toEqual([0, 0, 1]);
+  });
+
+  it("takes a copy of what is sent to all", () => {
+    const net = changing("abc", [], [{}, { delay: 10 }], [{}, { delay: 20, duplicate: 1 }]);
+    net.broadcast(0);
+    expect(net.pump(0)).toEqual([0, 0, 0]);
+    expect(net.pump(10)).toEqual([0, 1, 0]);
+    expect(net.pump(20)).toEqual([0, 0, 2]);
+  });
+
+  it("loses by other chances for every sender", () => {
+    const lossy: [LinkOptions, LinkOptions] = [{}, { loss: 0.5, seed: 9 }];
+    const net = changing("abc", [], [], lossy);
+    const arrived = [0, 1].map((from) =>
+      Array.from({ length: 64 }, () => {
+        net.send(from, 2);
+        return net.pump(0)[2];
+      }),
+    );
+    expect(arrived[0]).not.toEqual(arrived[1]);
+    expect(arrived.flat().filter((count) => count === 1).length).toBeGreaterThan(32);
+    expect(net.counters(0).linkLost).toBeGreaterThan(16);
+  });
+
+  it("leaves alone what a port sends to itself", () => {
+    const net = changing("ab", [{}, { delay: 10 }]);
+    net.send(0, 0);
+    expect(net.pump(0)).toEqual([1, 0]);
+  });
+});
+
+describe("a switch that changes", () => {
+  it("treats frames by what holds when they are sent", () => {
+    const net = changing("ab");
+    net.send(0, 1);
+    expect(net.pump(0)).toEqual([0, 1]);
+    net.center.setLink(0, { delay: 500 }, {});
+    net.send(0, 1);
+    expect(net.pump(10)).toEqual([0, 0]);
+    net.center.setLink(0, {}, {});
+    expect(net.pump(509)).toEqual([0, 0]);
+    expect(net.pump(510)).toEqual([0, 1]);
+    net.send(0, 1);
+    expect(net.pump(511)).toEqual([0, 1]);
+  });
+
+  it("keeps the order of frames when a delay shrinks", () => {
+    const net = changing("ab", [{ delay: 500 }]);
+    net.send(0, 1);
+    net.pump(0);
+    net.center.setLink(0, { delay: 10 }, {});
+    net.send(0, 1);
+    expect(net.pump(20)).toEqual([0, 0]);
+    expect(net.pump(500)).toEqual([0, 2]);
+  });
+
+  it("keeps those that wait for the line when the queue gets another limit", () => {
+    const net = changing("ab", [{ rate: 1e6, queueLimit: 3 }]);
+    for (let i = 0; i < 6; i++) net.send(0, 1);
+    net.pump(0);
+    expect(net.counters(0).linkQueueDropped).toBe(2);
+    net.center.setLink(0, { rate: 1e6, queueLimit: 5 }, {});
+    for (let i = 0; i < 3; i++) net.send(0, 1);
+    net.pump(0);
+    expect(net.counters(0).linkQueueDropped).toBe(3);
+    expect(net.pump(1e6)).toEqual([0, 6]);
+  });
+
+  it("parts ports one way, and joins them again", () => {
+    const net = changing("abc");
+    for (const port of [0, 1, 2]) net.broadcast(port);
+    net.pump(0);
+    net.center.setBlocked(0, 1, true);
+    net.send(0, 1);
+    net.send(1, 0);
+    net.send(0, 2);
+    expect(net.pump(0)).toEqual([1, 0, 1]);
+    expect(net.counters(0).switchBlocked).toBe(1);
+    net.center.setBlocked(0, 1, false);
+    net.send(0, 1);
+    expect(net.pump(0)).toEqual([0, 1, 0]);
+  });
+
+  it("loses what is on its way through a cable that is pulled", () => {
+    const net = changing("ab", [{ delay: 100 }], [{}, { delay: 100 }]);
+    net.send(0, 1);
+    net.pump(0);
+    net.pump(100);
+    net.center.setCut(1, true);
+    net.send(0, 1);
+    expect(net.pump(150)).toEqual([0, 0]);
+    expect(net.pump(300)).toEqual([0, 0]);
+    expect(net.counters(0).switchBlocked).toBe(2);
+    net.center.setCut(1, false);
+    net.send(0, 1);
+    net.pump(300);
+    net.pump(400);
+    expect(net.pump(500)).toEqual([0, 1]);
+  });
+
+  it("refuses options outside their range, and changes nothing then", () => {
+    const net = changing("ab", [{ delay: 100 }]);
+    expect(() => net.center.setLink(0, {}, { loss: 2 })).toThrow(RangeError);
+    net.send(0, 1);
+    expect(net.pump(0)).toEqual([0, 0]);
+    expect(net.pump(100)).toEqual([0, 1]);
   });
 });

@@ -18,7 +18,12 @@ it("tries", async () => {
   console.log(String(data), network.now, Date.now(), network.effort, network.trace());
   setTimeout(() => console.log("fired", network.now), 60000);
   await network.advance(61000);
-  console.log(network.now, network.effort, network.trace(), Number(process.hrtime.bigint() - t0) / 1e6);
+  console.log(
+    network.now,
+    network.effort,
+    network.trace(),
+    Number(process.hrtime.bigint() - t0) / 1e6,
+  );
   await network.close();
   expect(1).toBe(1);
 });

@@ -6,13 +6,14 @@ import { SimulatedNetwork } from "../../sim/network.ts";
 import type { VirtualTimers } from "../../sim/virtual-timers.ts";
 import { loadKernelSync } from "../kernel.ts";
 import { SimulatedHost } from "./host.ts";
+import { node } from "./platform.ts";
 import { installTimerModules } from "./timer-modules.ts";
 
 export type NodeSimulationOptions = Partial<SimulationOptions>;
 
 export class NodeSimulatedNetwork extends SimulatedNetwork {
   constructor(options: NodeSimulationOptions = {}) {
-    super({ ...options, kernel: options.kernel ?? loadKernelSync() }, watchProcess);
+    super({ ...options, kernel: options.kernel ?? loadKernelSync() }, node);
   }
 
   override addHost(name: string, options: HostOptions = {}): SimulatedHost {
@@ -49,13 +50,4 @@ export class NodeSimulatedNetwork extends SimulatedNetwork {
  */
 export function createNetwork(options: NodeSimulationOptions = {}): NodeSimulatedNetwork {
   return new NodeSimulatedNetwork(options);
-}
-
-/** Has what is thrown in a callback, and what is rejected unseen, end a run while it is under way. */
-function watchProcess(fail: (error: unknown) => void): () => void {
-  const events = ["uncaughtException", "unhandledRejection"] as const;
-  for (const event of events) process.on(event, fail);
-  return () => {
-    for (const event of events) process.off(event, fail);
-  };
 }

@@ -8,11 +8,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  createNetwork,
-  type NodeSimulatedNetwork,
-  type NodeSimulationOptions,
-} from "./network.ts";
+import { createNetwork, type NodeSimulatedNetwork, type NodeSimulationOptions } from "./network.ts";
 
 /** What `test` of a framework is, as far as it is needed. */
 export type TestFunction = (name: string, body: () => Promise<void>) => unknown;

@@ -74,13 +74,12 @@ async function* ticks<T>(
 ): AsyncGenerator<T, void> {
   if (signal?.aborted) throw aborted(signal);
   let missed = 0;
-  let ring = (): void => {};
-  const happened = (count: number) => (): void => {
-    missed += count;
-    ring();
-  };
-  const interval = timers.setInterval(happened(1), delay);
-  const abort = happened(0);
+  let ring: (() => void) | undefined;
+  const interval = timers.setInterval(() => {
+    missed++;
+    ring?.();
+  }, delay);
+  const abort = (): void => ring?.();
   signal?.addEventListener("abort", abort);
   try {
     for (;;) {
