@@ -1,10 +1,14 @@
-/** A simulated host as Node programs use it: with a `net` of its own. */
+/** A simulated host as Node programs use it: with a `net` and a `dgram` of its own. */
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import { Host } from "../../net/host.ts";
-import { Server, type ServerOptions } from "../net/server.ts";
-import { Socket, type ConnectOptions, type SocketOptions } from "../net/socket.ts";
+import { createSocket } from "../dgram/index.ts";
+import type { MessageListener, SocketOptions as DatagramOptions } from "../dgram/types.ts";
+import type { SocketType, Socket as DatagramSocket } from "../dgram/index.ts";
 import { normalizeConnect } from "../net/arguments.ts";
-import { connect } from "../net/index.ts";
+import { connect } from "../net/connect.ts";
+import type { ConnectOptions, ServerOptions, SocketOptions } from "../net/options.ts";
+import { Server } from "../net/server.ts";
+import { Socket } from "../net/socket.ts";
 
 /** node:net on one host: what it makes is on that host unless `via` says otherwise. */
 export interface HostNet {
@@ -26,9 +30,22 @@ export interface HostNet {
   readonly isIPv6: typeof isIPv6;
 }
 
+/** node:dgram on one host, likewise. */
+export interface HostDgram {
+  createSocket(options: SocketType | DatagramOptions, listener?: MessageListener): DatagramSocket;
+}
+
 export class SimulatedHost extends Host {
   /** node:net on this host. */
   readonly net: HostNet = netOf(this);
+  /** node:dgram on this host. */
+  readonly dgram: HostDgram = {
+    createSocket: (options, listener) =>
+      createSocket(
+        typeof options === "string" ? { type: options, via: this } : { via: this, ...options },
+        listener,
+      ),
+  };
 }
 
 function netOf(via: Host): HostNet {
