@@ -3,6 +3,8 @@ import { Server } from "./server.ts";
 import type { ServerOptions } from "./options.ts";
 import type { Socket } from "./socket.ts";
 
+export { lookup, tlsConnect, undiciConnector } from "./connectors.ts";
+export type { ConnectorOptions, TlsConnectOptions } from "./connectors.ts";
 export { createNetwork, defaultHost, setDefaultHost } from "./defaults.ts";
 export { connect, connect as createConnection } from "./connect.ts";
 export { httpAgent, httpsAgent, serveHttp } from "./http.ts";
