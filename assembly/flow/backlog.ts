@@ -116,23 +116,19 @@ function lengthOf(first: u32): u32 {
   return packets;
 }
 
-/**
- * Makes one list of a group's two when the thread that kept them was lost, as far as they are whole, for
- * the next move. Returns how many packets there are.
- */
-export function rejoinBacklogs(group: FlowGroup): u32 {
-  const early = group.earlyHead;
-  let packets = cut(group.lateHead);
+/** Mends the old owner's list when its thread was lost, as far as it is whole. Returns its length. */
+export function mendLate(group: FlowGroup): u32 {
+  const packets = cut(group.lateHead);
   if (packets == 0) group.lateHead = 0;
   group.lateTail = lastOf(group.lateHead);
-  group.earlyHead = 0;
-  group.earlyTail = 0;
-  const more = cut(early);
-  if (more != 0) {
-    appendLate(group, early);
-    group.lateTail = lastOf(early);
-  }
-  packets += more;
+  return packets;
+}
+
+/** The same for the new owner's list, and its thread. */
+export function mendEarly(group: FlowGroup): u32 {
+  const packets = cut(group.earlyHead);
+  if (packets == 0) group.earlyHead = 0;
+  group.earlyTail = lastOf(group.earlyHead);
   return packets;
 }
 

@@ -49,7 +49,6 @@ import {
   RC_NOBUFS,
   RC_NOSYS,
   RC_OK,
-  RC_RESET,
   RC_UNREACHABLE,
   REQUEST_NONE,
   REQUEST_STEER,
@@ -67,7 +66,15 @@ import { now } from "../time/clock";
 import { eventRoom } from "../user/events";
 import { catchUp, forgetBehind } from "./arrival";
 import { giveLate, joinWaiting } from "./backlog";
-import { addToSet, clearSet, copySet, isSetEmpty, nextInSet, removeFromSet } from "./group-set";
+import {
+  addToSet,
+  clearSet,
+  copySet,
+  isInSet,
+  isSetEmpty,
+  nextInSet,
+  removeFromSet,
+} from "./group-set";
 import { bucketCount, coreId, firstInBucket, groupOf, isOwned, settle, suspend } from "./groups";
 import { draft, groupsOf, MAIL_HANDOVER, mailboxPosition, post, remind } from "./mailbox";
 
@@ -166,16 +173,23 @@ export function departed(): void {
   if (step() == MIGRATION_HANDED) end(load<i32>(coreBlock + CORE_MIGRATION_RESULT));
 }
 
+/** True for a group of this core that leaves, as long as the target has not been given it. */
+export function isLeaving(index: u32): bool {
+  const at = step();
+  if (at == MIGRATION_IDLE || at == MIGRATION_HANDED) return false;
+  return isInSet(coreBlock + CORE_MIGRATION_GROUPS, index);
+}
+
 /**
- * The thread of this core was lost. A migration under way ends with RC_RESET and leaves its groups here,
- * unless the target has been given them.
+ * The thread of this core was lost. A migration under way begins anew, because packets of its groups may
+ * wait at the target already, unless that has been given them.
  */
 export function abandonDeparture(): void {
   departure.flags = ARRIVED_RESCUED;
   const at = step();
   if (at == MIGRATION_IDLE) return;
   if (at != MIGRATION_HANDED) {
-    end(RC_RESET);
+    beginLeaving();
     return;
   }
   const target = load<u32>(coreBlock + CORE_MIGRATION_TARGET);
@@ -206,11 +220,15 @@ function begin(): u32 {
   if (isSetEmpty(groups)) {
     end(refusal);
   } else {
-    memory.fill(changetype<u32>(departure), 0, offsetof<Departure>("flags"));
-    departure.group = nextInSet(groups, 0);
-    enterStep(MIGRATION_LEAVING);
+    beginLeaving();
   }
   return 1;
+}
+
+function beginLeaving(): void {
+  memory.fill(changetype<u32>(departure), 0, offsetof<Departure>("flags"));
+  departure.group = nextInSet(coreBlock + CORE_MIGRATION_GROUPS, 0);
+  enterStep(MIGRATION_LEAVING);
 }
 
 function refusalOf(command: u32, target: u32): i32 {

@@ -24,6 +24,10 @@ export function removeFromSet(set: u32, group: u32): void {
   store<u32>(word, load<u32>(word) & ~(1 << (group & 31)));
 }
 
+export function isInSet(set: u32, group: u32): bool {
+  return ((load<u32>(set + ((group >> 5) << 2)) >> (group & 31)) & 1) != 0;
+}
+
 export function isSetEmpty(set: u32): bool {
   return nextInSet(set, 0) == FLOW_GROUPS;
 }

@@ -53,9 +53,9 @@ import {
 import { prepareWheel } from "../time/wheel";
 import { abandonUserTimers } from "../user/timers";
 import { abandonArrival } from "./arrival";
-import { rejoinBacklogs } from "./backlog";
-import { abandonDeparture, isHandedOver } from "./departure";
-import { bucketCount, bucketOf, FlowGroup, groupOf, isOwned, settle } from "./groups";
+import { joinWaiting, mendEarly, mendLate } from "./backlog";
+import { abandonDeparture, isHandedOver, isLeaving } from "./departure";
+import { bucketCount, bucketOf, coreId, FlowGroup, groupOf, isOwned, settle } from "./groups";
 
 /** Checks and mends the state of the core that this instance is bound to. */
 export function rescueCore(): void {
@@ -70,10 +70,15 @@ export function rescueCore(): void {
   let buffers: u32 = 0;
   for (let i: u32 = 0; i < FLOW_GROUPS; i++) {
     const group = groupOf(i);
-    if (!isOwned(i) || (group.target != 0 && isHandedOver())) continue;
+    if (isComing(group)) buffers += mendEarly(group);
+    if (!isInCare(i)) continue;
     buffers += mendGroup(i, suspect);
-    buffers += rejoinBacklogs(group);
+    buffers += mendLate(group);
     connections += group.connections;
+    // The target may have begun to put packets aside, in the list that is its own.
+    if (isLeaving(i)) continue;
+    buffers += mendEarly(group);
+    joinWaiting(group);
     // What comes now waits for the next owner.
     settle(group);
   }
@@ -85,6 +90,16 @@ export function rescueCore(): void {
   store<u32>(coreBlock + CORE_PHASE, PHASE_OUTSIDE);
   store<u32>(coreBlock + CORE_REQUEST, REQUEST_NONE);
   atomic.store<u32>(coreBlock + CORE_COMMAND, COMMAND_NONE);
+}
+
+/** True for a group of another core that it is giving to this one. */
+function isComing(group: FlowGroup): bool {
+  return group.owner != coreId && group.target == coreId + 1;
+}
+
+/** True for a group whose connections nobody but this core knows. */
+function isInCare(index: u32): bool {
+  return isOwned(index) && (groupOf(index).target == 0 || !isHandedOver());
 }
 
 /** Forgets what was the application's, and every list whose purpose it was to serve it or the timers. */
@@ -172,8 +187,7 @@ function forget(tcb: Tcb): void {
 
 function unclaimAll(): void {
   for (let i: u32 = 0; i < FLOW_GROUPS; i++) {
-    if (!isOwned(i) || groupOf(i).connections == 0) continue;
-    if (groupOf(i).target != 0) continue;
+    if (!isInCare(i) || groupOf(i).connections == 0) continue;
     for (let bucket: u32 = 0; bucket < bucketCount(); bucket++) {
       let at = load<u32>(bucketOf((bucket << 7) | i));
       for (; at != 0; at = asTcb(at).chain) {

@@ -8,6 +8,7 @@ import {
   CORE_REQUEST,
   FLOW_GROUPS,
   RC_BADH,
+  RC_MOVED,
   RC_NOBUFS,
   RC_OK,
   REQUEST_STEER,
@@ -22,6 +23,7 @@ import type { Host } from "../support/packet.ts";
 import type { Random } from "../support/random.ts";
 import { rssHash } from "../support/toeplitz.ts";
 import { Cores } from "./cores.ts";
+import { Losses } from "./losses.ts";
 
 export const SERVER: Host = { ip: "10.0.0.1", mac: "02:00:0a:00:00:01" };
 export const CLIENT: Host = { ip: "10.0.0.2", mac: "02:00:0a:00:00:02" };
@@ -88,6 +90,11 @@ export class Traveller {
     }
   }
 
+  /** The thread of its core was lost: it hears of the connection at the next one, if at all. */
+  lose(k: KernelHarness): void {
+    if (this.k === k) this.k = undefined;
+  }
+
   /** Does something, or not; true when it did. */
   step(): boolean {
     if (this.k === undefined || this.reason !== undefined) return false;
@@ -97,6 +104,8 @@ export class Traveller {
 
   #accept(k: KernelHarness): void {
     const code = k.accept(this.handle);
+    // It goes on at once: `left` follows.
+    if (code === RC_MOVED) return;
     // What came while it moved may have ended it: `dead` follows.
     if (code === RC_BADH && !k.contract.connections.has(this.handle)) return;
     expectOk(code, "accept", k);
@@ -158,6 +167,8 @@ export interface MoveOptions {
   readonly every: number;
   /** Longest time from the request to the RETA's change, and from there to `steered`, µs. */
   readonly steering: number;
+  /** Mean time between losses of a core's thread, µs; absent: none. */
+  readonly losses?: number;
 }
 
 /** The two dataplanes, the link and whoever moves the groups. */
@@ -166,11 +177,12 @@ export class MovingCores {
   readonly client: KernelHarness;
   readonly clients: Dispatcher;
   readonly travellers = new Map<number, Traveller>();
-  onKnock: (event: Extract<KernelEvent, { kind: "knock" }>, k: KernelHarness) => void = () => {};
+  onKnock: (event: { handle: number; remotePort: number }, k: KernelHarness) => void = () => {};
   readonly #random: Random;
   readonly #options: MoveOptions;
   readonly #toServer: Travelling[] = [];
   readonly #toClient: Travelling[] = [];
+  readonly losses: Losses | undefined;
   /** Per core: when its RETA entries change, and when it is told. */
   readonly #changes = new Map<number, { change: number; tell: number; changed: boolean }>();
   #nextMove: number;
@@ -200,6 +212,9 @@ export class MovingCores {
     this.#options = move;
     this.now = this.client.now;
     this.#nextMove = move.every === 0 ? Infinity : this.now;
+    if (move.losses !== undefined) {
+      this.losses = new Losses(this.cores, random, move.losses, (core) => this.#lose(core));
+    }
   }
 
   /** Runs until all is done and no migration is under way, for `limit` µs at most. */
@@ -221,8 +236,10 @@ export class MovingCores {
 
   #isDone(): boolean {
     const over = [...this.travellers.values()].every(({ reason }) => reason !== undefined);
-    if (!over || !this.clients.done()) return false;
+    // What a lost thread was told nobody has heard.
+    if ((!over && this.losses === undefined) || !this.clients.done()) return false;
     this.#nextMove = Infinity;
+    if (this.losses !== undefined && !this.losses.end()) return false;
     return this.cores.all.every((_, core) => this.cores.isOver(core));
   }
 
@@ -237,6 +254,7 @@ export class MovingCores {
       this.#toServer[0]?.at ?? Infinity,
       this.#toClient[0]?.at ?? Infinity,
       this.clients.next(),
+      this.losses?.next ?? Infinity,
       this.#nextMove,
       this.now + 1000,
     );
@@ -258,7 +276,19 @@ export class MovingCores {
     for (const k of all) if (this.#dispatch(k)) busy = true;
     for (const traveller of this.travellers.values()) if (traveller.step()) busy = true;
     if (this.clients.step(this.now)) busy = true;
+    if (this.losses?.step(this.now)) busy = true;
     return this.#steer() || this.#command() || busy;
+  }
+
+  #lacksThread(...cores: readonly number[]): boolean {
+    return cores.some((core) => this.losses?.isLost(core));
+  }
+
+  #lose(core: number): void {
+    const k = this.cores.at(core);
+    for (const traveller of this.travellers.values()) traveller.lose(k);
+    this.#changes.delete(core);
+    k.events();
   }
 
   #arrive(): boolean {
@@ -281,9 +311,14 @@ export class MovingCores {
 
   #dispatch(k: KernelHarness): boolean {
     const events = k.events();
+    // Nobody is there to hear them.
+    if (this.losses?.isLost(this.cores.all.indexOf(k))) return false;
     for (const event of events) {
+      const traveller = this.travellers.get(event.handle);
+      // A knock that a lost thread was told of and nobody heard is an arrival of what is not known.
       if (event.kind === "knock") this.onKnock(event, k);
-      else this.travellers.get(event.handle)?.take(event, k);
+      else if (event.kind === "arrived" && traveller === undefined) this.onKnock(event, k);
+      else traveller?.take(event, k);
     }
     return events.length > 0;
   }
@@ -319,8 +354,8 @@ export class MovingCores {
     this.#nextMove = this.now + 1 + this.#random.below(2 * this.#options.every);
     const count = this.cores.all.length;
     const from = this.#random.below(count);
-    if (!this.cores.isOver(from)) return false;
     const to = (from + 1 + this.#random.below(count - 1)) % count;
+    if (!this.cores.isOver(from) || this.#lacksThread(from, to)) return false;
     const share = this.#random.pick([0.1, 0.5, 1]);
     const groups = Array.from({ length: FLOW_GROUPS }, (_, group) => group);
     this.cores.command(

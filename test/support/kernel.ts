@@ -24,6 +24,8 @@ import {
   CORE_EVENTS,
   CORE_EVENT_COUNT,
   CORE_HAS_DEADLINE,
+  CORE_IN_PROGRESS,
+  CORE_PHASE,
   CORE_SYSCALLS,
   CORE_SYSCALL_CAPACITY,
   CORE_SYSCALL_COUNT,
@@ -34,6 +36,7 @@ import {
   GAUGE_NEIGHBOUR_PENDING,
   GAUGE_TIME_WAIT,
   GAUGE_TIMERS,
+  PHASE_KERNEL,
   RC_OK,
 } from "../../assembly/abi.ts";
 import { createDataplane, type Dataplane } from "../../host/dataplane/dataplane.ts";
@@ -204,6 +207,17 @@ export class KernelHarness extends ApplicationSide {
     const code = kernel.adopt(this.#core, this.now);
     if (code !== RC_OK) throw new Error(`adopt said ${code}`);
     this.#kernel = kernel;
+  }
+
+  /**
+   * The thread ends after so many of the five parts of an iteration, while it works on `connection`, the
+   * address of a TCB or 0. What it had sent so far is on its way.
+   */
+  die(parts: number, connection: number): void {
+    for (let part = 0; part < parts; part++) this.#kernel.stage(part, this.now);
+    this.#collectPackets();
+    this.setWord(CORE_PHASE, PHASE_KERNEL);
+    this.setWord(CORE_IN_PROGRESS, connection);
   }
 
   /** Takes the core over from its thread, which is gone; its application hears nothing of it. */
