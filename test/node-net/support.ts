@@ -65,6 +65,7 @@ export function closed(socket: Socket): Promise<boolean> {
 export async function all(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  socket.resume();
   await once(socket, "end");
   return Buffer.concat(chunks);
 }

@@ -39,7 +39,7 @@ export function normalizeListen(args: unknown[]): [ListenOptions, Listener | und
   }
   if (typeof first === "boolean") throw invalidValue("options", first, ONLY_PORTS);
   const host = typeof second === "string" ? second : undefined;
-  const backlog = typeof second === "number" ? second : (third as number | undefined);
+  const backlog = [second, third].find((each) => typeof each === "number");
   return [{ port: checkPort(first), host, backlog }, listener];
 }
 
