@@ -134,6 +134,10 @@ export const CFG_PACING: u32 = 252;
 export const CFG_ECN: u32 = 256;
 /** Segments at the start, and behind a gap, that are acknowledged without delay. */
 export const CFG_QUICK_ACKS: u32 = 260;
+/** Keep-alives of connections that ask for them and do not say when: s, s, probes (RFC 9293 3.8.4). */
+export const CFG_KEEP_ALIVE_IDLE: u32 = 340;
+export const CFG_KEEP_ALIVE_INTERVAL: u32 = 344;
+export const CFG_KEEP_ALIVE_PROBES: u32 = 348;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;
@@ -429,7 +433,9 @@ export const CNT_DUPLICATE_ADDRESS: u32 = 1352;
 export const CNT_GROUP_IN: u32 = 1360;
 export const CNT_DROP_GROUP_MALFORMED: u32 = 1368;
 export const CNT_GROUP_OUT: u32 = 1376;
-export const CNT_END: u32 = 1384;
+/** Keep-alive probes sent. */
+export const CNT_TCP_KEEP_ALIVES: u32 = 1384;
+export const CNT_END: u32 = 1392;
 
 // Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
 /** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */
@@ -657,6 +663,7 @@ export const CALL_D: u32 = 28;
  * | timer_set     | -               | own    | delay, µs |           |          |        | code; handle := timer |
  * | timer_cancel  | timer           | passed |           |           |          |        | code   |
  * | tag           | connection      | passed | tag       |           |          |        | code   |
+ * | option        | connection      | passed | `OPTION_*` | value    | more     | more   | code   |
  *
  * Ports of connect: destination | source << 16, source 0 lets the kernel choose.
  * "own" cookies come back in every event of the object made; "passed" ones are left as they are.
@@ -706,7 +713,30 @@ export const SYS_TAG: u32 = 19;
 export const SYS_UDP_CONNECT: u32 = 20;
 export const SYS_UDP_JOIN: u32 = 21;
 export const SYS_UDP_LEAVE: u32 = 22;
-export const SYS_END: u32 = 23;
+export const SYS_OPTION: u32 = 23;
+export const SYS_END: u32 = 24;
+
+/** 1: as FLAG_NAGLE and FLAG_QUIET; 0: not. What was held back goes out. */
+export const OPTION_NAGLE: u32 = 1;
+export const OPTION_QUIET: u32 = 2;
+/**
+ * b: 1 for keep-alive probes, 0 for none. c: how long nothing is heard before the first, s. d: between
+ * them, s, and in the high half how many go unanswered before the connection is reset. 0 leaves each of
+ * these to the configuration. RC_AGAIN in the handshake.
+ */
+export const OPTION_KEEP_ALIVE: u32 = 3;
+/**
+ * The user timeout, s: how long data may go unacknowledged before the connection ends with RC_TIMEOUT
+ * (RFC 9293 section 3.9.1, RFC 5482); it is looked at when a retransmission is due. 0: CFG_DATA_RETRIES
+ * decides. RC_AGAIN in the handshake.
+ */
+export const OPTION_USER_TIMEOUT: u32 = 4;
+/** CONTROL_*. RC_AGAIN while anything is in flight. */
+export const OPTION_CONGESTION_CONTROL: u32 = 5;
+export const KEEP_ALIVE_IDLE_MAX: u32 = 65535;
+export const KEEP_ALIVE_INTERVAL_MAX: u32 = 255;
+export const KEEP_ALIVE_PROBES_MAX: u32 = 127;
+export const USER_TIMEOUT_MAX: u32 = 65535;
 
 /** Flag of connect and accept: small segments wait for outstanding ones (RFC 896). */
 export const FLAG_NAGLE: u32 = 1;

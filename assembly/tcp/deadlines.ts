@@ -5,8 +5,9 @@
  */
 import { cancelTimer, addTimer, isPending, Timer } from "../time/wheel";
 import { isBefore, now } from "../time/clock";
+import { keepAliveDelay } from "./keep-alive";
 import { releaseTime } from "./pacing";
-import { C_PACE_WAIT, coldOf, F_ACK_DEADLINE, F_DEADLINE, Tcb } from "./tcb";
+import { C_KEEP_ALIVE, C_PACE_WAIT, coldOf, F_ACK_DEADLINE, F_DEADLINE, Tcb } from "./tcb";
 
 /** How long a timer waits for its connection to be up to date again, µs. */
 const POSTPONEMENT: u32 = 100;
@@ -41,6 +42,7 @@ export function rearm(tcb: Tcb): void {
   if (flags & F_DEADLINE) armBy(tcb, tcb.deadline);
   if (flags & F_ACK_DEADLINE) armBy(tcb, coldOf(tcb).ackDeadline);
   if (tcb.controlFlags & C_PACE_WAIT) armBy(tcb, releaseTime(tcb));
+  if (tcb.controlFlags & C_KEEP_ALIVE) armBy(tcb, now + keepAliveDelay(tcb));
 }
 
 /** Takes the timer off the wheel; the deadlines remain. */
@@ -55,7 +57,7 @@ export function postpone(tcb: Tcb): void {
 
 export function cancelDeadlines(tcb: Tcb): void {
   tcb.flags &= ~(F_DEADLINE | F_ACK_DEADLINE);
-  tcb.controlFlags &= ~(<u16>C_PACE_WAIT);
+  tcb.controlFlags &= ~(<u16>(C_PACE_WAIT | C_KEEP_ALIVE));
   cancelTimer(timerOf(tcb));
 }
 

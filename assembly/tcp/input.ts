@@ -25,11 +25,12 @@ import { deliver } from "./deliver";
 import { ecnArrives } from "./ecn";
 import { sendReset } from "./emit";
 import { initialSequence } from "./isn";
+import { noteHeard } from "./keep-alive";
 import { findListener } from "./listeners";
 import { openPassively } from "./open";
 import { output } from "./output";
 import { segmentArrives } from "./segment";
-import { C_ECN, coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
+import { C_ECN, C_KEEP_ALIVE, coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
 import { findTuple, localWord, remoteSecret, setSender } from "./tuple";
 import { echoLater, hasFreshTimestamp } from "./timestamps";
 
@@ -88,7 +89,10 @@ function isExpected(tcb: Tcb, packet: Packet): bool {
 
 function takeExpected(tcb: Tcb, packet: Packet): void {
   if (packet.options != 0) echoLater(tcb, packet.seq, timestampValue(packet.l4));
-  if (tcb.controlFlags & C_ECN) ecnArrives(tcb, packet);
+  if (tcb.controlFlags & (C_ECN | C_KEEP_ALIVE)) {
+    if (tcb.controlFlags & C_ECN) ecnArrives(tcb, packet);
+    if (tcb.controlFlags & C_KEEP_ALIVE) noteHeard(tcb);
+  }
   tcb.sndWl1 = packet.seq;
   const window = packet.window << tcb.sndShift;
   if (window > tcb.sndWnd) noteWindow(tcb, window);

@@ -9,10 +9,17 @@ import { Tcb, TcbCold, coldOf } from "./tcb";
 export class OpenState {
   /** With C_QUICK: ACKs still to be sent at once. */
   quickAcks: u8;
-  unused: u8;
-  unused2: u16;
+  /** Keep-alive probes since the peer was heard. */
+  probes: u8;
+  /** User timeout, s; 0: none. */
+  userTimeout: u16;
   /** With F_NAGLE: the end of the last segment sent that was not full. Not before the first data. */
   partialEnd: u32;
+  /** With C_KEEP_ALIVE: when the peer was last heard, ms; how long it may be silent and how far probes are apart, s. */
+  heardAt: u32;
+  idle: u16;
+  interval: u8;
+  probesMax: u8;
 }
 
 /** The state of a connection between its handshake and TIME-WAIT. */

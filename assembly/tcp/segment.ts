@@ -37,6 +37,7 @@ import { sendSyn } from "./emit";
 import { enterTimeWait, finishOrderly, kill, limitFinWait2, orderlyEnd } from "./end";
 import { refuse } from "./input";
 import { initialSequence } from "./isn";
+import { noteHeard } from "./keep-alive";
 import { findListener, hasBacklogRoom } from "./listeners";
 import { establish, learnSyn, openPassively } from "./open";
 import { output, sendAck } from "./output";
@@ -50,6 +51,7 @@ import {
   CLOSE_WAIT,
   CLOSING,
   C_ECN,
+  C_KEEP_ALIVE,
   coldOf,
   ESTABLISHED,
   F_ACK_NOW,
@@ -140,6 +142,7 @@ function inOtherStates(tcb: Tcb, packet: Packet): bool {
     outsideWindow(tcb, packet);
     return false;
   }
+  if (tcb.controlFlags & C_KEEP_ALIVE) noteHeard(tcb);
   // Second, check the RST bit.
   if (flags & RST) {
     resetArrives(tcb, packet);

@@ -173,6 +173,8 @@ export const C_ECHO: u32 = 32;
 export const C_CWR: u32 = 64;
 /** What is received is acknowledged at once, until `quickAcks` are used up or an answer is sent. */
 export const C_QUICK: u32 = 128;
+/** The peer is asked whether it is still there when nothing was heard of it for long (keep-alive.ts). */
+export const C_KEEP_ALIVE: u32 = 256;
 
 /** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
 export const CONTROL_STATE_SIZE: u32 = 64;

@@ -2,7 +2,6 @@
  * What happens when a connection's deadline passes (RFC 9293 section 3.8, RFC 6298 section 5).
  */
 import {
-  CFG_DATA_RETRIES,
   CFG_SYN_RETRIES,
   CNT_TCP_DELAYED_ACKS,
   CNT_TCP_PROBES,
@@ -20,11 +19,14 @@ import { sendBare, sendSyn } from "./emit";
 import { finishOrderly, kill } from "./end";
 import { collapseWindow } from "./fast-recovery";
 import { cut, output, resend, retransmitHead, sendAck } from "./output";
+import { keepAlive } from "./keep-alive";
 import { releaseTime } from "./pacing";
 import { backedOffRto } from "./rtt";
 import { beginLoss, reorderingTimeout } from "./selective";
 import { probeTail } from "./tail-probe";
+import { isGivenUp, nextTimeout } from "./user-timeout";
 import {
+  C_KEEP_ALIVE,
   C_PACE_WAIT,
   coldOf,
   F_ACK_DEADLINE,
@@ -60,6 +62,7 @@ export function tcpTimer(tcb: Tcb): void {
     tcb.controlFlags &= ~(<u16>C_PACE_WAIT);
     output(tcb);
   }
+  if (tcb.controlFlags & C_KEEP_ALIVE && !keepAlive(tcb)) return;
   rearm(tcb);
 }
 
@@ -83,7 +86,7 @@ function expire(tcb: Tcb): bool {
 /** Nothing is in flight: what might go found no frame, or no room in the TX ring. Not for ever. */
 function retryUnsent(tcb: Tcb, cold: TcbCold): bool {
   if (tcb.txNext == 0) return true;
-  if (cold.retries >= config(CFG_DATA_RETRIES)) {
+  if (isGivenUp(tcb, cold, u32(cold.retries) + 1)) {
     kill(tcb, cold.softError != 0 ? cold.softError : RC_TIMEOUT);
     return false;
   }
@@ -115,7 +118,7 @@ function repeatSyn(tcb: Tcb): bool {
  */
 function probe(tcb: Tcb): bool {
   const cold = coldOf(tcb);
-  if (cold.retries >= config(CFG_DATA_RETRIES)) {
+  if (cold.retries != 0 && isGivenUp(tcb, cold, cold.retries)) {
     kill(tcb, RC_TIMEOUT);
     return false;
   }
@@ -132,7 +135,7 @@ function probe(tcb: Tcb): bool {
   sendBare(tcb, tcb.sndUna - 1, ACK);
   if (tcb.backoff < 255) tcb.backoff++;
   tcb.flags |= F_PERSIST;
-  setDeadline(tcb, now + backedOffRto(tcb, cold));
+  setDeadline(tcb, now + nextTimeout(tcb, cold, cold.retries - 1));
   return true;
 }
 
@@ -140,7 +143,7 @@ function probe(tcb: Tcb): bool {
 function retransmitTimeout(tcb: Tcb): bool {
   const cold = coldOf(tcb);
   if (tcb.txHead == 0 && !(tcb.flags & F_FIN_SENT)) return true;
-  if (cold.retries >= config(CFG_DATA_RETRIES)) {
+  if (isGivenUp(tcb, cold, u32(cold.retries) + 1)) {
     kill(tcb, cold.softError != 0 ? cold.softError : RC_TIMEOUT);
     return false;
   }
@@ -153,7 +156,7 @@ function retransmitTimeout(tcb: Tcb): bool {
   if (selective) {
     // The oldest goes again whatever the windows, the others as ACKs let them.
     if (!resend(tcb, cold, changetype<Buffer>(tcb.txHead))) scheduleOutput(tcb);
-    setDeadline(tcb, now + backedOffRto(tcb, cold));
+    setDeadline(tcb, now + nextTimeout(tcb, cold, cold.retries));
     return true;
   }
   // Everything from sndUna is sent again as ACKs let it, unless they show that it had arrived.
@@ -167,6 +170,6 @@ function retransmitTimeout(tcb: Tcb): bool {
   } else {
     output(tcb);
   }
-  setDeadline(tcb, now + backedOffRto(tcb, cold));
+  setDeadline(tcb, now + nextTimeout(tcb, cold, cold.retries));
   return true;
 }

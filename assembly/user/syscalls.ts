@@ -28,6 +28,7 @@ import {
   SYS_CONNECT,
   SYS_LISTEN,
   SYS_NOP,
+  SYS_OPTION,
   SYS_RECV_DONE,
   SYS_REJECT,
   SYS_SEND,
@@ -50,6 +51,7 @@ import { coreBlock } from "../core/config";
 import { count, countBy } from "../core/counters";
 import { markInProgress } from "../core/state";
 import { unlisten } from "../tcp/listeners";
+import { sysOption } from "./option-calls";
 import {
   sysAbort,
   sysAccept,
@@ -144,6 +146,8 @@ function run(call: u32): i32 {
       return cancelUserTimer(load<u32>(call, CALL_HANDLE));
     case SYS_TAG:
       return sysTag(call);
+    case SYS_OPTION:
+      return sysOption(call);
     default:
       return RC_NOSYS;
   }

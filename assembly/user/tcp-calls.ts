@@ -224,7 +224,7 @@ export function sysTag(call: u32): i32 {
 }
 
 /** Why a handle names no connection of this application. */
-function wrongHandle(call: u32): i32 {
+export function wrongHandle(call: u32): i32 {
   const tcb = tcbOfHandle(load<u32>(call, CALL_HANDLE));
   if (tcb == null) return RC_BADH;
   const elsewhere = !isCallable(tcb.hash) || (coldOf(tcb).moving & M_LEFT) != 0;
@@ -240,7 +240,7 @@ function knownTcb(call: u32): Tcb | null {
 }
 
 /** The same, if the application has accepted it and not closed it. */
-function ownedTcb(call: u32): Tcb | null {
+export function ownedTcb(call: u32): Tcb | null {
   const tcb = knownTcb(call);
   if (tcb == null || (tcb.flags & (F_OWNED | F_APP_CLOSED)) != F_OWNED) return null;
   return tcb;

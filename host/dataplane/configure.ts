@@ -32,6 +32,9 @@ import {
   CFG_IP6,
   CFG_IP6_ADDRESSES,
   CFG_IP6_COUNT,
+  CFG_KEEP_ALIVE_IDLE,
+  CFG_KEEP_ALIVE_INTERVAL,
+  CFG_KEEP_ALIVE_PROBES,
   CFG_LISTENERS,
   CFG_LISTENER_TABLE,
   CFG_MAC,
@@ -225,6 +228,9 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_ECN, ECN_MODES.indexOf(tcp.ecn));
   set(CFG_PACING, tcp.pacing ? 1 : 0);
   set(CFG_QUICK_ACKS, tcp.quickAcks);
+  set(CFG_KEEP_ALIVE_IDLE, tcp.keepAliveIdle);
+  set(CFG_KEEP_ALIVE_INTERVAL, tcp.keepAliveInterval);
+  set(CFG_KEEP_ALIVE_PROBES, tcp.keepAliveProbes);
   set(CFG_EPHEMERAL_LOW, tcp.ephemeral[0]);
   set(CFG_EPHEMERAL_HIGH, tcp.ephemeral[1]);
 }

@@ -132,7 +132,7 @@ export type CongestionControl = (typeof CONGESTION_CONTROLS)[number];
 export const ECN_MODES = ["off", "accept", "on"] as const;
 export type Ecn = (typeof ECN_MODES)[number];
 
-/** All times in microseconds. */
+/** All times in microseconds, but for those of keep-alives. */
 export interface TcpOptions {
   /** "lan" shortens minRto, initialRto, delayedAck and timeWait to what a data centre needs. */
   profile?: "default" | "lan";
@@ -158,6 +158,13 @@ export interface TcpOptions {
   /** Retransmissions before a SYN, or data, is given up. Default 6 and 15. */
   synRetries?: number;
   dataRetries?: number;
+  /**
+   * Keep-alives of connections that ask for them: seconds of silence before the first probe, seconds
+   * between probes, and how many go unanswered before the connection is given up. Default 7200, 75, 9.
+   */
+  keepAliveIdle?: number;
+  keepAliveInterval?: number;
+  keepAliveProbes?: number;
   /** Receive window in the beginning. Default 256 KiB. */
   receiveWindow?: number;
   /** What auto-tuning may open it to. Default 4 MiB, or `receiveWindow` if that is more. */

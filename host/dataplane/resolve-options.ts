@@ -10,6 +10,9 @@ import {
   MAX_CONNECTIONS,
   MAX_CORES,
   MAX_QUEUES_PER_CORE,
+  KEEP_ALIVE_IDLE_MAX,
+  KEEP_ALIVE_INTERVAL_MAX,
+  KEEP_ALIVE_PROBES_MAX,
 } from "../../assembly/abi.ts";
 import {
   formatIp,
@@ -358,6 +361,8 @@ function resolveTcp(value: unknown, mtu: number): Required<TcpOptions> {
   const lan = profile === "lan";
   const time = (name: keyof TcpOptions, fallback: number, min: number, max: number): number =>
     check.integer(`tcp.${name}`, given[name], fallback, min, max, "µs");
+  const seconds = (name: keyof TcpOptions, fallback: number, max: number): number =>
+    check.integer(`tcp.${name}`, given[name], fallback, 1, max, "s");
   const amount = (name: keyof TcpOptions, fallback: number, min: number, max: number): number =>
     check.integer(`tcp.${name}`, given[name], fallback, min, max);
 
@@ -385,6 +390,9 @@ function resolveTcp(value: unknown, mtu: number): Required<TcpOptions> {
     finWait2: time("finWait2", MINUTE, 1000, 30 * MINUTE),
     synRetries: amount("synRetries", 6, 0, 32),
     dataRetries: amount("dataRetries", 15, 0, 64),
+    keepAliveIdle: seconds("keepAliveIdle", 7200, KEEP_ALIVE_IDLE_MAX),
+    keepAliveInterval: seconds("keepAliveInterval", 75, KEEP_ALIVE_INTERVAL_MAX),
+    keepAliveProbes: amount("keepAliveProbes", 9, 1, KEEP_ALIVE_PROBES_MAX),
     receiveWindow,
     receiveWindowMax,
     sendBufferMax: amount("sendBufferMax", 1 << 22, 2048, WINDOW_MAX),
@@ -417,6 +425,9 @@ const KNOWN_TCP = [
   "finWait2",
   "synRetries",
   "dataRetries",
+  "keepAliveIdle",
+  "keepAliveInterval",
+  "keepAliveProbes",
   "receiveWindow",
   "receiveWindowMax",
   "sendBufferMax",

@@ -36,6 +36,7 @@ import {
   SYS_CONNECT,
   SYS_LISTEN,
   SYS_NOP,
+  SYS_OPTION,
   SYS_RECV_DONE,
   SYS_REJECT,
   SYS_SEND,
@@ -286,6 +287,17 @@ export class Ix {
   tag(handle: number, tag: number, cookie = 0): number {
     const index = this.#claim(SYS_TAG, handle, cookie);
     this.#calls.a[index << 3] = tag;
+    return index;
+  }
+
+  /** Changes how a connection behaves; `option` is one of `OPTION_*`, which says what the values mean. */
+  option(handle: number, option: number, b: number, c = 0, d = 0, cookie = 0): number {
+    const index = this.#claim(SYS_OPTION, handle, cookie);
+    const at = index << 3;
+    this.#calls.a[at] = option;
+    this.#calls.b[at] = b;
+    this.#calls.c[at] = c;
+    this.#calls.d[at] = d;
     return index;
   }
 

@@ -7,6 +7,9 @@
  *           └──── knock or arrived, accept ────────►┘
  */
 import {
+  OPTION_KEEP_ALIVE,
+  OPTION_NAGLE,
+  OPTION_USER_TIMEOUT,
   RC_AGAIN,
   RC_BADH,
   RC_CLOSED,
@@ -16,9 +19,11 @@ import {
   RC_OK,
   SYS_ABORT,
   SYS_CLOSE,
+  SYS_OPTION,
   SYS_RECV_DONE,
   SYS_SHUTDOWN,
 } from "../../assembly/abi.ts";
+import { ConnectionOptions } from "./connection-options.ts";
 import type { CopyBuffers } from "./copy-buffers.ts";
 import { copyIn, copyWithin } from "./copy.ts";
 import type { Ix } from "./ix.ts";
@@ -93,6 +98,7 @@ export class IxevContext {
   #closeCalled = false;
   #abortCalled = false;
 
+  #options: ConnectionOptions | null = null;
   #tag = 0;
   #tagWanted = false;
   /** Bytes of the stream that came along from another core and found no copy buffer yet. */
@@ -292,6 +298,34 @@ export class IxevContext {
   }
 
   // -------------------------------------------------------------------------------------------
+  // Behaviour. What is asked for before the connection is open holds from then on.
+
+  /** False: small segments wait for outstanding ones (Nagle's algorithm). */
+  setNoDelay(noDelay = true): void {
+    this.#setOption(OPTION_NAGLE, noDelay ? 0 : 1);
+  }
+
+  /**
+   * Has the peer asked whether it is still there after `idle` seconds in silence, every `interval` seconds
+   * and `probes` times before the connection is reset; 0 leaves each to the dataplane's options.
+   */
+  setKeepAlive(enable: boolean, idle = 0, interval = 0, probes = 0): void {
+    this.#setOption(OPTION_KEEP_ALIVE, enable ? 1 : 0, idle, interval | (probes << 16));
+  }
+
+  /** Ends the connection when data goes unacknowledged for so many seconds; 0: as the dataplane's options say. */
+  setUserTimeout(seconds: number): void {
+    this.#setOption(OPTION_USER_TIMEOUT, seconds);
+  }
+
+  #setOption(option: number, b: number, c = 0, d = 0): void {
+    if (this.#state === DEAD) return;
+    this.#options ??= new ConnectionOptions();
+    this.#options.set(option, b, c, d);
+    this.#loop?.requestCommit(this);
+  }
+
+  // -------------------------------------------------------------------------------------------
   // Ending
 
   /** Ends the sending direction once everything sent is out; reading goes on. */
@@ -333,7 +367,9 @@ export class IxevContext {
     this.#state = dialing ? DIALING : OPEN;
     this.#everOpen = !dialing;
     if (this.#enabled !== 0) this.enable(this.#enabled);
-    if (this.#shutdown || this.#closing || this.#tagWanted) loop.requestCommit(this);
+    if (this.#shutdown || this.#closing || this.#tagWanted || this.#options) {
+      loop.requestCommit(this);
+    }
   }
 
   get cookie(): number {
@@ -415,13 +451,18 @@ export class IxevContext {
     this.#offerRoom();
   }
 
-  /** A call of this connection was refused with RC_MOVED: it is made again, here or where it goes. */
-  refused(operation: number, bytes: number): void {
+  /**
+   * A call of this connection was refused with RC_MOVED: it is made again, here or where it goes.
+   *
+   * @param value the first of the call: bytes, or the option
+   */
+  refused(operation: number, value: number): void {
     if (this.#state === DEAD) return;
-    if (operation === SYS_RECV_DONE) this.#receive!.putBack(bytes);
+    if (operation === SYS_RECV_DONE) this.#receive!.putBack(value);
     else if (operation === SYS_SHUTDOWN) this.#shutdownCalled = false;
     else if (operation === SYS_CLOSE) this.#closeCalled = false;
     else if (operation === SYS_ABORT) this.#abortCalled = false;
+    else if (operation === SYS_OPTION) this.#options!.refused(value);
     else this.#tagWanted = true;
     this.#loop!.requestCommit(this);
   }
@@ -515,6 +556,7 @@ export class IxevContext {
       ix.tag(this.#handle, this.#tag, this.#cookie);
     }
     if (this.#state === DIALING || this.#closeCalled) return;
+    this.#options?.emit(ix, this.#handle, this.#cookie);
     if (this.#carried !== null) this.#unpack(this.#carried);
     send.emit(ix, this.#handle, this.#cookie, loop);
     this.#giveBack(ix);

@@ -43,6 +43,7 @@ import {
   SYS_SEND,
   SYS_SENDV,
   SYS_SHUTDOWN,
+  SYS_OPTION,
   SYS_TAG,
   SYS_TIMER_SET,
   SYS_UDP_SEND,
@@ -448,6 +449,7 @@ export class Ixev implements App, IxevLoop {
         case SYS_SHUTDOWN:
         case SYS_CLOSE:
         case SYS_TAG:
+        case SYS_OPTION:
           if (ix.result(i) === RC_MOVED) this.#refused(i);
           break;
         case SYS_LISTEN:

@@ -11,6 +11,7 @@ import {
   SYS_CONNECT,
   SYS_END,
   SYS_LISTEN,
+  SYS_OPTION,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
 } from "../../assembly/abi.ts";
@@ -130,6 +131,8 @@ class CallFuzz {
         return { ...call, a: random.between(1, 100), b: random.between(1, 4) };
       case SYS_UDP_BIND:
         return { ...call, a: random.pick([0, 53, 54, 55, 56]) };
+      case SYS_OPTION:
+        return { ...call, a: random.below(7), b: random.below(4), c: random.below(9), d: 1 << 16 };
       case SYS_TIMER_SET:
         return { ...call, a: random.below(10_000_000) };
       default:

@@ -7,11 +7,15 @@ import {
   EV_SENT,
   EV_TIMER,
   EV_UDP_RECV,
+  OPTION_KEEP_ALIVE,
+  OPTION_NAGLE,
+  OPTION_USER_TIMEOUT,
   RC_AGAIN,
   RC_BADH,
   RC_CLOSED,
   RC_FAULT,
   RC_INUSE,
+  RC_MOVED,
   RC_NOBUFS,
   RC_NOMEM,
   RC_OK,
@@ -24,6 +28,7 @@ import {
   SYS_CLOSE,
   SYS_CONNECT,
   SYS_LISTEN,
+  SYS_OPTION,
   SYS_RECV_DONE,
   SYS_REJECT,
   SYS_SEND,
@@ -491,6 +496,35 @@ describe("writing", () => {
     world.round(dead(peer, RC_TIMEOUT));
     expect(peer.calls).toEqual([IXEVHUP]);
     expect(peer.context.reason).toBe(RC_TIMEOUT);
+    expect(world.round()).toEqual([]);
+  });
+});
+
+describe("behaviour", () => {
+  it("asked for before the connection is open is told when it is", () => {
+    const world = new World();
+    const context = new IxevContext();
+    context.setNoDelay(false);
+    context.setKeepAlive(true, 60, 5, 3);
+    world.next = context;
+    world.round({ op: EV_KNOCK, handle: 0x99 });
+    const options = world.round().filter(({ op }) => op === SYS_OPTION);
+    expect(options).toMatchObject([
+      { handle: 0x99, a: OPTION_NAGLE, b: 1 },
+      { handle: 0x99, a: OPTION_KEEP_ALIVE, b: 1, c: 60, d: 5 | (3 << 16) },
+    ]);
+  });
+
+  it("is told once, and again when the connection was on the move", () => {
+    const world = new World();
+    const peer = world.accept();
+    peer.context.setUserTimeout(30);
+    const told = { op: SYS_OPTION, handle: peer.handle, a: OPTION_USER_TIMEOUT, b: 30 };
+    world.kernel.respond = ({ op }) => (op === SYS_OPTION ? RC_MOVED : undefined);
+    world.round();
+    expect(world.round()).toMatchObject([told]);
+    world.kernel.respond = () => undefined;
+    expect(world.round()).toMatchObject([told]);
     expect(world.round()).toEqual([]);
   });
 });

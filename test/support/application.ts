@@ -16,6 +16,7 @@ import {
   SYS_SEND,
   SYS_SENDV,
   SYS_SHUTDOWN,
+  SYS_OPTION,
   SYS_TAG,
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
@@ -115,6 +116,10 @@ export abstract class ApplicationSide {
 
   tag(handle: number, tag: number): number {
     return this.call({ op: SYS_TAG, handle, a: tag }).result;
+  }
+
+  option(handle: number, option: number, b: number, c = 0, d = 0): number {
+    return this.call({ op: SYS_OPTION, handle, a: option, b, c, d }).result;
   }
 
   shutdown(handle: number): number {

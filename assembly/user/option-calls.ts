@@ -1,0 +1,113 @@
+/** The system call that changes how a connection behaves while it is open. */
+import {
+  CALL_A,
+  CALL_B,
+  CALL_C,
+  CALL_D,
+  CFG_KEEP_ALIVE_IDLE,
+  CFG_KEEP_ALIVE_INTERVAL,
+  CFG_KEEP_ALIVE_PROBES,
+  CONTROL_END,
+  KEEP_ALIVE_IDLE_MAX,
+  KEEP_ALIVE_INTERVAL_MAX,
+  KEEP_ALIVE_PROBES_MAX,
+  OPTION_CONGESTION_CONTROL,
+  OPTION_KEEP_ALIVE,
+  OPTION_NAGLE,
+  OPTION_QUIET,
+  OPTION_USER_TIMEOUT,
+  RC_AGAIN,
+  RC_CLOSED,
+  RC_INVAL,
+  RC_OK,
+  USER_TIMEOUT_MAX,
+} from "../abi";
+import { config } from "../core/config";
+import { selectControl } from "../tcp/congestion";
+import { rearm } from "../tcp/deadlines";
+import { beginKeepAlive } from "../tcp/keep-alive";
+import { openState } from "../tcp/open-state";
+import { output } from "../tcp/output";
+import {
+  C_KEEP_ALIVE,
+  coldOf,
+  DONE,
+  F_NAGLE,
+  F_QUIET,
+  SYN_RECEIVED,
+  SYN_SENT,
+  Tcb,
+  TIME_WAIT,
+} from "../tcp/tcb";
+import { ownedTcb, wrongHandle } from "./tcp-calls";
+
+export function sysOption(call: u32): i32 {
+  const tcb = ownedTcb(call);
+  if (tcb == null) return wrongHandle(call);
+  if (tcb.state & (TIME_WAIT | DONE)) return RC_CLOSED;
+  const value = load<u32>(call, CALL_B);
+  switch (load<u32>(call, CALL_A)) {
+    case OPTION_NAGLE:
+      return setFlag(tcb, F_NAGLE, value);
+    case OPTION_QUIET:
+      return setFlag(tcb, F_QUIET, value);
+    case OPTION_KEEP_ALIVE:
+      return setKeepAlive(tcb, value, load<u32>(call, CALL_C), load<u32>(call, CALL_D));
+    case OPTION_USER_TIMEOUT:
+      return setUserTimeout(tcb, value);
+    case OPTION_CONGESTION_CONTROL:
+      return setControl(tcb, value);
+    default:
+      return RC_INVAL;
+  }
+}
+
+function setFlag(tcb: Tcb, flag: u32, value: u32): i32 {
+  if (value > 1) return RC_INVAL;
+  if (value == 1) {
+    tcb.flags |= flag;
+  } else {
+    tcb.flags &= ~flag;
+    if (flag == F_NAGLE && tcb.txNext != 0) output(tcb);
+  }
+  return RC_OK;
+}
+
+function setKeepAlive(tcb: Tcb, on: u32, idle: u32, pace: u32): i32 {
+  const interval = pace & 0xffff;
+  const probes = pace >> 16;
+  if (on > 1 || idle > KEEP_ALIVE_IDLE_MAX) return RC_INVAL;
+  if (interval > KEEP_ALIVE_INTERVAL_MAX || probes > KEEP_ALIVE_PROBES_MAX) return RC_INVAL;
+  if (isShaking(tcb)) return RC_AGAIN;
+  if (on == 0) {
+    tcb.controlFlags &= ~(<u16>C_KEEP_ALIVE);
+    return RC_OK;
+  }
+  beginKeepAlive(
+    tcb,
+    idle != 0 ? idle : config(CFG_KEEP_ALIVE_IDLE),
+    interval != 0 ? interval : config(CFG_KEEP_ALIVE_INTERVAL),
+    probes != 0 ? probes : config(CFG_KEEP_ALIVE_PROBES),
+  );
+  rearm(tcb);
+  return RC_OK;
+}
+
+function setUserTimeout(tcb: Tcb, seconds: u32): i32 {
+  if (seconds > USER_TIMEOUT_MAX) return RC_INVAL;
+  if (isShaking(tcb)) return RC_AGAIN;
+  openState(tcb).userTimeout = <u16>seconds;
+  return RC_OK;
+}
+
+function setControl(tcb: Tcb, control: u32): i32 {
+  if (control == 0 || control >= CONTROL_END) return RC_INVAL;
+  // What is in flight was sent, and noted, as the old control wants it.
+  if (!isShaking(tcb) && tcb.sndUna != coldOf(tcb).sndMax) return RC_AGAIN;
+  selectControl(tcb, control);
+  return RC_OK;
+}
+
+function isShaking(tcb: Tcb): bool {
+  return (tcb.state & (SYN_SENT | SYN_RECEIVED)) != 0;
+}
