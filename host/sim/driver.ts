@@ -18,7 +18,7 @@ import type { Platform } from "./platform.ts";
 /** Turns of the event loop without anything new after which an application is done. */
 const QUIET_TURNS = 3;
 /** Steps and turns at one instant after which a network goes round in circles. */
-const MOST_STEPS = 1_000_000;
+const MOST_STEPS = 100_000;
 /** Jumps after which the event loop turns although no application ran: others wait for it. */
 const JUMPS_PER_TURN = 256;
 

@@ -81,7 +81,10 @@ export class Recorder implements FrameObserver {
    */
   pcapng(names?: readonly string[], epoch = 0): Uint8Array {
     const chunks: Uint8Array[] = [];
-    const writer = new PcapngWriter((bytes) => chunks.push(bytes), { epoch: epoch * 1000 });
+    const writer = new PcapngWriter((bytes) => chunks.push(bytes), {
+      epoch: epoch * 1000,
+      snapLength: this.#snapLength,
+    });
     const shown = this.#ports.map(({ name, mac }) =>
       names === undefined || names.includes(name) ? writer.addInterface(name, mac) : -1,
     );

@@ -38,8 +38,25 @@ export function simTests(test: TestFunction): SimulationTest {
   ) => test(name, () => simulate(name, typeof options === "function" ? {} : options, body));
 }
 
-/** Runs `body` on a network of its own, as a test that `simTests` makes does. */
-export async function simulate(
+/** The simulation that is under way, or the last one. */
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Runs `body` on a network of its own, as a test that `simTests` makes does. One runs at a time, because
+ * virtual timers are the whole process's: others wait, as after an error in a callback, for which
+ * frameworks end a test at once.
+ */
+export function simulate(
+  name: string,
+  options: SimulationTestOptions,
+  body: SimulationBody,
+): Promise<void> {
+  const turn = last.then(() => simulateNow(name, options, body));
+  last = turn.catch(() => {});
+  return turn;
+}
+
+async function simulateNow(
   name: string,
   options: SimulationTestOptions,
   body: SimulationBody,
@@ -74,11 +91,13 @@ function writeCapture(network: NodeSimulatedNetwork, name: string, directory?: s
   }
 }
 
-/** The error with what is needed to see it again. */
+/** The error with what is needed to see it again, which is printed as well. */
 function explain(error: unknown, { seed, now }: NodeSimulatedNetwork, capture: string): Error {
   const known = error instanceof Error ? error : new Error(String(error), { cause: error });
   const advice = `IXWASM_SEED=${seed} repeats it`;
   const note = `[ixwasm/sim: seed ${seed}, at ${now} ms; ${advice}; capture: ${capture}]`;
+  // Where a framework has taken an error in a callback for itself, nobody looks at this one.
+  console.error(note);
   // The stack was written when the error was made, and is what frameworks print.
   const stack = known.stack?.replace(known.message, () => `${known.message}\n${note}`);
   known.message += `\n${note}`;
