@@ -138,6 +138,8 @@ export const CFG_QUICK_ACKS: u32 = 260;
 export const CFG_KEEP_ALIVE_IDLE: u32 = 340;
 export const CFG_KEEP_ALIVE_INTERVAL: u32 = 344;
 export const CFG_KEEP_ALIVE_PROBES: u32 = 348;
+/** 1: a SYN that finds the backlog full is answered with a cookie (RFC 4987 section 3.6). */
+export const CFG_SYN_COOKIES: u32 = 352;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;
@@ -435,7 +437,11 @@ export const CNT_DROP_GROUP_MALFORMED: u32 = 1368;
 export const CNT_GROUP_OUT: u32 = 1376;
 /** Keep-alive probes sent. */
 export const CNT_TCP_KEEP_ALIVES: u32 = 1384;
-export const CNT_END: u32 = 1392;
+/** SYN cookies: sent because a backlog was full, connections that came of one, ACKs that carried none. */
+export const CNT_TCP_COOKIES_OUT: u32 = 1392;
+export const CNT_TCP_COOKIES_IN: u32 = 1400;
+export const CNT_TCP_COOKIES_BAD: u32 = 1408;
+export const CNT_END: u32 = 1416;
 
 // Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
 /** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */

@@ -36,7 +36,7 @@ import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum6, sumBytes } from "../wi
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, markEct } from "../wire/ipv4";
 import { emitIpv6, IPV6_HEADER_SIZE, markEct6 } from "../wire/ipv6";
-import { ACK, emitTcp, RST, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
+import { ACK, emitTcp, RST, SYN, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
 import { emitSynOptions, emitTimestamps, OPTIONS_MAX, synOptionBytes } from "../wire/tcp-options";
 import { ecnFlags, ecnSynFlags } from "./ecn";
 import { emitSack, sackBytes } from "./sack-blocks";
@@ -69,7 +69,7 @@ import {
   setConnection,
   setSender,
 } from "./tuple";
-import { advertisedWindow, synWindow } from "./window";
+import { advertisedWindow, synWindow, windowShift } from "./window";
 
 /** Where the payload of an IPv4 segment without options begins in its frame. */
 const PLAIN_PAYLOAD: u32 =
@@ -193,6 +193,40 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
     release(header);
   }
   markAcknowledged(tcb, flags);
+  return true;
+}
+
+/**
+ * Answers a SYN of no connection, whose sender is in hand, with a SYN-ACK. False when it could not be sent.
+ *
+ * @param value, echo timestamps, with `timestamps`
+ */
+export function sendSynAck(
+  packet: Packet,
+  seq: u32,
+  window: u32,
+  sack: bool,
+  timestamps: bool,
+  scale: bool,
+  value: u32,
+  echo: u32,
+): bool {
+  if (!isRoutable()) return false;
+  const neighbour = hopNeighbour();
+  if (neighbour == null || !txRoom(1)) return false;
+  const buffer = allocControlFrame();
+  if (buffer == null) {
+    count(CNT_TX_NO_FRAME);
+    return false;
+  }
+  const optionBytes = synOptionBytes(sack, timestamps, scale);
+  const length = TCP_HEADER_SIZE + optionBytes;
+  const header = frameOf(buffer) + PLAIN_PAYLOAD - length;
+  emitTcp(header, swapPorts(packet.ports), seq, packet.seq + 1, SYN | ACK, window, optionBytes);
+  emitSynOptions(header, localMss(), sack, timestamps, scale, windowShift(), value, echo);
+  const start = finish(header, length, 0, 0, localWord, remoteWord);
+  sendPacket(neighbour, buffer, start, header + length - start, metadataOption());
+  release(buffer);
   return true;
 }
 

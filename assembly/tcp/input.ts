@@ -21,6 +21,7 @@ import { timestampValue } from "../wire/tcp-options";
 import { isDigest } from "../net/digest";
 import { acknowledge } from "./ack";
 import { scheduleOutput } from "./agenda";
+import { takeCookie } from "./cookies";
 import { deliver } from "./deliver";
 import { ecnArrives } from "./ecn";
 import { sendReset } from "./emit";
@@ -44,7 +45,8 @@ export function tcpInput(packet: Packet): void {
 export function tcpSegment(packet: Packet): void {
   count(CNT_TCP_IN);
   notePacket(packet.hash);
-  const tcb = connectionOf(packet);
+  let tcb = connectionOf(packet);
+  if (tcb == null && (packet.flags & (SYN | RST | ACK)) == ACK) tcb = takeCookie(packet);
   if (tcb == null) {
     noConnection(packet);
     release(packet.buffer);

@@ -34,6 +34,11 @@ export function addressHash(high: u64, low: u64): u32 {
   return u32(keyedHash(u32(low), u32(low >> 32), u32(first), 4) >> 32);
 }
 
+/** What a SYN cookie is hidden behind; `minute` 0 for the part that does not age. */
+export function cookieHash(localIp: u32, remoteIp: u32, ports: u32, minute: u32): u32 {
+  return u32(keyedHash(localIp, remoteIp, ports, 5 | (minute << 8)) >> 32);
+}
+
 function keyedHash(a: u32, b: u32, c: u32, purpose: u32): u64 {
   const k0 = load<u64>(CONFIG_BASE + CFG_SECRET);
   const k1 = load<u64>(CONFIG_BASE + CFG_SECRET, 8);

@@ -18,7 +18,7 @@ import {
 import { config, coreBlock } from "../core/config";
 import { count } from "../core/counters";
 import { firstHandle, KIND_LISTENER, nextHandle } from "../mem/handles";
-import { coldOf, F_IN_BACKLOG, Tcb } from "./tcb";
+import { coldOf, F_IN_BACKLOG, SYN_RECEIVED, Tcb } from "./tcb";
 
 /** LISTENER_SIZE bytes; `bucket` heads the chain of ports that hash to this entry's index. */
 @final
@@ -35,6 +35,10 @@ export class Listener {
   pending: u32;
   /** FLAG_DEFER, and a congestion control (CONTROL_SHIFT). */
   flags: u32;
+  /** Those of `pending` that are established. */
+  ready: u32;
+  /** When a cookie was sent last, s, plus one; 0: never. */
+  cookieAt: u32;
 }
 
 let table: u32 = 0;
@@ -62,6 +66,8 @@ export function listen(port: u32, backlog: u32, cookie: u32, flags: u32): i32 {
     listener.cookie = cookie;
     listener.backlog = backlog;
     listener.pending = 0;
+    listener.ready = 0;
+    listener.cookieAt = 0;
     listener.flags = flags;
     const head = entry(port % entries);
     listener.next = head.bucket;
@@ -122,6 +128,7 @@ export function hasBacklogRoom(listener: Listener): bool {
 /** Counts a new connection against its listener. */
 export function enterBacklog(tcb: Tcb, listener: Listener): void {
   listener.pending++;
+  if (tcb.state > SYN_RECEIVED) listener.ready++;
   coldOf(tcb).listener = listener.handle;
   tcb.flags |= F_IN_BACKLOG;
 }
@@ -130,7 +137,15 @@ export function enterBacklog(tcb: Tcb, listener: Listener): void {
 export function leaveBacklog(tcb: Tcb): void {
   tcb.flags &= ~F_IN_BACKLOG;
   const listener = listenerOf(tcb);
-  if (listener != null) listener.pending--;
+  if (listener == null) return;
+  listener.pending--;
+  if (tcb.state > SYN_RECEIVED) listener.ready--;
+}
+
+/** A connection in a backlog is established now. */
+export function noteReady(tcb: Tcb): void {
+  const listener = listenerOf(tcb);
+  if (listener != null) listener.ready++;
 }
 
 /** The listener that a connection came from, while it still listens. */

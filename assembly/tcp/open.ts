@@ -43,12 +43,13 @@ import {
 } from "../wire/tcp-options";
 import { scheduleNotice } from "./agenda";
 import { controlOf, onInit, selectControl } from "./congestion";
+import { sendCookie } from "./cookies";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { sendSyn } from "./emit";
 import { learnEcn } from "./ecn";
 import { abortByApp, recycleTimeWait } from "./end";
 import { initialSequence, portOffset, timestampOffset } from "./isn";
-import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener } from "./listeners";
+import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener, noteReady } from "./listeners";
 import { beginOpenState } from "./open-state";
 import { beginQuickAcks } from "./quick-acks";
 import { backedOffRto, sampleRtt } from "./rtt";
@@ -158,6 +159,7 @@ export function connect(
  * @param iss our first sequence number
  */
 export function openPassively(packet: Packet, listener: Listener, iss: u32): void {
+  if (listener.pending >= listener.backlog && sendCookie(packet, listener)) return;
   if (!hasBacklogRoom(listener)) return;
   if (!isRoutable()) {
     count(CNT_DROP_NO_ROUTE);
@@ -187,6 +189,64 @@ export function openPassively(packet: Packet, listener: Listener, iss: u32): voi
     knock(tcb);
   } else {
     sendSyn(tcb, tcb.sndUna, SYN | ACK);
+  }
+}
+
+/**
+ * A connection that an ACK brings forth, because it carries a cookie of ours; its sender is in hand.
+ *
+ * @param iss the cookie
+ * @param mss that the SYN announced; SACK and window scaling (255: none) as it offered them
+ */
+export function openByCookie(
+  packet: Packet,
+  listener: Listener,
+  iss: u32,
+  mss: u32,
+  sack: bool,
+  scale: u32,
+): Tcb | null {
+  if (!isRoutable()) return null;
+  const neighbour = hopNeighbour();
+  if (neighbour == null) return null;
+  const tcb = newTcb(packet.ports, packet.hash, neighbour);
+  if (tcb == null) {
+    count(CNT_DROP_TCP_NO_MEMORY);
+    return null;
+  }
+  const cold = coldOf(tcb);
+  tcb.state = <u16>SYN_RECEIVED;
+  tcb.flags = F_PASSIVE;
+  tcb.cookie = listener.cookie;
+  enterBacklog(tcb, listener);
+  selectControl(tcb, controlOf(listener.flags));
+  tcb.rcvNxt = packet.seq;
+  tcb.rcvAcked = packet.seq;
+  if (optionHasTimestamps) {
+    tcb.optionBytes = <u8>TIMESTAMPS_BYTES;
+    noteTimestamp(cold, optionTsValue);
+  }
+  if (sack) cold.repair |= R_SACK;
+  tcb.mss = <u16>(min<u32>(mss, pathMss()) - tcb.optionBytes);
+  takeScale(tcb, scale);
+  tcb.rcvAdv = tcb.rcvNxt + min<u32>(tcb.rcvWindow, 65535);
+  startHandshake(tcb, cold, iss);
+  // When the SYN-ACK went out nobody knows: the round trip is that of an echo, or none.
+  cold.synCount = 0;
+  return tcb;
+}
+
+/** What both sides' window-scale options come to. */
+function takeScale(tcb: Tcb, scale: u32): void {
+  if (scale != 255) {
+    tcb.flags |= F_SCALED;
+    tcb.sndShift = <u8>scale;
+    tcb.rcvShift = <u8>windowShift();
+  } else {
+    tcb.flags &= ~F_SCALED;
+    tcb.sndShift = 0;
+    tcb.rcvShift = 0;
+    tcb.rcvWindow = min<u32>(tcb.rcvWindow, 65535);
   }
 }
 
@@ -245,16 +305,7 @@ export function learnSyn(tcb: Tcb, packet: Packet): void {
   const announced = optionMss == 0 ? DEFAULT_MSS : max<u32>(optionMss, LEAST_MSS);
   // The MSS does not count options (RFC 9293 section 3.7.1, RFC 6691).
   tcb.mss = <u16>(min<u32>(announced, pathMss()) - tcb.optionBytes);
-  if (optionWindowScale != 255) {
-    tcb.flags |= F_SCALED;
-    tcb.sndShift = <u8>optionWindowScale;
-    tcb.rcvShift = <u8>windowShift();
-  } else {
-    tcb.flags &= ~F_SCALED;
-    tcb.sndShift = 0;
-    tcb.rcvShift = 0;
-    tcb.rcvWindow = min<u32>(tcb.rcvWindow, 65535);
-  }
+  takeScale(tcb, optionWindowScale);
   tcb.sndWnd = packet.window;
   tcb.sndWl1 = packet.seq;
   cold.sndWndMax = packet.window;
@@ -271,6 +322,7 @@ export function establish(tcb: Tcb): void {
   else if (echoed != 0) sampleRtt(cold, echoed);
   // RFC 6298 section 5.7: a SYN that timed out leaves 3 s without a sample.
   else if (cold.srtt8 == 0) cold.rto = max<u32>(cold.rto, rtoInitial * 3);
+  if (tcb.flags & F_IN_BACKLOG) noteReady(tcb);
   beginOpenState(tcb);
   onInit(tcb);
   beginQuickAcks(tcb);

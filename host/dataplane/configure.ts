@@ -60,6 +60,7 @@ import {
   CFG_RTO_MIN,
   CFG_SECRET,
   CFG_SEND_BUFFER_MAX,
+  CFG_SYN_COOKIES,
   CFG_SYN_RETRIES,
   CFG_TCB_COLD,
   CFG_TCB_HOT,
@@ -228,6 +229,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_ECN, ECN_MODES.indexOf(tcp.ecn));
   set(CFG_PACING, tcp.pacing ? 1 : 0);
   set(CFG_QUICK_ACKS, tcp.quickAcks);
+  set(CFG_SYN_COOKIES, tcp.synCookies ? 1 : 0);
   set(CFG_KEEP_ALIVE_IDLE, tcp.keepAliveIdle);
   set(CFG_KEEP_ALIVE_INTERVAL, tcp.keepAliveInterval);
   set(CFG_KEEP_ALIVE_PROBES, tcp.keepAliveProbes);

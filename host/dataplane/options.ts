@@ -179,6 +179,10 @@ export interface TcpOptions {
   sack?: boolean;
   /** Offer and accept timestamps (RFC 7323). Default true. */
   timestamps?: boolean;
+  /**
+   * Answer SYNs that find the backlog full of half-open connections with cookies (RFC 4987). Default true.
+   */
+  synCookies?: boolean;
   /** Challenge ACKs of a core per second, on average (RFC 5961 section 7). Default 1000. */
   challengeAcks?: number;
   /** Initial congestion window, in segments. Default 10 (RFC 6928). */

@@ -400,6 +400,7 @@ function resolveTcp(value: unknown, mtu: number): Required<TcpOptions> {
     reassemblyMax: amount("reassemblyMax", reassembly, 0, 65535),
     sack: check.boolean("tcp.sack", given.sack, true),
     timestamps: check.boolean("tcp.timestamps", given.timestamps, true),
+    synCookies: check.boolean("tcp.synCookies", given.synCookies, true),
     challengeAcks: amount("challengeAcks", 1000, 1, 1_000_000),
     initialWindow: amount("initialWindow", 10, 1, 1024),
     congestionControl: check.oneOf(
@@ -435,6 +436,7 @@ const KNOWN_TCP = [
   "reassemblyMax",
   "sack",
   "timestamps",
+  "synCookies",
   "challengeAcks",
   "initialWindow",
   "congestionControl",
