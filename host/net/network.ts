@@ -28,6 +28,8 @@ export interface NetworkOptions {
 export interface HostOptions extends Omit<Partial<DataplaneOptions>, "ip" | "cores" | "kernel"> {
   /** Its address within the network; default the next free one. */
   readonly address?: string;
+  /** Bits of its address that its neighbours share. Default 16. */
+  readonly prefixLength?: number;
   /** The link between it and the switch. Default perfect. */
   readonly link?: HostLink;
 }
@@ -89,7 +91,7 @@ export class Network {
    * @throws {RangeError} the name or the address is taken, or an option is out of its range
    */
   addHost(name: string, options: HostOptions = {}): Host {
-    const { address = this.#freeAddress(), link, ...rest } = options;
+    const { address = this.#freeAddress(), prefixLength = 16, link, ...rest } = options;
     if (this.#hosts.has(name))
       throw new OptionRangeError(`ixwasm: there is a host "${name}" already`);
     if (this.#addresses.has(address)) {
@@ -101,7 +103,7 @@ export class Network {
       ...rest,
       tcp: { profile: "lan", ...rest.tcp },
       kernel: this.#kernel,
-      ip: `${address}/16`,
+      ip: `${address}/${prefixLength}`,
     });
     const host = this.createHost(name, address, dataplane);
     this.#start(host, link);
