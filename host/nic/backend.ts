@@ -30,12 +30,13 @@ import type { Frame } from "./batch.ts";
 import type { FrameObserver } from "./capture.ts";
 import { fulfil, requestFits } from "./checksum.ts";
 import { Classifier, headersFit } from "./classifier.ts";
+import { Destination } from "./destination.ts";
 import { FrameStore } from "./frame-store.ts";
 import { isPerfect, Link } from "./link.ts";
 import type { MemoryView } from "./memory-view.ts";
 import { Port } from "./port.ts";
 import { STATE_LINE, STATE_LINE_FROM_SWITCH, TX_COUNTERS } from "./port-state.ts";
-import { MAX_FRAME, RxQueue } from "./rx-queue.ts";
+import { MAX_FRAME, type RxQueue } from "./rx-queue.ts";
 import { MacTable } from "./switch.ts";
 import { TxQueue } from "./tx-queue.ts";
 import type { LinkOptions, PortHandle, QueueBackend, Ways, Wire } from "./types.ts";
@@ -53,19 +54,6 @@ const BAD_CHECKSUM_REQUEST = TX_COUNTERS.indexOf("badChecksumRequest");
 const STORE_FULL = TX_COUNTERS.indexOf("storeFull");
 const SWITCH_FILTERED = TX_COUNTERS.indexOf("switchFiltered");
 const SWITCH_BLOCKED = TX_COUNTERS.indexOf("switchBlocked");
-
-/** A port that this backend can deliver to. */
-interface Destination {
-  readonly port: Port;
-  readonly queues: readonly RxQueue[];
-  /** Number of the port in the capture, -1: not captured. */
-  readonly captured: number;
-  /** Of a switch: frames do not simply get there, but by `link`, or not at all. */
-  impaired: boolean;
-  blocked: boolean;
-  /** The way from the switch to the port, once a frame has gone there while it was not perfect. */
-  link: Link | null;
-}
 
 /**
  * Makes the engine that sends what `from` puts into the TX ring of its queue. It belongs to the
@@ -137,17 +125,10 @@ class Backend implements QueueBackend {
     this.#grow();
     if (wire.kind === "link") this.#setLink(wire.options);
     else this.#follow(wire.ways);
-    this.#own = this.#destinations[this.#self] ?? this.#destination(from);
+    this.#own = this.#destinations[this.#self] ?? new Destination(from, this.#capture);
     const { mac } = from;
     this.#macHead = mac[0] | (mac[1] << 8) | (mac[2] << 16) | (mac[3] << 24);
     this.#macTail = mac[4] | (mac[5] << 8);
-  }
-
-  #destination(handle: PortHandle): Destination {
-    const port = new Port(handle);
-    const queues = handle.queues.map((_, i) => new RxQueue(port, i));
-    const captured = this.#capture?.indexOf(handle) ?? -1;
-    return { port, queues, captured, impaired: false, blocked: false, link: null };
   }
 
   /** The first link: the wire's, or the way to the switch. */
@@ -169,18 +150,14 @@ class Backend implements QueueBackend {
     this.#setLink(own.up);
     for (const [index, destination] of this.#destinations.entries()) {
       if (index === this.#self) continue;
-      const way = ports[index];
-      destination.blocked = own.cut || way.cut || own.blocked.has(index);
-      destination.link?.set(way.down);
-      const linked = destination.link !== null || !isPerfect(way.down);
-      destination.impaired = destination.blocked || linked;
+      destination.follow(own, ports[index], index);
     }
   }
 
   /** Takes in the ports that were connected meanwhile. */
   #grow(): void {
     for (let i = this.#destinations.length; i < this.#ports.length; i++) {
-      this.#destinations.push(this.#destination(this.#ports[i]));
+      this.#destinations.push(new Destination(this.#ports[i], this.#capture));
     }
   }
 
