@@ -1,15 +1,16 @@
 /** `bench cores`: what more cores of a server bring: simulated, and as far as this machine goes real. */
 import { Command } from "commander";
-import os from "node:os";
 import { REFERENCE_COSTS } from "../../host/node/index.ts";
 import type { CostModel } from "../../host/node/index.ts";
 import { describeMachine } from "../lib/machine.ts";
 import { decimal, integer, someOf } from "../lib/options.ts";
 import { grouped, printTable, progress, rounded, writeRecords } from "../lib/report.ts";
 import type { BenchRecord } from "../lib/report.ts";
+import { spread } from "../lib/statistics.ts";
 import { runTask } from "../lib/task.ts";
 import { simulateEcho, type SimulatedEchoResult } from "./simulated.ts";
 import type { CoresTask, RealResult } from "./task.ts";
+import { PROCESSORS } from "./processors.ts";
 
 interface CoresOptions {
   readonly cores: number;
@@ -18,6 +19,7 @@ interface CoresOptions {
   readonly batch: number;
   readonly micros: number;
   readonly seconds: number;
+  readonly repeats: number;
   readonly costs: readonly string[];
   readonly real: boolean;
   readonly json?: string;
@@ -26,8 +28,6 @@ interface CoresOptions {
 const TASK = new URL("task.js", import.meta.url);
 /** Most that a task takes besides measuring, s. */
 const PREPARATION = 90;
-/** The machine's real cores are compared up to so many. */
-const REAL_CORES = 2;
 
 export function coresCommand(): Command {
   return new Command("cores")
@@ -40,6 +40,7 @@ export function coresCommand(): Command {
     .option("--batch <n>", "B, packets per iteration", integer(1, 256), 64)
     .option("--micros <µs>", "simulated time that is measured", integer(1000, 1e9), 20_000)
     .option("--seconds <s>", "length of a real measurement", decimal(0.1, 600), 1)
+    .option("--repeats <n>", "real measurements of each number of cores", integer(1, 100), 5)
     .option(
       "--costs <model>",
       "what work costs: measured on this machine, or the reference model's",
@@ -111,33 +112,39 @@ function rate({ messagesPerSecond }: SimulatedEchoResult): number {
   return messagesPerSecond;
 }
 
+/** Every number of real cores in turn, `repeats` times. */
 async function real(options: CoresOptions): Promise<BenchRecord[]> {
-  const { conns, size, batch, seconds } = options;
-  const results: RealResult[] = [];
-  for (let cores = 1; cores <= REAL_CORES; cores++) {
-    progress(`measuring ${cores} real cores`);
-    const task: CoresTask = { kind: "real", cores, conns, size, batch, seconds };
-    results.push(await runTask<RealResult>(TASK, task, seconds + PREPARATION));
+  const { conns, size, batch, seconds, repeats } = options;
+  const results: RealResult[][] = Array.from({ length: PROCESSORS }, () => []);
+  for (let repeat = 1; repeat <= repeats; repeat++) {
+    for (let cores = 1; cores <= PROCESSORS; cores++) {
+      progress(`measuring ${cores} real cores: ${repeat} of ${repeats}`);
+      const task: CoresTask = { kind: "real", cores, conns, size, batch, seconds };
+      results[cores - 1].push(await runTask<RealResult>(TASK, task, seconds + PREPARATION));
+    }
   }
   progress("");
-  const rows = results.map(({ messagesPerSecond, busyPerMessage }, i) => [
+  const found = results.map((list) => ({
+    rate: spread(list.map(({ messagesPerSecond }) => messagesPerSecond)),
+    busy: spread(list.map(({ busyPerMessage }) => busyPerMessage)),
+  }));
+  const one = found[0].busy.median;
+  const rows = found.map(({ rate: { median }, busy }, i) => [
     `${i + 1}`,
-    grouped(messagesPerSecond),
-    rounded(busyPerMessage),
+    grouped(median),
+    `${rounded(busy.median)} (${rounded(busy.min)}–${rounded(busy.max)})`,
+    (busy.median / one).toFixed(2),
   ]);
-  printTable(["cores, real", "messages/s", "busy ns a message"], rows);
-  const processors = os.availableParallelism();
-  if (REAL_CORES >= processors) {
-    console.log(
-      `Real: a core of the client shares ${processors} processors with the server's, so rates say ` +
-        "little, and busy time includes what a thread had to wait for its processor.",
-    );
-  }
-  return results.map((result, i) => ({
+  printTable(["cores, real", "messages/s", "busy ns a message", "× one core"], rows);
+  console.log(
+    `Real: ${PROCESSORS} threads, each with a client of half the connections; a core of the server runs on ` +
+      `one of them, or on both. Busy time is the server's iterations alone. Medians of ${repeats}.`,
+  );
+  return found.map(({ rate: { median }, busy }, i) => ({
     experiment: "cores",
     system: "ixwasm threaded",
-    params: { ...paramsOf(options), cores: i + 1 },
-    metrics: { msgs_per_s: result.messagesPerSecond, busy_ns_per_msg: result.busyPerMessage },
+    params: { ...paramsOf(options), repeats, cores: i + 1 },
+    metrics: { msgs_per_s: median, busy_ns_per_msg: busy.median },
   }));
 }
 
