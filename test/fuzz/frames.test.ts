@@ -48,6 +48,8 @@ class FrameFuzz {
   #peers: TcpPeer[] = [];
   /** What the kernel sent lately, for quotations and replays. */
   #sent: Uint8Array[] = [];
+  /** The frame of this step, for the report of a finding. */
+  #frameNow = new Uint8Array();
 
   constructor(build: KernelBuild, seed: number, options: HarnessOptions) {
     this.#seed = seed;
@@ -71,7 +73,8 @@ class FrameFuzz {
       try {
         this.#step();
       } catch (error) {
-        const place = `FUZZ_SEED=${this.#seed}, step ${step}`;
+        const hex = Buffer.from(this.#frameNow).toString("hex");
+        const place = `FUZZ_SEED=${this.#seed}, step ${step}, frame ${hex}`;
         throw new Error(`${place}: ${String(error)}\n${this.#k.log()}`, { cause: error });
       }
     }
@@ -83,6 +86,7 @@ class FrameFuzz {
     if (random.chance(this.#peers.length < 8 ? 0.3 : 0.02)) this.#newPeer();
     const friendly = this.#frame();
     const frame = random.chance(0.5) ? friendly : mutate(random, friendly);
+    this.#frameNow = new Uint8Array(frame);
     // A NIC without empty frames drops.
     this.#k.nic.receive(frame, { checksumOk: random.chance(0.5) });
     if (random.chance(0.3)) this.#k.poll();
