@@ -150,6 +150,8 @@ export function applySysctl(settings: Settings, path: string, value: string): vo
   if (!apply || apply(settings, values, text) === false) {
     throw new Unsupported(`sysctl ${key}=${text}`);
   }
+  // FreeBSD, which alone has such a key, delays the ACKs of first segments like all others.
+  if (linux === undefined) settings.tcp.quickAcks = 0;
 }
 
 /** What `defaults.sh` of the public suites sets that matters here. */
