@@ -1,10 +1,12 @@
 import { defineConfig } from "vitest/config";
+import { BehaviourCount } from "./test/support/behaviour-count.ts";
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: "test/global-setup.ts",
     pool: "forks",
+    reporters: ["default", new BehaviourCount()],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
