@@ -25,7 +25,7 @@ async function serve(via: Host, port: number, isSecure = false): Promise<void> {
 }
 
 function agentOn(via: Host, options: { ca?: string; timeout?: number } = {}): Agent {
-  const connect = undiciConnector({ via, ...options }) as Agent.Options["connect"];
+  const connect = undiciConnector({ via, ...options });
   const agent = new Agent({ connect });
   agents.push(agent);
   return agent;

@@ -1,5 +1,5 @@
 /** What other libraries take to open their connections: an undici connector, TLS, a lookup. */
-import { isIP } from "node:net";
+import { isIP, type Socket as NodeSocket } from "node:net";
 import tls from "node:tls";
 import type { Duplex } from "node:stream";
 import type { Host } from "../../net/host.ts";
@@ -46,8 +46,9 @@ interface ConnectorTarget {
   readonly httpSocket?: Duplex;
 }
 
+/** undici's types demand node:net's own class; what it uses of it, this package's has. */
 type ConnectorCallback = (
-  ...outcome: [error: null, socket: Socket | tls.TLSSocket] | [error: Error, socket: null]
+  ...outcome: [error: null, socket: NodeSocket | tls.TLSSocket] | [error: Error, socket: null]
 ) => void;
 
 export interface ConnectorOptions extends tls.SecureContextOptions {
@@ -91,7 +92,7 @@ function waitFor(
   const opened = (): void => {
     clearTimeout(timer);
     socket.removeListener("error", failed);
-    callback(null, socket);
+    callback(null, socket as NodeSocket);
   };
   const failed = (error: Error): void => {
     clearTimeout(timer);
