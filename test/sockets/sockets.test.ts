@@ -212,8 +212,11 @@ describe("listen", () => {
     const listener = listen({ via, backlog: 2 });
     const { port } = await listener.opened;
     const sockets = [1, 2, 3].map(() => connect(`localhost:${port}`, { via }));
-    const outcomes = await Promise.allSettled(sockets.map((socket) => socket.closed).slice(2));
-    expect(outcomes[0]).toMatchObject({ status: "rejected" });
+    // Which of the three it is, the order of their segments decides.
+    const broken = sockets.map(({ closed }) =>
+      closed.catch((error: { code: string }) => error.code),
+    );
+    expect(["ECONNREFUSED", "ECONNRESET"]).toContain(await Promise.race(broken));
   });
 
   test("fails on a port in use", async () => {
