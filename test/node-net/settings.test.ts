@@ -103,13 +103,37 @@ describe("setTimeout", () => {
   });
 });
 
-describe("settings that change nothing on a dataplane", () => {
+describe("setNoDelay and setKeepAlive", () => {
   test("are accepted, and return the socket", () => {
     const socket = new Socket();
     expect(socket.setNoDelay()).toBe(socket);
     expect(socket.setKeepAlive(true, 1000)).toBe(socket);
     expect(socket.ref()).toBe(socket);
     expect(socket.unref()).toBe(socket);
+  });
+
+  test("have an idle peer asked, and the connection stays", { timeout: 10_000 }, async () => {
+    const via = aHost();
+    const { here, there } = await pair(via);
+    here.setKeepAlive(true, 1000);
+    await expect
+      .poll(() => via.dataplane.counters().tcpKeepAlives, { timeout: 8000 })
+      .toBeGreaterThan(0);
+    expect([here.destroyed, there.destroyed]).toEqual([false, false]);
+  });
+
+  test("have small segments wait for outstanding ones, on request", async () => {
+    const via = aHost();
+    const { here, there } = await pair(via);
+    here.setNoDelay(false);
+    for (let i = 0; i < 50; i++) {
+      here.write("x");
+      await wait(0);
+    }
+    here.end();
+    there.resume();
+    await once(there, "end");
+    expect(there.bytesRead).toBe(50);
   });
 
   test("are accepted before the connection is there", async () => {

@@ -5,7 +5,7 @@
  */
 import { addAbortSignal, Duplex } from "node:stream";
 import { getDefaultAutoSelectFamilyAttemptTimeout } from "node:net";
-import { RC_OK } from "../../../assembly/abi.ts";
+import { KEEP_ALIVE_IDLE_MAX, RC_OK } from "../../../assembly/abi.ts";
 import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../../libix/ixev-context.ts";
 import type { Host } from "../../net/host.ts";
 import { addressOf } from "../../net/names.ts";
@@ -41,6 +41,10 @@ export class Socket extends AddressedStream {
   #attempts: Attempts | null = null;
   #connecting = false;
   #resetting = false;
+  #noDelay = true;
+  #keepAlive = false;
+  /** Seconds; 0: what the dataplane's options say. */
+  #keepAliveDelay = 0;
 
   /** The server that the connection was accepted by. */
   server: unknown;
@@ -57,6 +61,7 @@ export class Socket extends AddressedStream {
     this.#options = options;
     this.#incoming = new Incoming(this, checkOnRead(options.onread));
     this.on("end", () => this.#finRead());
+    if (options.keepAlive) this.setKeepAlive(true, options.keepAliveInitialDelay);
     if (signal !== undefined) addAbortSignal(signal, this);
   }
 
@@ -171,6 +176,8 @@ export class Socket extends AddressedStream {
   /** Takes a context for its own. */
   #adopt(context: IxevContext): void {
     this.#context = context;
+    if (!this.#noDelay) context.setNoDelay(false);
+    if (this.#keepAlive) context.setKeepAlive(true, this.#keepAliveDelay);
     context.setHandler(IXEVIN | IXEVOUT | IXEVHUP, (from, conditions) => {
       if (from === this.#context) this.#guarded(() => this.#happened(conditions));
     });
@@ -338,13 +345,22 @@ export class Socket extends AddressedStream {
     this.emit("timeout");
   }
 
-  /** Small writes are never held back: the application's round is what coalesces them. */
-  setNoDelay(_noDelay = true): this {
+  /**
+   * False has small segments wait for outstanding ones. Until then, unlike with node:net, none does: what
+   * is written within a round goes out together anyway.
+   */
+  setNoDelay(noDelay = true): this {
+    this.#noDelay = Boolean(noDelay);
+    this.#context?.setNoDelay(this.#noDelay);
     return this;
   }
 
-  /** Accepted and without effect: a dataplane sends no probes of its own. */
-  setKeepAlive(_enable = false, _initialDelay = 0): this {
+  /** Has an idle peer asked whether it is still there, for the first time after `initialDelay` ms. */
+  setKeepAlive(enable = false, initialDelay = 0): this {
+    this.#keepAlive = Boolean(enable);
+    const seconds = Math.ceil(Math.max(0, Number(initialDelay) || 0) / 1000);
+    this.#keepAliveDelay = Math.min(seconds, KEEP_ALIVE_IDLE_MAX);
+    this.#context?.setKeepAlive(this.#keepAlive, this.#keepAliveDelay);
     return this;
   }
 
