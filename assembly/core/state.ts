@@ -22,7 +22,6 @@ export const STATE_RECEIVE: u32 = 5224;
 export const STATE_PORTS: u32 = 5228;
 export const STATE_UDP_SENT: u32 = 5232;
 export const STATE_UDP: u32 = 5240;
-export const STATE_UDP_PORTS: u32 = 5244;
 export const STATE_PENDING: u32 = 5248;
 export const STATE_ICMP: u32 = 5252;
 export const STATE_USER_TIMERS: u32 = 5264;

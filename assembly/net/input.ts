@@ -55,7 +55,8 @@ import {
 } from "../wire/tcp";
 import { arpInput } from "./arp";
 import { isIpv6Enabled } from "./interface";
-import { drop, ipv4Input, isSource } from "./ipv4-input";
+import { drop } from "./ip-input";
+import { ipv4Input, isSource } from "./ipv4-input";
 import { ipv6Input } from "./ipv6-input";
 
 /** Bits of the metadata flags that this NIC's word is taken for: none that it was not asked for. */

@@ -11,21 +11,18 @@ import {
   CNT_DROP_IP_TTL,
   CNT_DROP_TCP_CHECKSUM,
   CNT_DROP_TCP_MALFORMED,
-  FRAME_SIZE,
   METADATA_SIZE,
   RX_META_CHECKSUM_OK,
-  RX_META_FLAGS,
   RX_META_HAS_HASH,
   RX_META_HASH,
   RX_META_LOOPBACK,
 } from "../abi";
-import { localIp, macHead, macTail } from "../core/config";
-import { count } from "../core/counters";
+import { localIp } from "../core/config";
 import { Packet } from "../core/packet";
 import { Buffer, packetOf, release } from "../mem/buffers";
-import { asBuffer, Slot, slotData } from "../mem/slots";
+import { asBuffer, slotData } from "../mem/slots";
 import { foldChecksum, pseudoHeaderSum, sumBytes } from "../wire/checksum";
-import { emitEthernetHeader, ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4 } from "../wire/ethernet";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4 } from "../wire/ethernet";
 import { IGMP_PROTOCOL } from "../wire/group";
 import { ICMP_PROTOCOL, UNREACHABLE_PROTOCOL } from "../wire/icmp";
 import {
@@ -46,13 +43,14 @@ import {
   unmarkIpv4Fragment,
 } from "../wire/ipv4";
 import { mappedLow } from "../wire/ipv6";
-import { TCP_HEADER_SIZE, TCP_PROTOCOL, tcpHeaderLength } from "../wire/tcp";
+import { TCP_PROTOCOL } from "../wire/tcp";
 import { UDP_PROTOCOL } from "../wire/udp";
 import { addFragment } from "./fragments";
 import { isMember } from "./groups";
 import { icmpInput } from "./icmp";
 import { sendUnreachable } from "./icmp-errors";
 import { igmpInput } from "./igmp";
+import { drop, isTcpSound, moveToFrame } from "./ip-input";
 import { isBroadcast } from "./routes";
 import { toeplitzIpv4 } from "./toeplitz";
 import { udpInput } from "./udp";
@@ -181,23 +179,6 @@ function gather(buffer: Buffer, frame: u32, headerLength: u32, total: u32, packe
   return dispatch(buffer, at, moved, header, bytes - header, 0, packet);
 }
 
-/**
- * TCP keeps frames: a segment in fragments moves to that of its last one, if it fits, and lies there as
- * it would have come in one piece, unverified, should it pass the gate once more (flow/backlog.ts).
- */
-export function moveToFrame(buffer: Buffer, slot: Slot, bytes: u32, type: u32): bool {
-  const frame = packetOf(buffer);
-  const at = frame + ETHERNET_HEADER_SIZE;
-  const fits = bytes <= FRAME_SIZE - (at & (FRAME_SIZE - 1));
-  if (fits) {
-    memory.copy(at, slotData(slot) - slot.headerLength, bytes);
-    emitEthernetHeader(frame, macHead, macTail, macHead, macTail, type);
-    store<u32>(frame - METADATA_SIZE, 0, RX_META_FLAGS);
-  }
-  release(asBuffer(slot));
-  return fits;
-}
-
 function receiveTcp(
   buffer: Buffer,
   frame: u32,
@@ -225,17 +206,4 @@ function receiveTcp(
       ? load<u32>(frame - METADATA_SIZE, RX_META_HASH)
       : toeplitzIpv4(source, localIp, load<u32>(l4));
   return true;
-}
-
-/** True when the header of a segment fits it. */
-export function isTcpSound(l4: u32, l4Length: u32): bool {
-  if (l4Length < TCP_HEADER_SIZE) return false;
-  const headerLength = tcpHeaderLength(l4);
-  return headerLength >= TCP_HEADER_SIZE && headerLength <= l4Length;
-}
-
-export function drop(buffer: Buffer, counter: u32): bool {
-  count(counter);
-  release(buffer);
-  return false;
 }

@@ -63,7 +63,7 @@ import { isMember } from "./groups";
 import { sendProblem } from "./icmp-errors";
 import { icmpv6Input } from "./icmpv6";
 import { isOwnAddress, isSolicited } from "./interface";
-import { drop, isTcpSound, moveToFrame } from "./ipv4-input";
+import { drop, isTcpSound, moveToFrame } from "./ip-input";
 import { toeplitzIpv6 } from "./toeplitz";
 import { udpInput } from "./udp";
 

@@ -283,14 +283,20 @@ function advance(tcb: Tcb, end: u32): void {
   }
   if (!(tcb.flags & F_DEADLINE) || tcb.flags & F_PERSIST) {
     tcb.flags &= ~F_PERSIST;
-    // Further ahead than any can be means behind: the last timeout has long run out.
-    const due = tcb.deadline + probeLead(tcb, cold);
-    if (due - now > rtoMax) onIdleRestart(tcb, due);
+    restartAfterIdle(tcb, cold);
     armRetransmission(tcb, cold);
   } else if (flight <= tcb.mss && cold.repair & R_SACK && !(tcb.flags & F_SCOREBOARD)) {
     // More than one segment is in flight now, so that no delayed ACK needs to be waited for.
     armRetransmission(tcb, cold);
   }
+}
+
+/** Has congestion control start anew when the last timeout has long run out (RFC 5681 section 4.1). */
+function restartAfterIdle(tcb: Tcb, cold: TcbCold): void {
+  // Further ahead than any can be means behind.
+  if (tcb.deadline - now <= rtoMax) return;
+  const due = tcb.deadline + probeLead(tcb, cold);
+  if (due - now > rtoMax) onIdleRestart(tcb, due);
 }
 
 /** Whether a segment shorter than the buffer is worth sending: a full one, or half the best window. */

@@ -31,8 +31,7 @@ export const NEIGHBOUR_ADVERTISEMENT: u32 = 136;
 export const REDIRECT: u32 = 137;
 export const MLD2_REPORT: u32 = 143;
 
-/** Codes of "unreachable". */
-export const UNREACHABLE6_ADDRESS: u32 = 3;
+/** Code of "unreachable" for a port. */
 export const UNREACHABLE6_PORT: u32 = 4;
 /** Code of "time exceeded" for fragments that did not all come in time, as in ICMP. */
 export const REASSEMBLY_TIME: u32 = 1;

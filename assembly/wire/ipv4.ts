@@ -80,7 +80,6 @@ export function ipv4Destination(header: u32): u32 {
 }
 
 /** The ECN field (RFC 3168 section 5). */
-export const NOT_ECT: u32 = 0;
 export const ECT_0: u32 = 2;
 export const CE: u32 = 3;
 

@@ -134,12 +134,14 @@ export class IxevListener {
   readonly port: number;
   /** What came of listen: RC_OK, or why not; null until the kernel has run it. */
   outcome: number | null = null;
-  /** The kernel's handle, for the loop. */
+  /** The loop's name for it in the arrays, and the kernel's once known. */
+  readonly cookie: number;
   handle = 0;
   closed = false;
 
-  constructor(port: number) {
+  constructor(port: number, cookie: number) {
     this.port = port;
+    this.cookie = cookie;
   }
 }
 
@@ -154,7 +156,8 @@ export class Ixev implements App, IxevLoop {
   readonly #contexts: (IxevContext | null)[] = [];
   readonly #generations: number[] = [];
   readonly #freeSlots: number[] = [];
-  readonly #listeners: IxevListener[] = [];
+  readonly #listeners = new Map<number, IxevListener>();
+  #nextListener = 0;
   readonly #knock = { address: new IpAddress(), port: 0, localPort: 0 };
   readonly #arrival = { ...this.#knock, tag: 0, from: 0, rescued: false };
   readonly #luggage: LuggageService;
@@ -215,9 +218,9 @@ export class Ixev implements App, IxevLoop {
    * itself: connections of its own flow groups knock there.
    */
   listen(port: number, backlog = 1024, flags = 0): IxevListener {
-    const listener = new IxevListener(port);
-    const cookie = this.#listeners.push(listener) - 1;
-    this.later(() => this.ix.listen(cookie, port, backlog, flags));
+    const listener = new IxevListener(port, this.#nextListener++ >>> 0);
+    this.#listeners.set(listener.cookie, listener);
+    this.later(() => this.ix.listen(listener.cookie, port, backlog, flags));
     return listener;
   }
 
@@ -225,7 +228,13 @@ export class Ixev implements App, IxevLoop {
   unlisten(listener: IxevListener): void {
     if (listener.closed) return;
     listener.closed = true;
-    if (listener.handle !== 0) this.later(() => this.ix.unlisten(listener.handle));
+    if (listener.handle !== 0) this.#endListening(listener);
+  }
+
+  /** Whoever knocks from now on finds nobody. */
+  #endListening(listener: IxevListener): void {
+    this.#listeners.delete(listener.cookie);
+    this.later(() => this.ix.unlisten(listener.handle));
   }
 
   /** Opens a connection for a fresh context; `dialed` tells how it went. */
@@ -499,11 +508,13 @@ export class Ixev implements App, IxevLoop {
 
   #listenResult(index: number): void {
     const { ix } = this;
-    const listener = this.#listeners[ix.resultCookie(index)];
+    const listener = this.#listeners.get(ix.resultCookie(index))!;
     listener.outcome = ix.result(index);
     if (listener.outcome === RC_OK) {
       listener.handle = ix.resultHandle(index);
-      if (listener.closed) this.later(() => ix.unlisten(listener.handle));
+      if (listener.closed) this.#endListening(listener);
+    } else {
+      this.#listeners.delete(listener.cookie);
     }
     this.#operations.listening?.(listener);
   }
@@ -557,13 +568,12 @@ export class Ixev implements App, IxevLoop {
   #knocked(index: number): void {
     const { ix } = this;
     const handle = ix.eventHandle(index);
-    const listener = this.#listeners[ix.eventCookie(index)];
+    const listener = this.#listeners.get(ix.eventCookie(index));
     const knock = this.#knock;
     ix.knockAddress(index, knock.address);
     knock.port = ix.knockRemotePort(index);
     knock.localPort = ix.knockLocalPort(index);
-    const context =
-      listener === undefined || listener.closed ? null : (this.#operations.accept?.(knock) ?? null);
+    const context = listener === undefined ? null : (this.#operations.accept?.(knock) ?? null);
     const cookie = context === null ? 0 : this.#bind(context, handle);
     if (cookie === 0) {
       ix.reject(handle);

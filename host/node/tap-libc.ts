@@ -22,8 +22,6 @@ export const ENOBUFS = 105;
 export const POLLIN = 1;
 export const POLLOUT = 4;
 
-/** Most entries of an iovec array (UIO_MAXIOV). */
-export const IOV_MAX = 1024;
 /** struct iovec on a 64-bit machine: u64 base, u64 length. */
 export const IOVEC_SIZE = 16;
 

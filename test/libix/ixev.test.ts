@@ -3,8 +3,6 @@ import {
   EV_CONNECTED,
   EV_DEAD,
   EV_KNOCK,
-  EV_RECV,
-  EV_SENT,
   EV_TIMER,
   EV_UDP_RECV,
   OPTION_KEEP_ALIVE,
@@ -13,16 +11,12 @@ import {
   RC_AGAIN,
   RC_BADH,
   RC_CLOSED,
-  RC_FAULT,
   RC_INUSE,
   RC_MOVED,
-  RC_NOBUFS,
   RC_NOMEM,
   RC_OK,
   RC_REFUSED,
   RC_RESET,
-  RC_TIMEOUT,
-  SG_MAX,
   SYS_ABORT,
   SYS_ACCEPT,
   SYS_CLOSE,
@@ -32,8 +26,6 @@ import {
   SYS_RECV_DONE,
   SYS_REJECT,
   SYS_SEND,
-  SYS_SENDV,
-  SYS_SHUTDOWN,
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
@@ -50,111 +42,10 @@ import {
   IxevContext,
 } from "../../host/libix/ixev-context.ts";
 import { Ixev } from "../../host/libix/ixev.ts";
-import type { IxevOperations, IxevOptions } from "../../host/libix/ixev.ts";
-import { essential, FakeKernel, FRAMES, operations } from "./fake-kernel.ts";
-import type { Call, FakeEvent, FakeOptions } from "./fake-kernel.ts";
-
-const ALL = IXEVHUP | IXEVIN | IXEVOUT;
-/** Cookie of the layer's own timer. */
-const TIMER = 0xffffffff;
-
-/** A connection's life as its application sees it. */
-interface Peer {
-  readonly context: IxevContext;
-  readonly handle: number;
-  readonly cookie: number;
-  /** Conditions of each call of the handler. */
-  readonly calls: number[];
-}
-
-class World {
-  readonly kernel: FakeKernel;
-  readonly ixev: Ixev;
-  readonly released: IxevContext[] = [];
-  readonly dialed: [IxevContext, number][] = [];
-  next: IxevContext | null = null;
-  now = 1000;
-  #handles = 0x7700000;
-
-  constructor(
-    operations: Partial<IxevOperations> = {},
-    options: IxevOptions = {},
-    fake: FakeOptions = {},
-  ) {
-    this.kernel = new FakeKernel(fake);
-    this.ixev = new Ixev(
-      this.kernel.ix,
-      {
-        accept: () => this.next,
-        dialed: (context, outcome) => void this.dialed.push([context, outcome]),
-        released: (context) => void this.released.push(context),
-        ...operations,
-      },
-      options,
-    );
-    this.ixev.listen(7);
-    this.round();
-  }
-
-  /** The kernel's poll and a round of the loop; returns the calls that the poll ran. */
-  round(...events: FakeEvent[]): Call[] {
-    return essential(this.kernel.round(this.ixev, events, this.now));
-  }
-
-  /** An accepted connection whose handler waits for `mask`. */
-  accept(mask = ALL, handler: (peer: Peer, conditions: number) => void = () => {}): Peer {
-    const context = new IxevContext();
-    const calls: number[] = [];
-    const handle = this.#handles++;
-    this.next = context;
-    let peer: Peer | undefined;
-    context.setHandler(mask, (_, conditions) => {
-      calls.push(conditions);
-      handler(peer!, conditions);
-    });
-    peer = { context, handle, calls, cookie: 0 };
-    this.round({ op: EV_KNOCK, handle });
-    peer = { ...peer, cookie: context.cookie };
-    this.next = null;
-    const [accepted] = this.round();
-    expect(accepted).toMatchObject({ op: SYS_ACCEPT, handle, cookie: context.cookie });
-    calls.length = 0;
-    return peer;
-  }
-
-  recv({ handle, cookie }: Peer, text: string, offset = 0): FakeEvent {
-    const bytes = new TextEncoder().encode(text);
-    const a = this.kernel.frame(offset, bytes);
-    return { op: EV_RECV, handle, cookie, a, b: bytes.length };
-  }
-}
-
-function fin({ handle, cookie }: Peer): FakeEvent {
-  return { op: EV_RECV, handle, cookie };
-}
-
-function sent({ handle, cookie }: Peer, bytes: number, window = 65535): FakeEvent {
-  return { op: EV_SENT, handle, cookie, a: bytes, b: window };
-}
-
-function dead({ handle, cookie }: Peer, result: number = RC_OK, acked = 0): FakeEvent {
-  return { op: EV_DEAD, handle, cookie, result, a: acked };
-}
-
-function bytes(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
-function readAll(context: IxevContext): string {
-  const into = new Uint8Array(4096);
-  const length = context.recv(into);
-  return length <= 0 ? `<${length}>` : new TextDecoder().decode(into.subarray(0, length));
-}
-
-/** Numbered bytes, so that every position can be told. */
-function numbered(length: number, from = 0): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => (from + i) * 31 + ((from + i) >>> 8));
-}
+import { FakeKernel, FRAMES, operations } from "./fake-kernel.ts";
+import type { FakeEvent } from "./fake-kernel.ts";
+import { ALL, World, fin, bytes, readAll } from "./ixev-world.ts";
+import type { Peer } from "./ixev-world.ts";
 
 let world: World;
 beforeEach(() => {
@@ -346,160 +237,6 @@ describe("reading", () => {
   });
 });
 
-describe("writing", () => {
-  it("makes one send of a round's writes, before what is given back", () => {
-    const peer = world.accept(IXEVIN, ({ context }) => {
-      context.send(bytes("one "));
-      context.send(bytes("two "));
-      context.recv(new Uint8Array(10));
-      context.send(bytes("three"));
-    });
-    world.round(world.recv(peer, "x"));
-    const calls = world.round();
-    expect(calls.map(({ op }) => op)).toEqual([SYS_SEND, SYS_RECV_DONE]);
-    expect(world.kernel.payload(calls[0])).toEqual([...bytes("one two three")]);
-  });
-
-  it("makes one sendv of copies and references in their order", () => {
-    const { ix } = world.kernel;
-    const own = ix.window.allocate(100);
-    ix.write(own, numbered(100));
-    const peer = world.accept(IXEVIN, ({ context }) => {
-      context.send(bytes("head"));
-      context.sendZeroCopy(own, 100);
-      context.send(bytes("tail"));
-    });
-    world.round(world.recv(peer, "x"));
-    const [call] = world.round();
-    expect(call).toMatchObject({ op: SYS_SENDV, handle: peer.handle, b: 3 });
-    expect(world.kernel.vector(call)[1]).toEqual({ address: own, length: 100 });
-    const expected = [...bytes("head"), ...numbered(100), ...bytes("tail")];
-    expect(world.kernel.payload(call)).toEqual(expected);
-  });
-
-  it("spreads more ranges than a call takes over rounds", () => {
-    const peer = world.accept();
-    const own = world.kernel.ix.window.allocate(64);
-    for (let i = 0; i < SG_MAX + 10; i++) peer.context.sendZeroCopy(own, 1);
-    world.round();
-    expect(world.round()).toMatchObject([{ op: SYS_SENDV, b: SG_MAX }]);
-    expect(world.round()).toMatchObject([{ op: SYS_SENDV, b: 10 }]);
-    expect(world.round()).toEqual([]);
-  });
-
-  it("keeps what a send leaves over, and goes on after sent", () => {
-    const peer = world.accept();
-    const { kernel } = world;
-    kernel.respond = ({ op }) => (op === SYS_SEND ? 6 : undefined);
-    peer.context.send(numbered(10));
-    world.round();
-    world.round();
-    expect(peer.context.unsent).toBe(4);
-    peer.context.send(numbered(5, 10));
-    expect(world.round()).toEqual([]);
-    expect(world.round(sent(peer, 0, 0))).toEqual([]);
-    expect(world.round()).toEqual([]);
-    kernel.respond = () => undefined;
-    world.round(sent(peer, 6, 1000));
-    const [call] = world.round();
-    expect(kernel.payload(call)).toEqual([...numbered(9, 6)]);
-  });
-
-  it.each([RC_NOBUFS, RC_AGAIN, RC_NOMEM, 0])("waits when a send results in %i", (result) => {
-    const peer = world.accept();
-    world.kernel.respond = ({ op }) => (op === SYS_SEND ? result : undefined);
-    peer.context.send(bytes("abc"));
-    world.round();
-    world.round();
-    expect(world.round()).toEqual([]);
-    world.kernel.respond = () => undefined;
-    world.round(sent(peer, 0, 100));
-    const [call] = world.round();
-    expect(world.kernel.payload(call)).toEqual([...bytes("abc")]);
-    expect(peer.context.isOpen).toBe(true);
-  });
-
-  it("gives copy buffers back when the kernel has copied, or else when acknowledged", () => {
-    const { window } = world.kernel.ix;
-    const peer = world.accept();
-    const spare = (): number => world.ixev.buffers.take();
-    // Buffers are kept at hand, so what is in use shows by which one comes next.
-    const first = spare();
-    world.ixev.buffers.give(first);
-    peer.context.send(numbered(100));
-    world.round();
-    world.round();
-    expect(spare()).toBe(first);
-    world.ixev.buffers.give(first);
-    peer.context.send(numbered(1024));
-    world.round();
-    world.round();
-    const other = spare();
-    expect(other).not.toBe(first);
-    world.ixev.buffers.give(other);
-    const used = window.used;
-    world.round(sent(peer, 1124));
-    expect(spare()).toBe(first);
-    expect(window.used).toBe(used);
-    expect(peer.context.unacknowledged).toBe(0);
-  });
-
-  it("calls completions when their bytes are acknowledged, in order", () => {
-    const peer = world.accept();
-    const own = world.kernel.ix.window.allocate(4096);
-    const done: string[] = [];
-    peer.context.sendZeroCopy(own, 1000, (ok) => void done.push(`a ${ok}`));
-    peer.context.send(numbered(10));
-    peer.context.sendZeroCopy(own, 2000, (ok) => void done.push(`b ${ok}`));
-    world.round();
-    world.round(sent(peer, 999));
-    expect(done).toEqual([]);
-    world.round(sent(peer, 1));
-    expect(done).toEqual(["a true"]);
-    world.round(sent(peer, 2009));
-    expect(done).toEqual(["a true"]);
-    world.round(sent(peer, 1));
-    expect(done).toEqual(["a true", "b true"]);
-  });
-
-  it("calls completions with false when the connection ends first", () => {
-    const peer = world.accept();
-    const own = world.kernel.ix.window.allocate(4096);
-    const done: string[] = [];
-    for (const name of ["a", "b", "c"]) {
-      peer.context.sendZeroCopy(own, 1000, (ok) => void done.push(`${name} ${ok}`));
-    }
-    world.round();
-    world.round(sent(peer, 500), dead(peer, RC_RESET, 700));
-    expect(done).toEqual(["a true", "b false", "c false"]);
-    expect(world.released).toEqual([peer.context]);
-    expect(peer.context.sendZeroCopy(own, 1)).toBe(RC_CLOSED);
-  });
-
-  it("ends the connection when memory is no memory of its own", () => {
-    const peer = world.accept();
-    world.kernel.respond = ({ op }) => (op === SYS_SEND ? RC_FAULT : undefined);
-    peer.context.sendZeroCopy(16, 2000);
-    world.round();
-    world.round();
-    expect(world.round()).toMatchObject([{ op: SYS_ABORT, handle: peer.handle }]);
-    expect(peer.calls).toEqual([IXEVHUP]);
-    expect(peer.context.reason).toBe(RC_FAULT);
-    expect(world.released).toEqual([peer.context]);
-  });
-
-  it("waits for dead when the kernel says that the connection is over", () => {
-    const peer = world.accept();
-    world.kernel.respond = ({ op }) => (op === SYS_SEND ? RC_CLOSED : undefined);
-    peer.context.send(bytes("abc"));
-    world.round();
-    world.round(dead(peer, RC_TIMEOUT));
-    expect(peer.calls).toEqual([IXEVHUP]);
-    expect(peer.context.reason).toBe(RC_TIMEOUT);
-    expect(world.round()).toEqual([]);
-  });
-});
-
 describe("behaviour", () => {
   it("asked for before the connection is open is told when it is", () => {
     const world = new World();
@@ -526,168 +263,6 @@ describe("behaviour", () => {
     world.kernel.respond = () => undefined;
     expect(world.round()).toMatchObject([told]);
     expect(world.round()).toEqual([]);
-  });
-});
-
-describe("back-pressure", () => {
-  it("takes no more than a connection may hold, and calls when half of it is free", () => {
-    world = new World({}, { copyBuffer: 1024, sendLimit: 4096 });
-    const peer = world.accept();
-    expect(peer.context.send(numbered(10_000))).toBe(4096);
-    expect(peer.context.send(numbered(1))).toBe(0);
-    world.round();
-    world.round();
-    world.round(sent(peer, 1024));
-    expect(peer.calls).toEqual([]);
-    world.round(sent(peer, 1024));
-    expect(peer.calls).toEqual([IXEVOUT]);
-    expect(peer.context.send(numbered(10_000))).toBe(2048);
-  });
-
-  it("lets who found no buffer wait for others to give theirs back", () => {
-    world = new World({}, { sendLimit: 1 << 30 });
-    const { window } = world.kernel.ix;
-    const rich = world.accept();
-    const poor = world.accept();
-    const room = Math.floor((window.size - window.used) / 4096) * 4096;
-    expect(rich.context.send(new Uint8Array(room + 5000))).toBe(room);
-    expect(poor.context.send(bytes("abc"))).toBe(0);
-    world.round();
-    world.round();
-    world.round();
-    expect(poor.calls).toEqual([]);
-    world.round(sent(rich, room));
-    expect(poor.calls).toEqual([IXEVOUT]);
-    expect(rich.calls).toEqual([IXEVOUT]);
-    expect(poor.context.send(bytes("abc"))).toBe(3);
-  });
-
-  it("survives a call array that is much too small", () => {
-    world = new World({}, {}, { calls: 3 });
-    const own = world.kernel.ix.window.allocate(64);
-    const peers = Array.from({ length: 20 }, () =>
-      world.accept(IXEVIN, ({ context }) => {
-        context.recv(new Uint8Array(10));
-        context.send(bytes("re"));
-        context.sendZeroCopy(own, 1);
-        context.send(bytes("ply"));
-      }),
-    );
-    const before = world.kernel.log.length;
-    world.round(...peers.map((peer, index) => world.recv(peer, "hello", index * 64)));
-    world.round();
-    const calls = world.kernel.log.slice(before);
-    for (const { handle } of peers) {
-      const own = calls.filter((call) => call.handle === handle);
-      expect(own.map(({ op }) => op)).toEqual([SYS_SENDV, SYS_RECV_DONE]);
-    }
-  });
-});
-
-describe("ending", () => {
-  it("shuts down when everything is out, and reads on", () => {
-    const peer = world.accept();
-    const { kernel } = world;
-    kernel.respond = ({ op }) => (op === SYS_SEND ? 1 : undefined);
-    peer.context.send(bytes("ab"));
-    peer.context.shutdown();
-    peer.context.shutdown();
-    expect(peer.context.send(bytes("c"))).toBe(RC_CLOSED);
-    world.round();
-    world.round(sent(peer, 1));
-    expect(operations(world.round())).toEqual([SYS_SEND]);
-    expect(operations(world.round())).toEqual([SYS_SHUTDOWN]);
-    world.round(world.recv(peer, "more"), fin(peer));
-    expect(readAll(peer.context)).toBe("more");
-    world.round(dead(peer));
-    expect(peer.calls).toEqual([IXEVIN, IXEVHUP]);
-    expect(peer.context.reason).toBe(RC_OK);
-    expect(peer.context.recv(new Uint8Array(1))).toBe(0);
-  });
-
-  it("closes when everything is out, throws away what arrives, and reports no more", () => {
-    const peer = world.accept(IXEVIN | IXEVHUP, ({ context }) => {
-      context.send(bytes("bye"));
-      context.close();
-    });
-    world.round(world.recv(peer, "x"));
-    expect(peer.calls).toEqual([IXEVIN]);
-    const calls = world.round(world.recv(peer, "late", 100));
-    expect(calls.map(({ op }) => op)).toEqual([SYS_SEND, SYS_RECV_DONE]);
-    expect(world.round()).toMatchObject([{ op: SYS_RECV_DONE, a: 4 }, { op: SYS_CLOSE }]);
-    expect(peer.context.recv(new Uint8Array(1))).toBe(RC_CLOSED);
-    world.round(sent(peer, 3));
-    world.round(dead(peer));
-    expect(peer.calls).toEqual([IXEVIN]);
-    expect(world.released).toEqual([peer.context]);
-    expect(peer.context.isDead).toBe(true);
-    expect(world.ixev.connections).toBe(0);
-  });
-
-  it("aborts at once, whatever is unsent", () => {
-    const peer = world.accept();
-    const done: boolean[] = [];
-    peer.context.sendZeroCopy(world.kernel.ix.window.allocate(64), 64, (ok) => void done.push(ok));
-    peer.context.abort();
-    peer.context.abort();
-    world.round();
-    expect(operations(world.round())).toEqual([SYS_ABORT]);
-    expect(done).toEqual([false]);
-    expect(world.released).toEqual([peer.context]);
-    expect(peer.context.reason).toBe(RC_CLOSED);
-    expect(peer.calls).toEqual([]);
-  });
-
-  it("aborts what is being closed", () => {
-    const peer = world.accept();
-    peer.context.close();
-    world.round();
-    expect(operations(world.round())).toEqual([SYS_CLOSE]);
-    peer.context.abort();
-    world.round();
-    expect(operations(world.round())).toEqual([SYS_ABORT]);
-    expect(world.released).toEqual([peer.context]);
-  });
-
-  it("sees a connection die that it has just aborted", () => {
-    const peer = world.accept();
-    world.kernel.respond = ({ op }) => (op === SYS_ABORT ? RC_BADH : undefined);
-    world.round(world.recv(peer, "x"));
-    peer.context.abort();
-    world.round(dead(peer, RC_RESET));
-    world.round();
-    world.round();
-    expect(world.released).toEqual([peer.context]);
-  });
-
-  it("lets the last data be read when the connection dies", () => {
-    let last = "";
-    const peer = world.accept(ALL, ({ context }) => {
-      last = readAll(context);
-    });
-    world.round(world.recv(peer, "last words"), dead(peer, RC_RESET));
-    expect(peer.calls).toEqual([IXEVIN | IXEVHUP]);
-    expect(last).toBe("last words");
-    expect(peer.context.recv(new Uint8Array(1))).toBe(RC_RESET);
-    expect(peer.context.send(bytes("x"))).toBe(RC_CLOSED);
-    expect(world.round()).toEqual([]);
-    expect(world.ixev.segments.inUse).toBe(0);
-  });
-
-  it("ignores events of connections that are gone", () => {
-    const peer = world.accept();
-    world.round(dead(peer));
-    const heir = world.accept();
-    expect(heir.cookie & 0xfffff).toBe(peer.cookie & 0xfffff);
-    expect(heir.cookie).not.toBe(peer.cookie);
-    world.round(world.recv(peer, "x"), sent(peer, 1), dead(peer));
-    expect(heir.calls).toEqual([]);
-    expect(heir.context.isOpen).toBe(true);
-  });
-
-  it("does not take a context twice", () => {
-    const peer = world.accept();
-    expect(() => world.ixev.dial(peer.context, "10.0.0.1", 80)).toThrow(TypeError);
   });
 });
 
@@ -764,78 +339,6 @@ describe("dialing", () => {
     world.round(connected(busy));
     expect(operations(world.round())).toEqual([SYS_SEND]);
     expect(operations(world.round())).toEqual([SYS_CLOSE]);
-  });
-});
-
-describe("timers", () => {
-  it("fire in order, once", () => {
-    const fired: string[] = [];
-    world.ixev.setTimer(300, () => void fired.push("c"));
-    world.ixev.setTimer(100, () => void fired.push("a"));
-    const cancelled = world.ixev.setTimer(150, () => void fired.push("never"));
-    world.ixev.setTimer(200, () => void fired.push("b"));
-    world.now = 5000;
-    world.round();
-    cancelled.cancel();
-    expect(world.round()).toMatchObject([{ op: SYS_TIMER_SET, a: 100 }]);
-    world.now = 5201;
-    world.round({ op: EV_TIMER, cookie: TIMER });
-    expect(fired).toEqual(["a", "b"]);
-    expect(world.round()).toMatchObject([{ op: SYS_TIMER_SET, a: 99 }]);
-    world.now = 5300;
-    world.round({ op: EV_TIMER, cookie: TIMER });
-    expect(fired).toEqual(["a", "b", "c"]);
-    world.round();
-    expect(world.kernel.ix.pendingCalls).toBe(0);
-  });
-
-  it("that come earlier replace the kernel's timer", () => {
-    world.ixev.setTimer(100_000, () => {});
-    world.round();
-    world.round();
-    world.round();
-    const timer = world.ixev.setTimer(10, () => {});
-    expect(timer.pending).toBe(true);
-    world.round();
-    expect(operations(world.round())).toEqual([SYS_TIMER_CANCEL, SYS_TIMER_SET]);
-  });
-
-  it("that are all cancelled give the kernel's timer back", () => {
-    const timers = [50, 100].map((delay) => world.ixev.setTimer(delay, () => {}));
-    world.round();
-    expect(operations(world.round())).toEqual([SYS_TIMER_SET]);
-    timers[0].cancel();
-    world.round();
-    expect(operations(world.round())).toEqual([]);
-    timers[1].cancel();
-    world.round();
-    expect(operations(world.round())).toEqual([SYS_TIMER_CANCEL]);
-    world.ixev.setTimer(10, () => {});
-    world.round();
-    expect(operations(world.round())).toEqual([SYS_TIMER_SET]);
-  });
-
-  it("are tried again when the kernel has none free", () => {
-    let refusals = 3;
-    world.kernel.respond = ({ op }) =>
-      op === SYS_TIMER_SET && refusals-- > 0 ? RC_NOMEM : undefined;
-    world.ixev.setTimer(10, () => {});
-    world.round();
-    for (let i = 0; i < 4; i++) expect(operations(world.round())).toEqual([SYS_TIMER_SET]);
-    expect(world.round()).toEqual([]);
-  });
-
-  it("set by a timer wait for their time", () => {
-    let fired = 0;
-    const again = (): void => {
-      fired++;
-      world.ixev.setTimer(0, again);
-    };
-    world.ixev.setTimer(0, again);
-    world.round();
-    expect(fired).toBe(1);
-    world.round();
-    expect(fired).toBe(2);
   });
 });
 
