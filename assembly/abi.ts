@@ -77,6 +77,8 @@ export const CFG_BUFFER_COUNT: u32 = 92;
 /** The application's window: its own memory, a power of two in size, aligned to its size. */
 export const CFG_WINDOW: u32 = 96;
 export const CFG_WINDOW_SIZE: u32 = 100;
+/** The window's beginning that is no core's share: bytes; what is there is up to the applications. */
+export const CFG_SHARED_WINDOW: u32 = 248;
 /** Toeplitz tables for the software hash: 36 tables of 256 words, one per input byte. */
 export const CFG_TOEPLITZ: u32 = 104;
 /** Bytes of IP packet that fit a frame on the wire (1500 on Ethernet). */

@@ -72,6 +72,7 @@ import {
   CFG_UDP_PORTS,
   CFG_UDP_TABLE,
   CFG_WINDOW,
+  CFG_SHARED_WINDOW,
   CFG_WINDOW_SIZE,
   CONFIG_BASE,
   CORE_EVENTS,
@@ -197,6 +198,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_RECEIVE_RESERVE, options.receiveReserve);
   set(CFG_WINDOW, map.window.address);
   set(CFG_WINDOW_SIZE, map.window.size);
+  set(CFG_SHARED_WINDOW, options.sharedWindow);
   set(CFG_TOEPLITZ, map.toeplitz.address);
   set(CFG_MAILBOXES, map.mailboxes.address);
   set(CFG_DEPOTS, map.depots.address);

@@ -62,6 +62,11 @@ export interface DataplaneOptions {
   receiveReserve?: number;
   /** Size of the application's window, a power of two from 64 KiB to 1 GiB. Default 4 MiB. */
   applicationWindow?: number;
+  /**
+   * Bytes at the window's beginning that the applications of all cores share, at most three quarters of
+   * it; the cores divide the rest. What is there stays when cores come and go. Default 0.
+   */
+  sharedWindow?: number;
   /** Capacity of a core's event array, in descriptors. Default 4096, at least 8 for each of `batch`. */
   events?: number;
   /** Capacity of a core's system-call array, in descriptors. Default 4096. */
@@ -240,6 +245,7 @@ export interface ResolvedOptions {
   readonly references: number;
   readonly receiveReserve: number;
   readonly applicationWindow: number;
+  readonly sharedWindow: number;
   readonly events: number;
   readonly calls: number;
   readonly timers: number;

@@ -101,6 +101,13 @@ export function resolveOptions(options: DataplaneOptions): ResolvedOptions {
   );
   const spare = Math.floor(frames / cores) - fill;
   const tables = resolveTables(given.tables);
+  const applicationWindow = check.powerOfTwo(
+    "applicationWindow",
+    given.applicationWindow,
+    1 << 22,
+    1 << 16,
+    1 << 30,
+  );
   const mtu = check.integer("mtu", given.mtu, 1500, MTU_MIN, MTU_MAX);
 
   return {
@@ -137,12 +144,13 @@ export function resolveOptions(options: DataplaneOptions): ResolvedOptions {
       0,
       spare - 1,
     ),
-    applicationWindow: check.powerOfTwo(
-      "applicationWindow",
-      given.applicationWindow,
-      1 << 22,
-      1 << 16,
-      1 << 30,
+    applicationWindow,
+    sharedWindow: check.integer(
+      "sharedWindow",
+      given.sharedWindow,
+      0,
+      0,
+      (applicationWindow / 4) * 3,
     ),
     events: check.integer("events", given.events, 4096, EVENTS_PER_PACKET * batch, 1 << 20),
     calls: check.integer("calls", given.calls, 4096, 1, 1 << 20),
@@ -186,6 +194,7 @@ const KNOWN = [
   "references",
   "receiveReserve",
   "applicationWindow",
+  "sharedWindow",
   "events",
   "calls",
   "timers",

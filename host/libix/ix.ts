@@ -21,6 +21,8 @@ import {
   CALL_RESULT,
   CALL_SIZE,
   CFG_COPY_BREAK,
+  CFG_SHARED_WINDOW,
+  CFG_WINDOW,
   CONFIG_BASE,
   CORE_EVENTS,
   CORE_EVENT_CAPACITY,
@@ -102,6 +104,11 @@ export class Ix {
   readonly core: number;
   /** This core's share of the application's window: memory that sends may refer to. */
   readonly window: AppWindow;
+  /**
+   * Memory that the applications of all cores share, to which sends may refer as well: zeros at first, and
+   * left alone when cores come and go. Its size is the dataplane's option `sharedWindow`.
+   */
+  readonly shared: { readonly address: number; readonly size: number };
   /** Sends of at least this many bytes are referenced until acknowledged, shorter ones copied. */
   readonly copyBreak: number;
   /** Calls the array holds. */
@@ -139,6 +146,10 @@ export class Ix {
     this.core = word(CORE_ID);
     this.copyBreak = this.words[(CONFIG_BASE + CFG_COPY_BREAK) >>> 2];
     this.window = AppWindow.ofCore(memory, this.core);
+    this.shared = {
+      address: this.words[(CONFIG_BASE + CFG_WINDOW) >>> 2],
+      size: this.words[(CONFIG_BASE + CFG_SHARED_WINDOW) >>> 2],
+    };
   }
 
   // -------------------------------------------------------------------------------------------

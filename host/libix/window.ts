@@ -11,7 +11,13 @@
  * Both directions take as many steps as there are orders at most. The allocator trusts its caller
  * not to write into blocks it has freed; a wrong or repeated `free` is detected and thrown.
  */
-import { CFG_CORES, CFG_WINDOW, CFG_WINDOW_SIZE, CONFIG_BASE } from "../../assembly/abi.ts";
+import {
+  CFG_CORES,
+  CFG_SHARED_WINDOW,
+  CFG_WINDOW,
+  CFG_WINDOW_SIZE,
+  CONFIG_BASE,
+} from "../../assembly/abi.ts";
 
 const GRANULE_BITS = 6;
 const GRANULE = 1 << GRANULE_BITS;
@@ -51,13 +57,17 @@ export class AppWindow {
     }
   }
 
-  /** The share of core `core`: equal parts of the window that the configuration block describes. */
+  /**
+   * The share of core `core`: equal parts of the window that the configuration block describes, without
+   * what all cores share.
+   */
   static ofCore(memory: WebAssembly.Memory, core: number): AppWindow {
     const config = new Uint32Array(memory.buffer, CONFIG_BASE, 64);
     const cores = config[CFG_CORES >>> 2];
-    const whole = Math.floor(config[CFG_WINDOW_SIZE >>> 2] / GRANULE);
-    const first = Math.floor((whole * core) / cores);
-    const end = Math.floor((whole * (core + 1)) / cores);
+    const shared = Math.ceil(config[CFG_SHARED_WINDOW >>> 2] / GRANULE);
+    const own = Math.floor(config[CFG_WINDOW_SIZE >>> 2] / GRANULE) - shared;
+    const first = shared + Math.floor((own * core) / cores);
+    const end = shared + Math.floor((own * (core + 1)) / cores);
     return new AppWindow(
       memory,
       config[CFG_WINDOW >>> 2] + first * GRANULE,

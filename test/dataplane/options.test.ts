@@ -21,6 +21,7 @@ describe("defaults", () => {
       batch: 64,
       maxConnections: 1024,
       applicationWindow: 1 << 22,
+      sharedWindow: 0,
       offloads: { rxChecksum: true, txChecksum: true, rxHash: true },
       announce: true,
     });
@@ -109,6 +110,11 @@ const REFUSED: [Record<string, unknown>, typeof RangeError | typeof TypeError, s
   [{ references: 0 }, RangeError, '"references"'],
   [{ frames: 2048, receiveReserve: 1024 }, RangeError, '"receiveReserve" must be an integer'],
   [{ applicationWindow: 1 << 15 }, RangeError, '"applicationWindow" must be a power of two from'],
+  [
+    { sharedWindow: (3 << 20) + 1 },
+    RangeError,
+    '"sharedWindow" must be an integer from 0 to 3145728',
+  ],
   [{ mtu: 575 }, RangeError, '"mtu" must be an integer from 576 to 1906'],
   [{ mtu: 1907 }, RangeError, '"mtu"'],
   [{ ttl: 256 }, RangeError, '"ttl"'],

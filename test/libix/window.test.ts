@@ -1,5 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { createDataplane } from "../../host/node/index.ts";
+import { InlineRunner } from "../../host/dataplane/inline.ts";
+import type { Ix } from "../../host/libix/ix.ts";
 import { AppWindow } from "../../host/libix/window.ts";
 
 const BASE = 0x10000;
@@ -97,3 +100,32 @@ describe("the application window", () => {
     );
   });
 });
+
+describe("the shared part of the window", () => {
+  it("is the same for all cores and in no core's own part", () => {
+    const sharedWindow = 3 << 20;
+    const dataplane = createDataplane({
+      ip: "10.0.0.1/24",
+      cores: 3,
+      applicationWindow: 4 << 20,
+      sharedWindow,
+    });
+    const cores: Ix[] = [];
+    const app = ({ ix }: { ix: Ix }) => {
+      cores.push(ix);
+      return { handle() {} };
+    };
+    new InlineRunner().add(dataplane, { backend: () => silence, app });
+    const [{ shared }] = cores;
+    expect(shared.size).toBe(sharedWindow);
+    for (const ix of cores) {
+      expect(ix.shared).toEqual(shared);
+      const { address, size } = ix.window;
+      expect(address).toBeGreaterThanOrEqual(shared.address + sharedWindow);
+      expect(address + size).toBeLessThanOrEqual(shared.address + (4 << 20));
+    }
+  });
+});
+
+/** A backend that nothing comes from. */
+const silence = { pump: () => 0, nextDeadline: () => Infinity };

@@ -15,6 +15,8 @@ export interface RunFlags {
   readonly policy?: string;
   readonly batch?: number;
   readonly connections: number;
+  readonly window?: number;
+  readonly sharedWindow?: number;
   readonly profile: "default" | "lan";
   readonly idle: "park" | "spin";
   readonly hangTimeout: number;
@@ -61,6 +63,8 @@ function addDataplaneOptions(command: Command): void {
     .addOption(policyOption())
     .option("--batch <n>", "the bound B: packets that an iteration takes", integer(1, 256))
     .option("--connections <n>", "connections at once", integer(1, 1 << 20), 4096)
+    .option("--window <MiB>", "the application's window, a power of two", integer(1, 1024))
+    .option("--shared-window <MiB>", "the part of it that all cores share", integer(1, 768))
     .addOption(profileOption())
     .addOption(idleOption())
     .option(

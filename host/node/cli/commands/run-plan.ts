@@ -71,8 +71,14 @@ function dataplaneOptions(flags: RunFlags): DataplaneOptions {
     activeCores: active,
     batch,
     maxConnections: connections,
+    applicationWindow: mebibytes(flags.window),
+    sharedWindow: mebibytes(flags.sharedWindow),
     tcp: { profile },
   };
+}
+
+function mebibytes(size: number | undefined): number | undefined {
+  return size === undefined ? undefined : size * 2 ** 20;
 }
 
 /** The other end of the cable: the load generator, or a module of the user's. */
