@@ -6,6 +6,7 @@ import { connectionsCommand } from "./connections/command.ts";
 import { coresCommand } from "./cores/command.ts";
 import { elasticCommand } from "./elastic/command.ts";
 import { echoCommand } from "./echo/command.ts";
+import { floodCommand } from "./flood/command.ts";
 import { fairnessCommand } from "./flows/fairness.ts";
 import { gridCommand } from "./flows/grid.ts";
 import { migrationCommand } from "./migration/command.ts";
@@ -21,6 +22,7 @@ const experiments = [
   coresCommand(),
   elasticCommand(),
   migrationCommand(),
+  floodCommand(),
 ];
 const names = [...experiments.map((experiment) => experiment.name()), "help"];
 

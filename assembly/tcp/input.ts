@@ -21,7 +21,7 @@ import { timestampValue } from "../wire/tcp-options";
 import { isDigest } from "../net/digest";
 import { acknowledge } from "./ack";
 import { scheduleOutput } from "./agenda";
-import { takeCookie } from "./cookies";
+import { sendCookie, takeCookie } from "./cookies";
 import { deliver } from "./deliver";
 import { ecnArrives } from "./ecn";
 import { sendReset } from "./emit";
@@ -133,6 +133,8 @@ function noConnection(packet: Packet): void {
   const listener = findListener(bswap<u16>(<u16>(packet.ports >> 16)));
   if (listener != null && (flags & (SYN | ACK | FIN)) == SYN) {
     setSender(packet);
+    // In a flood this is all that a SYN costs: no memory, and no hash but the cookie's.
+    if (listener.pending >= listener.backlog && sendCookie(packet, listener)) return;
     const iss = initialSequence(localWord, remoteSecret(), packet.ports);
     openPassively(packet, listener, iss);
     return;

@@ -43,7 +43,6 @@ import {
 } from "../wire/tcp-options";
 import { scheduleNotice } from "./agenda";
 import { controlOf, onInit, selectControl } from "./congestion";
-import { sendCookie } from "./cookies";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { sendSyn } from "./emit";
 import { learnEcn } from "./ecn";
@@ -159,7 +158,6 @@ export function connect(
  * @param iss our first sequence number
  */
 export function openPassively(packet: Packet, listener: Listener, iss: u32): void {
-  if (listener.pending >= listener.backlog && sendCookie(packet, listener)) return;
   if (!hasBacklogRoom(listener)) return;
   if (!isRoutable()) {
     count(CNT_DROP_NO_ROUTE);

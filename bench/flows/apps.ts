@@ -15,7 +15,7 @@ import { IpAddress } from "../../host/libix/ip-address.ts";
 import type { Ix } from "../../host/libix/ix.ts";
 import { SERVER_IP } from "../lib/pair.ts";
 
-const PORT = 9000;
+export const PORT = 9000;
 /** Bytes of a send. */
 const CHUNK = 1 << 16;
 

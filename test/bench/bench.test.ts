@@ -46,7 +46,7 @@ describe("the command line", () => {
   it("has help with examples for every experiment", async () => {
     const { stdout } = await bench("--help");
     const names = ["echo", "bulk", "grid", "fairness", "connections", "soak"];
-    names.push("cores", "elastic", "migration");
+    names.push("cores", "elastic", "migration", "flood");
     for (const name of names) {
       expect(stdout).toContain(name);
       expect((await bench(name, "--help")).stdout).toMatch(/npm run bench -- /);
@@ -111,6 +111,18 @@ describe("experiments", () => {
     const { written } = await records("connections", "--conns", "3000", "--messages", "2");
     expect(written[0].metrics.connections).toBe(3000);
     expect(written[0].metrics.bytes_per_connection).toBeGreaterThan(0);
+  });
+
+  it("flood compares the quiet with the flooded", { timeout: TIMEOUT }, async () => {
+    const { stdout, written } = await records("flood", "--seconds", "0.1", "--flood", "100000");
+    expect(written.map(({ system }) => system)).toEqual(["ixwasm simulated", "ixwasm real"]);
+    for (const { metrics } of written) {
+      expect(metrics.syns).toBeGreaterThan(0);
+      expect(metrics.kept).toBeGreaterThan(0);
+      expect(metrics.flooded_served).toBeGreaterThan(0);
+    }
+    expect(written[1].metrics.server_ns).toBeGreaterThan(0);
+    expect(stdout).toMatch(/streams keep/);
   });
 
   it("soak finds nothing in use at the end", { timeout: TIMEOUT }, async () => {

@@ -1,0 +1,135 @@
+/** `bench flood`: what is left for streams and new clients while SYNs come in by the million. */
+import { Command } from "commander";
+import { describeMachine } from "../lib/machine.ts";
+import { decimal, integer, someOf } from "../lib/options.ts";
+import { grouped, printTable, progress, writeRecords } from "../lib/report.ts";
+import type { BenchRecord } from "../lib/report.ts";
+import { runTask } from "../lib/task.ts";
+import type { RealOutcome } from "./real.ts";
+import { FLOOD_COSTS } from "./simulate.ts";
+import type { FloodOutcome, Phase } from "./simulate.ts";
+import type { FloodTask } from "./task.ts";
+
+interface FloodOptions {
+  readonly systems: readonly string[];
+  readonly flood: number;
+  readonly streams: number;
+  readonly rate: number;
+  readonly delay: number;
+  readonly seconds: number;
+  readonly json?: string;
+}
+
+const TASK = new URL("task.js", import.meta.url);
+const SYSTEMS = ["simulated", "real"];
+/** Before measuring, s: virtual, and real time in which the engine gets warm. */
+const WARMUP = { simulated: 0.2, real: 1 };
+/** A simulated second takes a few real ones. */
+const PATIENCE = 20;
+
+export function floodCommand(): Command {
+  return new Command("flood")
+    .description("a flood of SYNs from everywhere: what streams keep, how long new clients take")
+    .option("--systems <names>", `which ones, of ${SYSTEMS.join(",")}`, someOf(SYSTEMS), SYSTEMS)
+    .option("--flood <n>", "SYNs a second", integer(1, 20_000_000), 1_000_000)
+    .option("--streams <n>", "established connections that carry a stream", integer(1, 256), 4)
+    .option("--rate <mbit>", "of their link, Mbit/s", decimal(0.1, 100_000), 1000)
+    .option("--delay <ms>", "of their link, one way", decimal(0, 1000), 0.1)
+    .option("--seconds <s>", "measured without the flood, and again with it", decimal(0.01, 600), 2)
+    .option("--json <file>", "write the figures to a file")
+    .addHelpText(
+      "after",
+      [
+        "",
+        "Simulated: the server's core is as busy as a cost model says; real: all on one thread.",
+        "",
+        "Examples:",
+        "  npm run bench -- flood",
+        "  npm run bench -- flood --systems simulated --flood 4000000",
+      ].join("\n"),
+    )
+    .action(runFloods);
+}
+
+async function runFloods(options: FloodOptions): Promise<void> {
+  const { systems, flood, streams, rate, delay, seconds } = options;
+  console.log(describeMachine());
+  console.log(
+    `flood: ${grouped(flood)} SYNs/s, ${streams} streams over ${rate} Mbit/s and ${delay} ms each way, ` +
+      `${seconds} s without and ${seconds} s with it`,
+  );
+  const bed = { streams, rate: rate * 1e6, delay: delay * 1000, flood, seconds };
+  const records: BenchRecord[] = [];
+  const rows: string[][] = [];
+  for (const system of systems) {
+    progress(`${system} …`);
+    const task: FloodTask =
+      system === "real"
+        ? { kind: "real", options: { ...bed, warmup: WARMUP.real } }
+        : {
+            kind: "simulated",
+            options: { ...bed, warmup: WARMUP.simulated, costs: FLOOD_COSTS },
+          };
+    const outcome = await runTask<FloodOutcome | RealOutcome>(TASK, task, seconds * PATIENCE + 10);
+    rows.push(rowOf(`${system}, quiet`, outcome.quiet, seconds));
+    rows.push(rowOf(`${system}, flooded`, outcome.flooded, seconds));
+    const params = { flood, streams, rate, delay, seconds };
+    records.push({
+      experiment: "flood",
+      system: `ixwasm ${system}`,
+      params,
+      metrics: metricsOf(outcome),
+    });
+  }
+  progress("");
+  const head = [
+    "",
+    "streams, Mbit/s",
+    "clients served/s",
+    "p50, µs",
+    "failed",
+    "cookies/s",
+    "NIC drops/s",
+  ];
+  printTable(head, rows);
+  for (const { system, metrics } of records) {
+    console.log(`${system}: streams keep ${(metrics.kept * 100).toFixed(1)} %${costs(metrics)}`);
+  }
+  if (options.json !== undefined) writeRecords(options.json, records);
+}
+
+function rowOf(name: string, phase: Phase, seconds: number): string[] {
+  const each = (count: number): string => grouped(count / seconds);
+  const { goodput, served, wait, failures, cookiesOut, dropped } = phase;
+  const streams = (goodput / 1e6).toFixed(0);
+  const clients = [each(served), wait.toFixed(0), String(failures)];
+  return [name, streams, ...clients, each(cookiesOut), each(dropped)];
+}
+
+/** What a SYN cost, where that was measured, or how busy the core was. */
+function costs(metrics: Readonly<Record<string, number>>): string {
+  if (metrics.server_ns === undefined) {
+    return `; the core is ${(metrics.busy * 100).toFixed(1)} % busy`;
+  }
+  const { source_ns, server_ns } = metrics;
+  return `; a SYN takes ${source_ns.toFixed(0)} ns to make and deliver, ${server_ns.toFixed(0)} ns to answer`;
+}
+
+function metricsOf(outcome: FloodOutcome | RealOutcome): Record<string, number> {
+  const { quiet, flooded } = outcome;
+  return {
+    kept: flooded.goodput / quiet.goodput,
+    quiet_mbit_per_s: quiet.goodput / 1e6,
+    flooded_mbit_per_s: flooded.goodput / 1e6,
+    quiet_served: quiet.served,
+    flooded_served: flooded.served,
+    flooded_wait_us: flooded.wait,
+    failures: flooded.failures,
+    syns: flooded.syns,
+    cookies: flooded.cookiesOut,
+    nic_drops: flooded.dropped,
+    ...("serverNanos" in outcome
+      ? { source_ns: outcome.sourceNanos, server_ns: outcome.serverNanos }
+      : { busy: flooded.busy }),
+  };
+}
