@@ -1,46 +1,56 @@
-/** `npm run bench`: the experiments. Without a name it is the echo experiment. */
+/** `npm run bench`: the experiments. Without a name it is a tour of them in under three minutes. */
 import { Command } from "commander";
 import process from "node:process";
-import { bulkCommand } from "./bulk/command.ts";
-import { connectionsCommand } from "./connections/command.ts";
-import { coresCommand } from "./cores/command.ts";
-import { elasticCommand } from "./elastic/command.ts";
-import { echoCommand } from "./echo/command.ts";
-import { floodCommand } from "./flood/command.ts";
-import { fairnessCommand } from "./flows/fairness.ts";
-import { gridCommand } from "./flows/grid.ts";
-import { migrationCommand } from "./migration/command.ts";
-import { soakCommand } from "./soak/command.ts";
-
-const experiments = [
-  echoCommand(),
-  bulkCommand(),
-  gridCommand(),
-  fairnessCommand(),
-  connectionsCommand(),
-  soakCommand(),
-  coresCommand(),
-  elasticCommand(),
-  migrationCommand(),
-  floodCommand(),
-];
-const names = [...experiments.map((experiment) => experiment.name()), "help"];
+import { EXPERIMENTS } from "./experiments.ts";
+import { describeMachine } from "./lib/machine.ts";
+import { addRunOptions, runExperiment, runSeveral, writeProfiles } from "./run.ts";
+import type { RunOptions } from "./run.ts";
 
 const program = new Command("bench")
   .description("Measures ixwasm, and what it is compared with, on this machine.")
   .usage("[experiment] [options]")
   .showHelpAfterError("Add --help for the options and examples.");
-for (const experiment of experiments) {
-  experiment.copyInheritedSettings(program);
-  program.addCommand(experiment, { isDefault: experiment.name() === "echo" });
+
+for (const experiment of EXPERIMENTS) {
+  const command = addRunOptions(experiment.command()).action(async (options: RunOptions) => {
+    if (options.profile) writeProfiles(options);
+    console.log(describeMachine());
+    const failures = await runExperiment(experiment, command, options);
+    if (failures.length > 0) process.exitCode = 1;
+  });
+  add(command);
+}
+add(
+  addRunOptions(new Command("tour"))
+    .description("the most telling of them, in under three minutes (what runs without a name)")
+    .action((options: RunOptions) =>
+      runSeveral(
+        EXPERIMENTS.filter(({ inTour }) => inTour),
+        options,
+        "tour",
+      ),
+    ),
+  true,
+);
+add(
+  addRunOptions(new Command("all"))
+    .description("every experiment with bounded settings, and then the report")
+    .action((options: RunOptions) => runSeveral(EXPERIMENTS, options, "bounded")),
+);
+
+function add(command: Command, isDefault = false): void {
+  command.copyInheritedSettings(program);
+  program.addCommand(command, { isDefault });
 }
 
 // What is no experiment would be an argument of the default one.
+const names = [...program.commands.map((command) => command.name()), "help"];
 const given = process.argv[2];
 if (given !== undefined && !given.startsWith("-") && !names.includes(given)) {
   program.error(`error: there is no experiment "${given}", only ${names.join(", ")}`);
 }
 
+process.on("SIGINT", () => process.exit(130));
 program.parseAsync().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

@@ -23,6 +23,8 @@ export interface ConnectionsResult {
   /** Connections that were open at the same time, as the server's kernel counts them. */
   readonly open: number;
   readonly openSeconds: number;
+  /** Messages that were echoed while all were open, and how long it took. */
+  readonly messages: number;
   readonly echoSeconds: number;
   /** Bytes of linear memory that the layout sets aside for one more connection. */
   readonly bytesPerConnection: number;
@@ -41,7 +43,7 @@ const FEW = 1024;
 
 serveTask((task: ConnectionsTask): ConnectionsResult => {
   const { conns, size, messages, inFlight } = task;
-  const params = { conns, size, pipeline: 1, rounds: 1, cores: 1, batch: 64, seconds: 0 };
+  const params = { conns, size, pipeline: 1, rounds: 1, cores: 1, batch: 64 };
   const load = new EchoLoad(params, false);
   const before = memory();
   const maxConnections = conns + FEW;
@@ -62,6 +64,7 @@ serveTask((task: ConnectionsTask): ConnectionsResult => {
   return {
     open,
     openSeconds,
+    messages: conns * messages,
     echoSeconds,
     bytesPerConnection: layoutBytesPerConnection(maxConnections),
     residentBefore: before.rss,

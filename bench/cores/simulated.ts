@@ -36,7 +36,7 @@ const WARMUP = 1000;
 
 export function simulateEcho(options: SimulatedEcho): SimulatedEchoResult {
   const { cores, conns, size, batch, costs, micros } = options;
-  const params = { conns, size, batch, pipeline: 1, rounds: 0, cores, seconds: 0 };
+  const params = { conns, size, batch, pipeline: 1, rounds: 0, cores };
   const secret = new Uint8Array(16);
   const load = new EchoLoad(params, false);
   const pair = createPair({ ...dataplaneOptions(params), secret });

@@ -52,7 +52,6 @@ async function measure(task: CoresTask & { kind: "real" }): Promise<RealResult> 
   const share = {
     size,
     batch,
-    seconds,
     pipeline: 1,
     rounds: 0,
     cores: 1,

@@ -16,14 +16,14 @@ import { percentiles } from "../lib/percentiles.ts";
 import { serveTask } from "../lib/task.ts";
 import { dataplaneOptions, EchoLoad, since } from "./load.ts";
 import { measureStages } from "./stages.ts";
-import { latencySeconds, NOT_OPEN, OPENING, WARMUP } from "./system.ts";
+import { NO_LATENCY, NO_THROUGHPUT, NOT_OPEN, oneInFlight, OPENING, WARMUP } from "./system.ts";
 import type { EchoParams, EchoSample } from "./system.ts";
 
 serveTask((params: EchoParams): EchoSample => {
-  const throughput = measure(params, params.seconds, false);
-  const one = { ...params, conns: 1, pipeline: 1, rounds: 0, cores: 1 };
-  const { p50_us, p99_us } = measure(one, latencySeconds(params), true);
-  return { ...throughput, p50_us, p99_us, stages: measureStages(params) };
+  const { seconds, latency, stages } = params;
+  const throughput = seconds > 0 ? measure(params, seconds, false) : NO_THROUGHPUT;
+  const { p50_us, p99_us } = latency > 0 ? measure(oneInFlight(params), latency, true) : NO_LATENCY;
+  return { ...throughput, p50_us, p99_us, ...(stages && { stages: measureStages(params) }) };
 });
 
 function measure(params: EchoParams, seconds: number, sampling: boolean): EchoSample {
@@ -50,6 +50,6 @@ function measure(params: EchoParams, seconds: number, sampling: boolean): EchoSa
   runner.close();
   const latency = load.client.samples
     ? percentiles(load.client.samples, load.count(STAT_SAMPLES))
-    : { p50_us: 0, p99_us: 0 };
+    : NO_LATENCY;
   return { ...sample, ...latency };
 }

@@ -1,6 +1,6 @@
 /** ixwasm: both ends in one thread, or each core of both ends on a thread of its own. */
 import { runTask } from "../lib/task.ts";
-import { latencySeconds, OPENING, WARMUP } from "./system.ts";
+import { OPENING, WARMUP } from "./system.ts";
 import type { EchoParams, EchoSample, EchoSystem } from "./system.ts";
 
 /** Stages are measured for this long, s. */
@@ -16,7 +16,7 @@ abstract class IxwasmSystem implements EchoSystem {
   }
 
   measure(params: EchoParams): Promise<EchoSample> {
-    const measuring = params.seconds + latencySeconds(params) + STAGES;
+    const measuring = params.seconds + params.latency + STAGES;
     const seconds = measuring + 3 * (WARMUP + OPENING);
     return runTask<EchoSample>(this.script, params, seconds);
   }

@@ -11,7 +11,7 @@ import process from "node:process";
 import readline from "node:readline";
 import { fileURLToPath } from "node:url";
 import { optionArguments } from "../lib/child-options.ts";
-import { latencySeconds, WARMUP } from "./system.ts";
+import { NO_LATENCY, WARMUP } from "./system.ts";
 import type { EchoParams, EchoSample, EchoSystem } from "./system.ts";
 
 /** How to start one of the programs. */
@@ -37,30 +37,41 @@ abstract class LoopbackSystem implements EchoSystem {
   abstract prepare(): Promise<string | null>;
 
   async measure(params: EchoParams): Promise<EchoSample> {
-    const latency = latencySeconds(params);
-    const lifetime = params.seconds + latency + 2 * WARMUP + 30;
+    const lifetime = params.seconds + params.latency + 2 * WARMUP + 30;
     const servers = await Promise.all(
       Array.from({ length: params.cores }, () => this.#startServer(lifetime)),
     );
     try {
-      const load = { ...params, warmup: WARMUP };
-      const clients = servers.map(({ port }, core) => {
-        const conns = Math.floor((params.conns + params.cores - 1 - core) / params.cores);
-        return this.#runClient(port, { ...load, conns });
-      });
-      const results = await Promise.all(clients);
-      const one = { conns: 1, size: params.size, latency: 1, warmup: WARMUP, seconds: latency };
-      const { p50_us, p99_us } = await this.#runClient(servers[0].port, one);
+      const ports = servers.map(({ port }) => port);
+      const results = params.seconds > 0 ? await this.#throughput(ports, params) : [];
+      const { p50_us, p99_us } =
+        params.latency > 0 ? await this.#latency(ports[0], params) : NO_LATENCY;
       return {
         messages: results.reduce((total, { messages }) => total + messages, 0),
         opened: results.reduce((total, { opened }) => total + opened, 0),
-        seconds: results[0].seconds,
+        seconds: results[0]?.seconds ?? 0,
         p50_us,
         p99_us,
       };
     } finally {
       for (const { child } of servers) child.kill("SIGKILL");
     }
+  }
+
+  /** A client for each server, all at the same time. */
+  #throughput(ports: readonly number[], params: EchoParams): Promise<ClientResult[]> {
+    const { conns, size, pipeline, rounds, cores, seconds } = params;
+    const load = { size, pipeline, rounds, seconds, warmup: WARMUP };
+    const clients = ports.map((port, core) => {
+      const share = Math.floor((conns + cores - 1 - core) / cores);
+      return this.#runClient(port, { ...load, conns: share });
+    });
+    return Promise.all(clients);
+  }
+
+  #latency(port: number, { size, latency }: EchoParams): Promise<ClientResult> {
+    const one = { conns: 1, size, latency: 1, warmup: WARMUP, seconds: latency };
+    return this.#runClient(port, one);
   }
 
   async #startServer(lifetime: number): Promise<{ child: ChildProcess; port: number }> {

@@ -4,7 +4,7 @@ import type { EchoClientOptions } from "../../examples/echo-client.ts";
 import type { EchoServerOptions } from "../../examples/echo-server.ts";
 import { SERVER_IP } from "../lib/pair.ts";
 import type { createPair } from "../lib/pair.ts";
-import type { EchoParams } from "./system.ts";
+import type { EchoTraffic } from "./system.ts";
 
 /** Round-trip times kept of a measurement: the last million. */
 const SAMPLES = 1 << 20;
@@ -20,7 +20,7 @@ export class EchoLoad {
   readonly #stats: Uint32Array;
 
   /** `sampling` measures the round-trip time of one connection's messages. */
-  constructor(params: EchoParams, sampling: boolean) {
+  constructor(params: EchoTraffic, sampling: boolean) {
     const { conns, size, pipeline, rounds, cores } = params;
     const stats = new SharedArrayBuffer(cores * STAT_WORDS * 4);
     const ports = Array.from({ length: Math.ceil(conns / PER_PORT) }, (_, port) => 7000 + port);
@@ -55,7 +55,7 @@ export class EchoLoad {
  * are made to hold them: what does not fit a ring is lost, and comes again after a timeout. Frames are
  * enough for a full ring, for as many messages received and held, and for as many being sent.
  */
-export function dataplaneOptions({ conns, pipeline, cores, batch }: EchoParams): DataplaneOptions {
+export function dataplaneOptions({ conns, pipeline, cores, batch }: EchoTraffic): DataplaneOptions {
   const inFlight = Math.min(Math.ceil((conns * pipeline) / cores), LARGEST_RING);
   const ringSize = Math.max(2 ** Math.ceil(Math.log2(inFlight)), 1024);
   return {

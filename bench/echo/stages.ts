@@ -22,7 +22,7 @@ import type {
 } from "../../host/node/index.ts";
 import { createPair } from "../lib/pair.ts";
 import { dataplaneOptions, EchoLoad, since } from "./load.ts";
-import type { EchoParams } from "./system.ts";
+import type { EchoTraffic } from "./system.ts";
 import { OPENING, WARMUP } from "./system.ts";
 
 const STAGES = ["nic", "receive", "tcp", "app", "send"] as const;
@@ -31,7 +31,7 @@ const [NIC, RECEIVE, TCP, APP, SEND] = STAGES.keys();
 const PASS = 500;
 
 /** Nanoseconds per message by stage, both ends together. */
-export function measureStages(params: EchoParams): Record<string, number> {
+export function measureStages(params: EchoTraffic): Record<string, number> {
   const single = { ...params, cores: 1 };
   const load = new EchoLoad(single, false);
   const pair = createPair(dataplaneOptions(single));

@@ -1,6 +1,7 @@
 /** What the echo experiment measures, and what it asks of the systems that it compares. */
 
-export interface EchoParams {
+/** What goes back and forth. */
+export interface EchoTraffic {
   /** Connections, bytes per message, messages in flight per connection. */
   readonly conns: number;
   readonly size: number;
@@ -11,8 +12,14 @@ export interface EchoParams {
   readonly cores: number;
   /** The dataplanes' bound B: packets that enter protocol processing in one iteration. */
   readonly batch: number;
-  /** Length of a measurement, s. */
+}
+
+export interface EchoParams extends EchoTraffic {
+  /** Length of the measurement of throughput, and of that of latency, s; 0: left out. */
   readonly seconds: number;
+  readonly latency: number;
+  /** Measure the stages too, where that is possible. */
+  readonly stages: boolean;
 }
 
 /** One measurement of a system. */
@@ -21,7 +28,7 @@ export interface EchoSample {
   readonly messages: number;
   readonly opened: number;
   readonly seconds: number;
-  /** Round-trip time of one message in flight on one connection. */
+  /** Round-trip time of one message in flight on one connection; 0: not measured. */
   readonly p50_us: number;
   readonly p99_us: number;
   /** Nanoseconds per message by stage, where they were measured. */
@@ -47,7 +54,12 @@ export const WARMUP = 0.7;
 export const OPENING = 60;
 export const NOT_OPEN = `the connections were not all open after ${OPENING} s`;
 
-/** How long latency is measured, s. */
-export function latencySeconds(params: EchoParams): number {
-  return Math.min(params.seconds, 0.5);
+/** What is measured where the throughput is not. */
+export const NO_THROUGHPUT = { messages: 0, opened: 0, seconds: 0 };
+/** What is measured where the latency is not. */
+export const NO_LATENCY = { p50_us: 0, p99_us: 0 };
+
+/** One message in flight on one connection, as latency is measured. */
+export function oneInFlight(params: EchoParams): EchoParams {
+  return { ...params, conns: 1, pipeline: 1, rounds: 0, cores: 1 };
 }

@@ -9,17 +9,17 @@ import { createPair } from "../lib/pair.ts";
 import { percentiles } from "../lib/percentiles.ts";
 import { serveTask } from "../lib/task.ts";
 import { dataplaneOptions, EchoLoad, since } from "./load.ts";
-import { latencySeconds, NOT_OPEN, OPENING, WARMUP } from "./system.ts";
+import { NO_LATENCY, NO_THROUGHPUT, NOT_OPEN, oneInFlight, OPENING, WARMUP } from "./system.ts";
 import type { EchoParams, EchoSample } from "./system.ts";
 
 const SERVER = new URL("../../examples/echo-server.js", import.meta.url);
 const CLIENT = new URL("../../examples/echo-client.js", import.meta.url);
 
 serveTask(async (params: EchoParams): Promise<EchoSample> => {
-  const throughput = await measure(params, params.seconds, false);
-  const one = { ...params, conns: 1, pipeline: 1, rounds: 0, cores: 1 };
-  const { p50_us, p99_us } = await measure(one, latencySeconds(params), true);
-  return { ...throughput, p50_us, p99_us };
+  const { seconds, latency } = params;
+  const throughput = seconds > 0 ? await measure(params, seconds, false) : NO_THROUGHPUT;
+  const one = latency > 0 ? await measure(oneInFlight(params), latency, true) : NO_LATENCY;
+  return { ...throughput, p50_us: one.p50_us, p99_us: one.p99_us };
 });
 
 async function measure(
@@ -55,7 +55,7 @@ async function measure(
     };
     const latency = load.client.samples
       ? percentiles(load.client.samples, load.count(STAT_SAMPLES))
-      : { p50_us: 0, p99_us: 0 };
+      : NO_LATENCY;
     return { ...sample, ...latency };
   } finally {
     failed.catch(() => {});

@@ -1,10 +1,10 @@
 /** `bench fairness`: how flows share one bottleneck, alike or under two controls. */
-import { Command } from "commander";
 import { CONGESTION_CONTROLS } from "../../host/dataplane/options.ts";
 import type { CongestionControl } from "../../host/dataplane/options.ts";
+import { defineExperiment } from "../lib/experiment.ts";
 import { decimal, integer, integers, someOf } from "../lib/options.ts";
-import { printTable, progress, writeRecords } from "../lib/report.ts";
-import type { BenchRecord } from "../lib/report.ts";
+import type { Reporter } from "../lib/reporter.ts";
+import { single } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
 import { jainIndex } from "./simulate.ts";
 import type { Outcome, Scenario } from "./simulate.ts";
@@ -20,54 +20,57 @@ interface FairnessOptions {
   readonly warmup: number;
   readonly seconds: number;
   readonly seed: number;
-  readonly json?: string;
 }
 
 const TASK = new URL("task.js", import.meta.url);
 const CONTROLS: readonly string[] = CONGESTION_CONTROLS;
 const PATIENCE = 900;
 
-export function fairnessCommand(): Command {
-  return new Command("fairness")
-    .description(
-      "flows that share one bottleneck, in virtual time: Jain's index and use of the link",
-    )
-    .option("--cc <names>", `which ones, of ${CONTROLS.join(",")}`, someOf(CONTROLS), CONTROLS)
-    .option("--mixed", "let the flows have the controls in turn, not all the same", false)
-    .option("--flows <n>", "how many", integers(1, 512), [1, 2, 4, 16, 64])
-    .option("--rate <mbit>", "of the link, Mbit/s", decimal(0.1, 10_000), 100)
-    .option("--rtt <ms>", "round trip", decimal(0.01, 10_000), 20)
-    .option("--queue <n>", "frames the link holds, in contents of the path", decimal(0, 100), 1)
-    .option("--ecn <frames>", "waiting frames from which on the link marks", integer(0, 1 << 20))
-    .option("--warmup <s>", "virtual seconds before measuring", decimal(0, 3600), 5)
-    .option("--seconds <s>", "virtual seconds measured", decimal(0.1, 3600), 30)
-    .option("--seed <n>", "of the link's random numbers", integer(0, 2 ** 31), 1)
-    .option("--json <file>", "write the figures to a file")
-    .addHelpText(
-      "after",
-      [
-        "",
-        "Examples:",
-        "  npm run bench -- fairness --cc cubic,bbr",
-        "  npm run bench -- fairness --cc cubic,newreno --mixed --flows 8",
-      ].join("\n"),
-    )
-    .action(runFairness);
-}
+export const fairness = defineExperiment<FairnessOptions>({
+  name: "fairness",
+  description: "flows that share one bottleneck, in virtual time: Jain's index and use of the link",
+  method: "Every run with the same seed gives the same figures, on any machine.",
+  options: (command) =>
+    command
+      .option("--cc <names>", `which ones, of ${CONTROLS.join(",")}`, someOf(CONTROLS), [
+        ...CONTROLS,
+      ])
+      .option("--mixed", "let the flows have the controls in turn, not all the same", false)
+      .option("--flows <n>", "how many", integers(1, 512), [1, 2, 4, 16, 64])
+      .option("--rate <mbit>", "of the link, Mbit/s", decimal(0.1, 10_000), 100)
+      .option("--rtt <ms>", "round trip", decimal(0.01, 10_000), 20)
+      .option("--queue <n>", "frames the link holds, in contents of the path", decimal(0, 100), 1)
+      .option("--ecn <frames>", "waiting frames from which on the link marks", integer(0, 1 << 20))
+      .option("--warmup <s>", "virtual seconds before measuring", decimal(0, 3600), 5)
+      .option("--seconds <s>", "virtual seconds measured", decimal(0.1, 3600), 30)
+      .option("--seed <n>", "of the link's random numbers", integer(0, 2 ** 31), 1),
+  examples: ["--cc cubic,bbr", "--cc cubic,newreno --mixed --flows 8"],
+  bounded: { flows: [2, 16], seconds: 15 },
+  run: runFairness,
+  charts: [
+    {
+      kind: "lines",
+      title: "Fairness by flows",
+      x: { param: "flows", label: "flows", log: true },
+      y: { metric: "jain", label: "Jain's index" },
+      by: ["controls"],
+    },
+  ],
+});
 
-async function runFairness(options: FairnessOptions): Promise<void> {
+async function runFairness(options: FairnessOptions, reporter: Reporter): Promise<void> {
   const { rate, rtt, queue, warmup, seconds, seed } = options;
-  console.log(
+  reporter.note(
     `fairness: ${rate} Mbit/s, round trip ${rtt} ms, a queue of ${queue} × the path, ` +
       `${seconds} s after ${warmup} s of warming up, seed ${seed}`,
   );
   const groups = options.mixed ? [options.cc] : options.cc.map((control) => [control]);
-  const records: BenchRecord[] = [];
   const rows: string[][] = [];
+  reporter.expect(groups.length * options.flows.length);
   for (const group of groups) {
     for (const flows of options.flows) {
       const name = group.join("+");
-      progress(`${name}: ${flows} flows`);
+      reporter.step(`${name}: ${flows} flows`);
       const scenario = scenarioOf(options, group, flows);
       const [outcome] = await runTask<Outcome[]>(TASK, [scenario], PATIENCE);
       const { goodputs, retransmits, timeouts } = outcome;
@@ -77,15 +80,16 @@ async function runFairness(options: FairnessOptions): Promise<void> {
       const most = Math.max(...goodputs) / 1e6;
       const figures = [jain.toFixed(3), percent(total / rate), least.toFixed(2), most.toFixed(2)];
       rows.push([`${name}, ${flows}`, ...figures, String(retransmits)]);
-      const params = { controls: group, flows, rate, rtt, queue, warmup, seconds, seed };
-      const metrics = { jain, link_share: total / rate, least, most, retransmits, timeouts };
-      records.push({ experiment: "fairness", system: "ixwasm virtual", params, metrics });
+      reporter.record({
+        system: "ixwasm virtual",
+        params: { controls: name, flows, rate, rtt, queue, warmup, seconds, seed },
+        metrics: single({ jain, link_share: total / rate, least, most, retransmits, timeouts }),
+        simulated: true,
+      });
     }
   }
-  progress("");
   const head = ["control, flows", "Jain", "of the link, %", "least, Mbit/s", "most", "resent"];
-  printTable(head, rows);
-  if (options.json !== undefined) writeRecords(options.json, records);
+  reporter.table(head, rows);
 }
 
 function scenarioOf(

@@ -12,7 +12,7 @@ import { createPair } from "./pair.ts";
 const HEADERS = 54;
 const SHORT = 64;
 const LONG = 960;
-const ECHO = { conns: 512, pipeline: 1, rounds: 0, cores: 1, batch: 64, seconds: 1 };
+const ECHO = { conns: 512, pipeline: 1, rounds: 0, cores: 1, batch: 64 };
 const IDLE_POLLS = 500_000;
 
 /** Measures for some seconds; meant for a process of its own, on a machine that does nothing else. */

@@ -40,6 +40,8 @@ export interface MigrationFigures {
   /** Messages echoed meanwhile, and segments that the server had to send again. */
   readonly messages: number;
   readonly retransmissions: number;
+  /** By percentile: µs, and the share that took no longer. */
+  readonly distribution: { readonly micros: readonly number[]; readonly share: readonly number[] };
 }
 
 /** What runs, and what the measurement needs of it. */
@@ -52,6 +54,7 @@ interface Running {
 
 const CORES = 2;
 const WARMUP = 300;
+const PERCENTILES = [...Array.from({ length: 100 }, (_, i) => i + 0.5), 99.9, 100];
 const SERVER = new URL("../elastic/apps.js", import.meta.url);
 const CLIENT = new URL("../../examples/echo-client.js", import.meta.url);
 
@@ -65,7 +68,7 @@ serveTask(async (task: MigrationTask): Promise<MigrationFigures> => {
 });
 
 function prepare({ conns, loaded }: MigrationTask) {
-  const params = { conns, size: 64, pipeline: 1, rounds: 1, cores: 1, batch: 64, seconds: 0 };
+  const params = { conns, size: 64, pipeline: 1, rounds: 1, cores: 1, batch: 64 };
   const load = new EchoLoad(params, false);
   // With its timeouts of 200 ms nothing is sent again because a thread had to wait for its processor.
   const options = { ...dataplaneOptions(params), tcp: { profile: "default" as const } };
@@ -146,6 +149,10 @@ async function measure(task: MigrationTask, running: Running): Promise<Migration
     packets: packets / migrations,
     messages: since(load.count(STAT_MESSAGES), messages),
     retransmissions: server.counters().tcpRetransmits,
+    distribution: {
+      micros: PERCENTILES.map((percentile) => micros.getValueAtPercentile(percentile)),
+      share: PERCENTILES.map((percentile) => percentile / 100),
+    },
   };
 }
 

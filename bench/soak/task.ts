@@ -30,7 +30,7 @@ export interface SoakResult {
 
 const GIGABYTE = 1e9;
 const TENTHS = 10;
-const ECHO = { conns: 64, size: 64, pipeline: 1, rounds: 100, cores: 1, batch: 64, seconds: 0 };
+const ECHO = { conns: 64, size: 64, pipeline: 1, rounds: 100, cores: 1, batch: 64 };
 /** Longest time for a tenth of the way, µs. */
 const LIMIT = 600e6;
 

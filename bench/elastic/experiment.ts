@@ -1,7 +1,4 @@
 /** `bench elastic`: policies for elastic cores under loads that change, all in simulated time. */
-import { Command } from "commander";
-import { mkdirSync, writeFileSync } from "node:fs";
-import path from "node:path";
 import {
   consolidation,
   delayPolicy,
@@ -11,9 +8,11 @@ import {
   stepPolicy,
 } from "../../host/node/index.ts";
 import type { MachineShape, Policy } from "../../host/node/index.ts";
+import { defineExperiment } from "../lib/experiment.ts";
 import { decimal, integer, someOf } from "../lib/options.ts";
-import { grouped, printTable, progress, rounded, writeRecords } from "../lib/report.ts";
-import type { BenchRecord } from "../lib/report.ts";
+import type { Finding, Reporter } from "../lib/reporter.ts";
+import { single } from "../lib/results.ts";
+import { grouped, rounded } from "../lib/text.ts";
 import { PATTERNS } from "./patterns.ts";
 import { GOAL, runScenario, type Scenario, type ScenarioResult } from "./scenario.ts";
 
@@ -25,10 +24,8 @@ interface ElasticOptions {
   readonly batch: number;
   readonly conns: number;
   readonly seed: number;
-  readonly policies?: readonly string[];
-  readonly patterns?: readonly string[];
-  readonly results: string;
-  readonly json?: string;
+  readonly policies: readonly string[];
+  readonly patterns: readonly string[];
 }
 
 /**
@@ -64,82 +61,97 @@ function machineOf(cores: number): MachineShape {
   return { cores, frequencies: [1.2, 1.8, 2.4], turbo: 3.1, hyperthreads: true };
 }
 
-export function elasticCommand(): Command {
-  const policies = Object.keys(POLICIES);
-  const patterns = Object.keys(PATTERNS);
-  return new Command("elastic")
-    .description("cores that come and go with the load, under several policies, in simulated time")
-    .option("--cores <n>", "cores of the simulated server", integer(2, 64), 8)
-    .option(
-      "--service <µs>",
-      "time that the application needs for a request",
-      decimal(0.5, 1e4),
-      200,
-    )
-    .option("--seconds <s>", "simulated length of a run", decimal(0.01, 3600), 60)
-    .option(
-      "--load <share>",
-      "highest load, as a share of what all cores can do",
-      decimal(0, 1),
-      0.75,
-    )
-    .option("--batch <n>", "B, packets per iteration", integer(1, 256), 4)
-    .option("--conns <n>", "connections", integer(1, 10_000), 512)
-    .option("--seed <n>", "seed of the arrivals", integer(0, 2 ** 31), 1)
-    .option("--policies <names>", `which ones, of ${policies.join(",")}`, someOf(policies))
-    .option("--patterns <names>", `which ones, of ${patterns.join(",")}`, someOf(patterns))
-    .option("--results <dir>", "where a line of JSON for each run goes", "bench/results")
-    .option("--json <file>", "write the figures to a file")
-    .addHelpText(
-      "after",
-      [
-        "",
-        "Everything is simulated: time by a cost model, energy by a model of power. The load goes from",
-        "10 % to 100 % of --load and back: slope, step or sine.",
-        "",
-        "Examples:",
-        "  npm run bench -- elastic",
-        "  npm run bench -- elastic --policies delay --patterns step --cores 16 --service 2 --seconds 0.3",
-      ].join("\n"),
-    )
-    .action(runElastic);
-}
+const POLICY_NAMES = Object.keys(POLICIES);
+const PATTERN_NAMES = Object.keys(PATTERNS);
 
-async function runElastic(options: ElasticOptions): Promise<void> {
-  const { cores, service, seconds, load, batch, conns } = options;
-  console.log(
+export const elastic = defineExperiment<ElasticOptions>({
+  name: "elastic",
+  figure: "SoCC '15 and TOCS '16, energy and consolidation",
+  description: "cores that come and go with the load, under several policies, in simulated time",
+  method:
+    "Everything is simulated: time by a cost model, energy by a model of power. The load goes from " +
+    "10 % to 100 % of its highest and back: slope, step or sine.",
+  options: (command) =>
+    command
+      .option("--cores <n>", "cores of the simulated server", integer(2, 64), 8)
+      .option("--service <µs>", "time the application needs for a request", decimal(0.5, 1e4), 200)
+      .option("--seconds <s>", "simulated length of a run", decimal(0.01, 3600), 60)
+      .option("--load <share>", "highest load, of what all cores can do", decimal(0, 1), 0.75)
+      .option("--batch <n>", "B, packets per iteration", integer(1, 256), 4)
+      .option("--conns <n>", "connections", integer(1, 10_000), 512)
+      .option("--seed <n>", "seed of the arrivals", integer(0, 2 ** 31), 1)
+      .option(
+        "--policies <names>",
+        `which ones, of ${POLICY_NAMES.join(",")}`,
+        someOf(POLICY_NAMES),
+        [...POLICY_NAMES],
+      )
+      .option(
+        "--patterns <names>",
+        `which ones, of ${PATTERN_NAMES.join(",")}`,
+        someOf(PATTERN_NAMES),
+        [...PATTERN_NAMES],
+      ),
+  help: [
+    "Everything is simulated: time by a cost model, energy by a model of power. The load goes from",
+    "10 % to 100 % of --load and back: slope, step or sine.",
+    "",
+  ],
+  examples: ["", "--policies delay --patterns step --cores 16 --service 2 --seconds 0.3"],
+  bounded: { seconds: 12 },
+  tour: { seconds: 3, patterns: ["step"], policies: ["delay", "energy", "all"] },
+  run: runElastic,
+  charts: [
+    {
+      kind: "bars",
+      title: "Energy by the model, of what all cores take all the time",
+      y: { metric: "energyShare", label: "%", scale: 100 },
+      by: ["pattern", "policy"],
+      paper: [
+        { label: "SoCC '15: 44–54 % saved; least", value: 46 },
+        { label: "SoCC '15: most", value: 56 },
+      ],
+    },
+    {
+      kind: "series",
+      title: "Load, cores and latency over time",
+      x: { column: "at", label: "s", scale: 1e-6 },
+      y: [
+        { column: "offered", label: "requests/s, thousands", scale: 1e-3 },
+        { column: "cores", label: "cores" },
+        { column: "p99", label: "p99, ms", scale: 1e-3 },
+      ],
+      by: ["pattern", "policy"],
+      where: ({ params }) => params.policy !== "all",
+    },
+  ],
+});
+
+async function runElastic(options: ElasticOptions, reporter: Reporter): Promise<void> {
+  const { cores, service, seconds, load, batch, conns, patterns, policies } = options;
+  reporter.note(
     `elastic, simulated: ${cores} cores, requests of ${service} µs (Poisson) on ${grouped(conns)} ` +
       `connections, at most ${(100 * load).toFixed(0)} % load, B = ${batch}, ${seconds} s a run`,
   );
-  const records: BenchRecord[] = [];
-  const lines: string[] = [];
-  for (const pattern of options.patterns ?? Object.keys(PATTERNS)) {
+  reporter.expect(patterns.length * policies.length);
+  for (const pattern of patterns) {
     const rows: string[][] = [];
-    for (const policy of options.policies ?? Object.keys(POLICIES)) {
-      progress(`${pattern}: ${policy}`);
+    for (const policy of policies) {
+      reporter.step(`${pattern}: ${policy}`);
       const scenario = scenarioOf(options, policy, pattern);
       const result = await runScenario(scenario);
       rows.push(rowOf(scenario, result, pattern));
-      const record = recordOf(options, policy, pattern, scenario, result);
-      records.push(record);
-      const { changes, intervals } = result;
-      lines.push(JSON.stringify({ ...record, simulated: true, changes, intervals }));
+      reporter.record(findingOf(options, policy, pattern, scenario, result));
     }
-    progress("");
     const goal = `≤ ${GOAL} services`;
     const head = [`${pattern}, simulated`, "p50 µs", "p99 µs", goal, "mean cores", "energy, model"];
-    printTable([...head, "changes", "step answered in ms"], rows);
+    reporter.table([...head, "changes", "step answered in ms"], rows);
   }
-  mkdirSync(options.results, { recursive: true });
-  const file = path.join(options.results, "elastic.jsonl");
-  writeFileSync(file, `${lines.join("\n")}\n`);
-  console.log(`Load, cores and latency over time: ${file}`);
-  if (options.json !== undefined) writeRecords(options.json, records);
 }
 
 /** The run that a policy and a pattern make of the options. */
 export function scenarioOf(
-  options: Omit<ElasticOptions, "results">,
+  options: Omit<ElasticOptions, "policies" | "patterns">,
   policy: string,
   pattern: string,
 ): Scenario {
@@ -187,24 +199,30 @@ function rowOf(scenario: Scenario, result: ScenarioResult, pattern: string): str
   ];
 }
 
-function recordOf(
+function findingOf(
   options: ElasticOptions,
   policy: string,
   pattern: string,
   scenario: Scenario,
   result: ScenarioResult,
-): BenchRecord {
+): Finding {
   const { cores, service, seconds, load, batch, conns, seed } = options;
-  const { changes, intervals: _, ...metrics } = result;
+  const { changes, intervals, ...metrics } = result;
   const reaction = reactionTime(scenario, result);
   return {
-    experiment: "elastic",
     system: "ixwasm simulated",
     params: { policy, pattern, cores, service, seconds, load, batch, conns, seed },
-    metrics: {
+    metrics: single({
       ...metrics,
       changes: changes.length,
       ...(reaction !== undefined && { reaction_us: reaction }),
+    }),
+    simulated: true,
+    series: {
+      at: intervals.map(({ at }) => at),
+      offered: intervals.map(({ offered }) => offered),
+      cores: intervals.map(({ cores }) => cores),
+      p99: intervals.map(({ p99 }) => p99),
     },
   };
 }

@@ -1,106 +1,97 @@
 /** `bench bulk`: one connection, one direction, as much as goes through. */
-import { Command } from "commander";
 import { CONGESTION_CONTROLS } from "../../host/dataplane/options.ts";
 import type { LinkOptions } from "../../host/nic/types.ts";
-import { describeMachine } from "../lib/machine.ts";
+import { defineExperiment } from "../lib/experiment.ts";
 import { decimal, integer, someOf } from "../lib/options.ts";
-import { printTable, progress, ranged, spreadMetrics, writeRecords } from "../lib/report.ts";
-import type { BenchRecord } from "../lib/report.ts";
-import { spread } from "../lib/statistics.ts";
+import type { Reporter } from "../lib/reporter.ts";
+import { figure, single, type Params } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
+import { ranged } from "../lib/text.ts";
 import type { BulkSample, BulkTask } from "./task.ts";
 
-interface BulkCommandOptions {
+interface BulkExperimentOptions {
   readonly seconds: number;
   readonly repeats: number;
   readonly systems: readonly ("inline" | "threaded")[];
   readonly chunk: number;
   readonly mtu: number;
-  readonly profile: readonly string[];
+  readonly timers: readonly string[];
   readonly cc: readonly string[];
   readonly loss?: number;
   readonly delay?: number;
   readonly rate?: number;
   readonly seed: number;
-  readonly json?: string;
 }
 
 const TASK = new URL("task.js", import.meta.url);
 const NAMES = ["inline", "threaded"];
 const CONTROLS: readonly string[] = CONGESTION_CONTROLS;
 
-export function bulkCommand(): Command {
-  return new Command("bulk")
-    .description("a stream over one connection, in Gbit/s; over a link with loss, in virtual time")
-    .option("--seconds <s>", "length of a measurement", decimal(0.1, 3600), 2)
-    .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 5)
-    .option("--systems <names>", `which ones, of ${NAMES.join(",")}`, someOf(NAMES), NAMES)
-    .option("--chunk <bytes>", "bytes per send", integer(1024, 1 << 20), 65_536)
-    .option("--mtu <bytes>", "largest IP packet", integer(576, 1906), 1500)
-    .option("--profile <name>", "TCP timers, default or lan", someOf(["default", "lan"]), ["lan"])
-    .option("--cc <name>", `congestion control, ${CONTROLS.join(", ")}`, someOf(CONTROLS), [
-      "cubic",
-    ])
-    .option("--loss <p>", "part of the frames that the link loses, each way", decimal(0, 1))
-    .option("--delay <ms>", "one-way delay of the link", decimal(0, 10_000))
-    .option("--rate <mbit>", "rate of the link, Mbit/s", decimal(0.01, 1_000_000))
-    .option("--seed <n>", "of the link's random numbers", integer(0, 2 ** 31), 1)
-    .option("--json <file>", "write the figures to a file")
-    .addHelpText(
-      "after",
-      [
-        "",
-        "With --loss, --delay or --rate both ends run inline in virtual time, where the seconds are",
-        "the link's and every run with the same seed is the same: it is measured once.",
-        "",
-        "Examples:",
-        "  npm run bench -- bulk",
-        "  npm run bench -- bulk --loss 0.01 --delay 10 --rate 100 --seconds 30",
-      ].join("\n"),
-    )
-    .action(runBulk);
-}
+export const bulk = defineExperiment<BulkExperimentOptions>({
+  name: "bulk",
+  description: "a stream over one connection, in Gbit/s; over a link with loss, in virtual time",
+  options: (command) =>
+    command
+      .option("--seconds <s>", "length of a measurement", decimal(0.1, 3600), 2)
+      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 5)
+      .option("--systems <names>", `which ones, of ${NAMES.join(",")}`, someOf(NAMES), NAMES)
+      .option("--chunk <bytes>", "bytes per send", integer(1024, 1 << 20), 65_536)
+      .option("--mtu <bytes>", "largest IP packet", integer(576, 1906), 1500)
+      .option("--timers <name>", "TCP timers, default or lan", someOf(["default", "lan"]), ["lan"])
+      .option("--cc <name>", `congestion control, ${CONTROLS.join(", ")}`, someOf(CONTROLS), [
+        "cubic",
+      ])
+      .option("--loss <p>", "part of the frames that the link loses, each way", decimal(0, 1))
+      .option("--delay <ms>", "one-way delay of the link", decimal(0, 10_000))
+      .option("--rate <mbit>", "rate of the link, Mbit/s", decimal(0.01, 1_000_000))
+      .option("--seed <n>", "of the link's random numbers", integer(0, 2 ** 31), 1),
+  help: [
+    "With --loss, --delay or --rate both ends run inline in virtual time, where the seconds are",
+    "the link's and every run with the same seed is the same: it is measured once.",
+    "",
+  ],
+  examples: ["", "--loss 0.01 --delay 10 --rate 100 --seconds 30"],
+  bounded: { seconds: 1, repeats: 3 },
+  run: runBulk,
+  charts: [
+    { kind: "bars", title: "One stream, MTU 1500", y: { metric: "gbit_per_s", label: "Gbit/s" } },
+  ],
+});
 
-async function runBulk(options: BulkCommandOptions): Promise<void> {
-  console.log(describeMachine());
+function runBulk(options: BulkExperimentOptions, reporter: Reporter): Promise<void> {
   const { loss, delay, rate } = options;
   const hasLink = loss !== undefined || delay !== undefined || rate !== undefined;
-  const records = hasLink ? await measureLink(options) : await measureReal(options);
-  if (options.json !== undefined) writeRecords(options.json, records);
+  return hasLink ? measureLink(options, reporter) : measureReal(options, reporter);
 }
 
-async function measureReal(options: BulkCommandOptions): Promise<BenchRecord[]> {
+async function measureReal(options: BulkExperimentOptions, reporter: Reporter): Promise<void> {
   const { seconds, repeats, systems } = options;
-  console.log(
+  reporter.note(
     `bulk: one connection, MTU ${options.mtu}, ${options.chunk} B per send; ` +
       `median (least–most) of ${repeats} × ${seconds} s`,
   );
   const samples = new Map(systems.map((system) => [system, [] as BulkSample[]]));
+  reporter.expect(repeats * systems.length);
   for (let repeat = 1; repeat <= repeats; repeat++) {
     for (const [system, taken] of samples) {
-      progress(`ixwasm ${system}: measurement ${repeat} of ${repeats}`);
+      reporter.step(`ixwasm ${system}`);
       taken.push(await runTask<BulkSample>(TASK, taskOf(system, options), seconds));
     }
   }
-  progress("");
-  const records: BenchRecord[] = [];
   const rows: string[][] = [];
   for (const [system, taken] of samples) {
-    const rates = spread(taken.map(gigabits));
+    const rates = figure(taken.map(gigabits));
     rows.push([`ixwasm ${system}`, ranged(rates)]);
-    const metrics = spreadMetrics("gbit_per_s", rates);
-    records.push({
-      experiment: "bulk",
+    reporter.record({
       system: `ixwasm ${system}`,
-      params: { ...options },
-      metrics,
+      params: { ...paramsOf(options), repeats },
+      metrics: { gbit_per_s: rates },
     });
   }
-  printTable(["system", "Gbit/s of payload"], rows);
-  return records;
+  reporter.table(["system", "Gbit/s of payload"], rows);
 }
 
-async function measureLink(options: BulkCommandOptions): Promise<BenchRecord[]> {
+async function measureLink(options: BulkExperimentOptions, reporter: Reporter): Promise<void> {
   const { loss = 0, delay = 0, rate, seed, seconds } = options;
   const link: LinkOptions = {
     loss,
@@ -109,13 +100,13 @@ async function measureLink(options: BulkCommandOptions): Promise<BenchRecord[]> 
     ...(rate === undefined ? {} : { rate: rate * 1e6 }),
   };
   const limit = rate === undefined ? "unlimited rate" : `${rate} Mbit/s`;
-  console.log(
+  reporter.note(
     `bulk: one connection over a link of ${limit}, ${delay} ms each way, ` +
       `${loss * 100} % loss, seed ${seed}; ${seconds} s of virtual time`,
   );
-  progress("running");
+  reporter.expect(1);
+  reporter.step("running");
   const sample = await runTask<BulkSample>(TASK, { ...taskOf("link", options), link }, 600);
-  progress("");
   const goodput = gigabits(sample) * 1000;
   const metrics: Record<string, number> = {
     mbit_per_s: goodput,
@@ -125,18 +116,27 @@ async function measureLink(options: BulkCommandOptions): Promise<BenchRecord[]> 
   if (rate !== undefined) metrics.link_share = goodput / rate;
   const share = rate === undefined ? "–" : `${((goodput / rate) * 100).toFixed(1)} %`;
   const counts = [String(sample.retransmits), String(sample.timeouts)];
-  printTable(
+  reporter.table(
     ["system", "Mbit/s of payload", "of the link", "retransmits", "timeouts"],
     [["ixwasm, virtual time", goodput.toFixed(2), share, ...counts]],
   );
   const bound = renoBound(loss, delay, options.mtu);
   if (rate !== undefined && bound < rate) {
-    console.log(
+    reporter.note(
       `Reno's response to random loss allows ${bound.toFixed(2)} Mbit/s (Mathis et al.).`,
     );
     metrics.reno_bound_mbit_per_s = bound;
   }
-  return [{ experiment: "bulk", system: "ixwasm virtual", params: { ...options }, metrics }];
+  reporter.record({
+    system: "ixwasm virtual",
+    params: { ...paramsOf(options), loss, delay, ...(rate !== undefined && { rate }), seed },
+    metrics: single(metrics),
+    simulated: true,
+  });
+}
+
+function paramsOf({ seconds, chunk, mtu, timers, cc }: BulkExperimentOptions): Params {
+  return { seconds, chunk, mtu, profile: timers[0], cc: cc[0] };
 }
 
 /**
@@ -148,9 +148,9 @@ function renoBound(loss: number, delay: number, mtu: number): number {
   return (((mss * 8) / (2 * delay * 1000)) * Math.sqrt(1.5)) / Math.sqrt(loss);
 }
 
-function taskOf(system: BulkTask["system"], options: BulkCommandOptions): BulkTask {
+function taskOf(system: BulkTask["system"], options: BulkExperimentOptions): BulkTask {
   const { chunk, mtu, seconds } = options;
-  const [profile] = options.profile as readonly BulkTask["profile"][];
+  const [profile] = options.timers as readonly BulkTask["profile"][];
   const [control] = options.cc as readonly BulkTask["control"][];
   return { system, chunk, mtu, seconds, profile, control };
 }

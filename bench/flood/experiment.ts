@@ -1,10 +1,10 @@
 /** `bench flood`: what is left for streams and new clients while SYNs come in by the million. */
-import { Command } from "commander";
-import { describeMachine } from "../lib/machine.ts";
+import { defineExperiment } from "../lib/experiment.ts";
 import { decimal, integer, someOf } from "../lib/options.ts";
-import { grouped, printTable, progress, writeRecords } from "../lib/report.ts";
-import type { BenchRecord } from "../lib/report.ts";
+import type { Reporter } from "../lib/reporter.ts";
+import { single } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
+import { grouped } from "../lib/text.ts";
 import type { RealOutcome } from "./real.ts";
 import { FLOOD_COSTS } from "./simulate.ts";
 import type { FloodOutcome, Phase } from "./simulate.ts";
@@ -17,7 +17,6 @@ interface FloodOptions {
   readonly rate: number;
   readonly delay: number;
   readonly seconds: number;
-  readonly json?: string;
 }
 
 const TASK = new URL("task.js", import.meta.url);
@@ -27,42 +26,50 @@ const WARMUP = { simulated: 0.2, real: 1 };
 /** A simulated second takes a few real ones. */
 const PATIENCE = 20;
 
-export function floodCommand(): Command {
-  return new Command("flood")
-    .description("a flood of SYNs from everywhere: what streams keep, how long new clients take")
-    .option("--systems <names>", `which ones, of ${SYSTEMS.join(",")}`, someOf(SYSTEMS), SYSTEMS)
-    .option("--flood <n>", "SYNs a second", integer(1, 20_000_000), 1_000_000)
-    .option("--streams <n>", "established connections that carry a stream", integer(1, 256), 4)
-    .option("--rate <mbit>", "of their link, Mbit/s", decimal(0.1, 100_000), 1000)
-    .option("--delay <ms>", "of their link, one way", decimal(0, 1000), 0.1)
-    .option("--seconds <s>", "measured without the flood, and again with it", decimal(0.01, 600), 2)
-    .option("--json <file>", "write the figures to a file")
-    .addHelpText(
-      "after",
-      [
-        "",
-        "Simulated: the server's core is as busy as a cost model says; real: all on one thread.",
-        "",
-        "Examples:",
-        "  npm run bench -- flood",
-        "  npm run bench -- flood --systems simulated --flood 4000000",
-      ].join("\n"),
-    )
-    .action(runFloods);
-}
+export const flood = defineExperiment<FloodOptions>({
+  name: "flood",
+  description: "a flood of SYNs from everywhere: what streams keep, how long new clients take",
+  method: "Simulated: the server's core is as busy as a cost model says; real: all on one thread.",
+  options: (command) =>
+    command
+      .option("--systems <names>", `which ones, of ${SYSTEMS.join(",")}`, someOf(SYSTEMS), SYSTEMS)
+      .option("--flood <n>", "SYNs a second", integer(1, 20_000_000), 1_000_000)
+      .option("--streams <n>", "established connections that carry a stream", integer(1, 256), 4)
+      .option("--rate <mbit>", "of their link, Mbit/s", decimal(0.1, 100_000), 1000)
+      .option("--delay <ms>", "of their link, one way", decimal(0, 1000), 0.1)
+      .option(
+        "--seconds <s>",
+        "measured without the flood, and again with it",
+        decimal(0.01, 600),
+        2,
+      ),
+  help: [
+    "Simulated: the server's core is as busy as a cost model says; real: all on one thread.",
+    "",
+  ],
+  examples: ["", "--systems simulated --flood 4000000"],
+  run: runFloods,
+  charts: [
+    {
+      kind: "bars",
+      title: "What streams keep under a flood of SYNs",
+      y: { metric: "kept", label: "% of the quiet rate", scale: 100 },
+    },
+  ],
+});
 
-async function runFloods(options: FloodOptions): Promise<void> {
+async function runFloods(options: FloodOptions, reporter: Reporter): Promise<void> {
   const { systems, flood, streams, rate, delay, seconds } = options;
-  console.log(describeMachine());
-  console.log(
+  reporter.note(
     `flood: ${grouped(flood)} SYNs/s, ${streams} streams over ${rate} Mbit/s and ${delay} ms each way, ` +
       `${seconds} s without and ${seconds} s with it`,
   );
   const bed = { streams, rate: rate * 1e6, delay: delay * 1000, flood, seconds };
-  const records: BenchRecord[] = [];
+  const notes: string[] = [];
   const rows: string[][] = [];
+  reporter.expect(systems.length);
   for (const system of systems) {
-    progress(`${system} …`);
+    reporter.step(system);
     const task: FloodTask =
       system === "real"
         ? { kind: "real", options: { ...bed, warmup: WARMUP.real } }
@@ -73,15 +80,16 @@ async function runFloods(options: FloodOptions): Promise<void> {
     const outcome = await runTask<FloodOutcome | RealOutcome>(TASK, task, seconds * PATIENCE + 10);
     rows.push(rowOf(`${system}, quiet`, outcome.quiet, seconds));
     rows.push(rowOf(`${system}, flooded`, outcome.flooded, seconds));
-    const params = { flood, streams, rate, delay, seconds };
-    records.push({
-      experiment: "flood",
+    const metrics = metricsOf(outcome);
+    reporter.record({
       system: `ixwasm ${system}`,
-      params,
-      metrics: metricsOf(outcome),
+      params: { flood, streams, rate, delay, seconds },
+      metrics: single(metrics),
+      simulated: system === "simulated",
     });
+    const kept = (metrics.kept * 100).toFixed(1);
+    notes.push(`ixwasm ${system}: streams keep ${kept} %${costs(metrics)}`);
   }
-  progress("");
   const head = [
     "",
     "streams, Mbit/s",
@@ -91,11 +99,8 @@ async function runFloods(options: FloodOptions): Promise<void> {
     "cookies/s",
     "NIC drops/s",
   ];
-  printTable(head, rows);
-  for (const { system, metrics } of records) {
-    console.log(`${system}: streams keep ${(metrics.kept * 100).toFixed(1)} %${costs(metrics)}`);
-  }
-  if (options.json !== undefined) writeRecords(options.json, records);
+  reporter.table(head, rows);
+  for (const note of notes) reporter.note(note);
 }
 
 function rowOf(name: string, phase: Phase, seconds: number): string[] {

@@ -1,15 +1,11 @@
 /** `bench soak`: memory does not grow while gigabytes go by. */
-import { Command } from "commander";
-import process from "node:process";
-import { describeMachine } from "../lib/machine.ts";
+import { defineExperiment } from "../lib/experiment.ts";
 import { decimal } from "../lib/options.ts";
-import { grouped, printTable, progress, rounded, writeRecords } from "../lib/report.ts";
+import type { Reporter } from "../lib/reporter.ts";
+import { single } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
+import { grouped, rounded } from "../lib/text.ts";
 import type { SoakResult, SoakTask } from "./task.ts";
-
-interface SoakOptions extends SoakTask {
-  readonly json?: string;
-}
 
 const TASK = new URL("task.js", import.meta.url);
 const MIB = 1 << 20;
@@ -18,24 +14,36 @@ const TOLERANCE = 16;
 /** Readings before this one, of ten, are of a process that is still warming up. */
 const SETTLED = 2;
 
-export function soakCommand(): Command {
-  return new Command("soak")
-    .description("moves gigabytes and reopens connections meanwhile; memory must not grow")
-    .option("--gigabytes <n>", "gigabytes to move", decimal(0.1, 4000), 10)
-    .option("--json <file>", "write the figures to a file")
-    .addHelpText("after", "\nExample:\n  npm run bench -- soak --gigabytes 100")
-    .action(runSoak);
-}
+export const soak = defineExperiment<SoakTask>({
+  name: "soak",
+  description: "moves gigabytes and reopens connections meanwhile; memory must not grow",
+  options: (command) =>
+    command.option("--gigabytes <n>", "gigabytes to move", decimal(0.1, 4000), 10),
+  examples: ["--gigabytes 100"],
+  bounded: { gigabytes: 5 },
+  run: runSoak,
+  charts: [
+    {
+      kind: "series",
+      title: "Memory of the process while gigabytes go by",
+      x: { column: "gigabytes", label: "GB" },
+      y: [
+        { column: "resident_mib", label: "resident, MiB" },
+        { column: "heap_mib", label: "heap, MiB" },
+      ],
+    },
+  ],
+});
 
-async function runSoak(options: SoakOptions): Promise<void> {
-  const { gigabytes } = options;
-  console.log(describeMachine());
-  console.log(`soak: ${gigabytes} GB over one connection, 64 echo connections reopened beside it`);
-  progress("running");
+async function runSoak({ gigabytes }: SoakTask, reporter: Reporter): Promise<void> {
+  reporter.note(
+    `soak: ${gigabytes} GB over one connection, 64 echo connections reopened beside it`,
+  );
+  reporter.expect(1);
+  reporter.step("running");
   const task: SoakTask = { gigabytes };
   // A tenth of a gigabit per second would be far too slow already.
   const result = await runTask<SoakResult>(TASK, task, gigabytes * 80, ["--expose-gc"]);
-  progress("");
   const metrics = {
     gigabytes,
     gbit_per_s: (result.bytes * 8) / result.seconds / 1e9,
@@ -45,7 +53,7 @@ async function runSoak(options: SoakOptions): Promise<void> {
     heap_growth_mib: growth(result.heap),
     leaks: result.leaks === "" ? 0 : 1,
   };
-  printTable(
+  reporter.table(
     ["", "figure"],
     [
       ["moved, GB, in seconds", `${gigabytes} in ${rounded(result.seconds)}`],
@@ -57,13 +65,18 @@ async function runSoak(options: SoakOptions): Promise<void> {
       ["in use after closing", result.leaks || "nothing"],
     ],
   );
-  if (options.json !== undefined) {
-    const params = { gigabytes };
-    writeRecords(options.json, [{ experiment: "soak", system: "ixwasm inline", params, metrics }]);
-  }
+  reporter.record({
+    system: "ixwasm inline",
+    params: { gigabytes },
+    metrics: single(metrics),
+    series: {
+      gigabytes: result.resident.map((_, i, { length }) => (gigabytes * (i + 1)) / length),
+      resident_mib: result.resident.map((bytes) => bytes / MIB),
+      heap_mib: result.heap.map((bytes) => bytes / MIB),
+    },
+  });
   if (metrics.resident_growth_mib > TOLERANCE || metrics.leaks > 0) {
-    console.error(`Memory grew by more than ${TOLERANCE} MiB, or something leaked.`);
-    process.exitCode = 1;
+    reporter.failed("soak", `memory grew by more than ${TOLERANCE} MiB, or something leaked`);
   }
 }
 

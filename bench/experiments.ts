@@ -1,0 +1,25 @@
+/** The experiments, in the order of the paper's figures and then of what the paper does not have. */
+import { bulk } from "./bulk/experiment.ts";
+import { connections } from "./connections/experiment.ts";
+import { cores } from "./cores/experiment.ts";
+import { echo } from "./echo/experiment.ts";
+import { elastic } from "./elastic/experiment.ts";
+import { flood } from "./flood/experiment.ts";
+import { fairness } from "./flows/fairness.ts";
+import { grid } from "./flows/grid.ts";
+import type { Experiment } from "./lib/experiment.ts";
+import { migration } from "./migration/experiment.ts";
+import { soak } from "./soak/experiment.ts";
+
+export const EXPERIMENTS: readonly Experiment[] = [
+  echo,
+  cores,
+  connections,
+  elastic,
+  migration,
+  bulk,
+  grid,
+  fairness,
+  flood,
+  soak,
+];

@@ -1,0 +1,53 @@
+/**
+ * How an experiment is drawn, said by the experiment itself: which parameter goes across, which metric
+ * up, and what the paper has there.
+ */
+import type { ResultLine } from "./results.ts";
+
+/** Points that somebody else measured on other machines. */
+export interface Reference {
+  readonly label: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+}
+
+export interface Axis {
+  readonly label: string;
+  readonly log?: boolean;
+}
+
+interface ChartBase {
+  readonly title: string;
+  /** What the reader should see, or know. */
+  readonly note?: string;
+  /** Lines of results that belong to it; default all. */
+  readonly where?: (line: ResultLine) => boolean;
+}
+
+/** A line for each system (and each value of the parameters `by`) over a parameter. */
+export interface LineChart extends ChartBase {
+  readonly kind: "lines";
+  /** The parameter, or the metric, that goes across. */
+  readonly x: Axis & { readonly param?: string; readonly metric?: string };
+  readonly y: Axis & { readonly metric: string; readonly scale?: number };
+  readonly by?: readonly string[];
+  readonly paper?: readonly Reference[];
+}
+
+/** A bar for each system (and each value of the parameters `by`). */
+export interface BarChart extends ChartBase {
+  readonly kind: "bars";
+  readonly y: Axis & { readonly metric: string; readonly scale?: number };
+  readonly by?: readonly string[];
+  /** The paper's bars. */
+  readonly paper?: readonly { readonly label: string; readonly value: number }[];
+}
+
+/** Columns of `series` over another column, one chart for each line of results. */
+export interface SeriesChart extends ChartBase {
+  readonly kind: "series";
+  readonly x: Axis & { readonly column: string; readonly scale?: number };
+  readonly y: readonly (Axis & { readonly column: string; readonly scale?: number })[];
+  readonly by?: readonly string[];
+}
+
+export type Chart = LineChart | BarChart | SeriesChart;
