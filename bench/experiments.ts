@@ -9,6 +9,9 @@ import { fairness } from "./flows/fairness.ts";
 import { grid } from "./flows/grid.ts";
 import type { Experiment } from "./lib/experiment.ts";
 import { migration } from "./migration/experiment.ts";
+import { netBulk } from "./node/bulk.ts";
+import { http } from "./node/http.ts";
+import { netSockets } from "./node/sockets.ts";
 import { soak } from "./soak/experiment.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -21,5 +24,8 @@ export const EXPERIMENTS: readonly Experiment[] = [
   grid,
   fairness,
   flood,
+  http,
+  netBulk,
+  netSockets,
   soak,
 ];

@@ -60,6 +60,8 @@ import { SegmentPool } from "./segments.ts";
 
 const COPY_BUFFER = 4096;
 const VECTOR_BYTES = 64 * 1024;
+/** Calls in one round besides those of contexts: as many as a batch has packets, so that answers keep up. */
+const MOST_PER_ROUND = 64;
 /** Generations of a cookie run from 1 to this. */
 const LAST_GENERATION = 2 ** (32 - HANDLE_INDEX_BITS) - 1;
 /** Cookie of the layer's own timer; an application's must have another. */
@@ -289,8 +291,7 @@ export class Ixev implements App, IxevLoop {
    */
   commit(): void {
     if (this.#calls.length > 0) {
-      for (const call of this.#calls) call();
-      this.#calls.length = 0;
+      for (const call of this.#calls.splice(0, MOST_PER_ROUND)) call();
     }
     // The queue may grow meanwhile: by results of a call array that was full.
     for (let context = this.#firstCommit; context !== null; context = this.#firstCommit) {

@@ -48,15 +48,21 @@ export function waysOf(link: HostLink): { up: LinkOptions; down: LinkOptions } {
   return { up: { ...both, ...up }, down: { ...both, ...down } };
 }
 
-/** Sizes that suit many hosts in one process; all of them can be chosen per host. */
+/** Sizes that suit many hosts in one process, where memory that is not used costs nothing. */
 const SIZES = {
-  ringSize: 256,
-  txRingSize: 1024,
-  maxConnections: 4096,
-  frames: 4096,
-  references: 4096,
+  ringSize: 1024,
+  txRingSize: 2048,
+  maxConnections: 32768,
+  frames: 16384,
+  references: 16384,
   applicationWindow: 8 << 20,
 } as const;
+
+/**
+ * The thread does other things between rounds, for milliseconds sometimes: a peer that is silent for so
+ * long has lost nothing. µs.
+ */
+const MIN_RTO = 50_000;
 
 const MOST_HOSTS = 65533;
 
@@ -64,7 +70,7 @@ export class Network {
   readonly runner: InlineRunner;
   readonly names = new NameTable();
   readonly #kernel: WebAssembly.Module;
-  protected readonly switch = new Switch();
+  protected readonly switch: Switch;
   readonly #hosts = new Map<string, Host>();
   readonly #addresses = new Set<string>();
   readonly #prefix: string;
@@ -78,6 +84,7 @@ export class Network {
     this.#kernel = kernel;
     this.#prefix = prefix;
     this.#real = clock === "real";
+    this.switch = new Switch({ flowControl: this.#real });
     this.runner = new InlineRunner({ clock, startAt });
   }
 
@@ -101,7 +108,7 @@ export class Network {
       ...SIZES,
       name,
       ...rest,
-      tcp: { profile: "lan", ...rest.tcp },
+      tcp: { profile: "lan", ...(this.#real && { minRto: MIN_RTO }), ...rest.tcp },
       kernel: this.#kernel,
       ip: `${address}/${prefixLength}`,
     });

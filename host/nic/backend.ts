@@ -31,6 +31,7 @@ import type { FrameObserver } from "./capture.ts";
 import { fulfil, requestFits } from "./checksum.ts";
 import { Classifier, headersFit } from "./classifier.ts";
 import { Destination } from "./destination.ts";
+import { FlowControl } from "./flow-control.ts";
 import { FrameStore } from "./frame-store.ts";
 import { isPerfect, Link } from "./link.ts";
 import type { MemoryView } from "./memory-view.ts";
@@ -82,6 +83,7 @@ class Backend implements QueueBackend {
   readonly #queue: number;
   readonly #store = new FrameStore();
   #link: Link | null = null;
+  readonly #flowControl: FlowControl | null;
   readonly #destinations: Destination[] = [];
   /** The ports of the destinations; a switch may gain some. */
   readonly #ports: readonly PortHandle[];
@@ -122,6 +124,7 @@ class Backend implements QueueBackend {
     this.#ways = wire.kind === "switch" ? wire.ways : null;
     this.#table = wire.kind === "switch" ? new MacTable(wire.table) : null;
     this.#self = wire.kind === "switch" ? wire.port : -1;
+    this.#flowControl = wire.kind === "switch" && wire.flowControl ? new FlowControl() : null;
     this.#grow();
     if (wire.kind === "link") this.#setLink(wire.options);
     else this.#follow(wire.ways);
@@ -168,7 +171,7 @@ class Backend implements QueueBackend {
     if (this.#batch.count !== 0) this.#abandon();
     this.#now = now;
     let moved = 0;
-    if (this.#tx.begin()) moved = this.#transmit(now);
+    if (!this.#flowControl?.isPaused(now) && this.#tx.begin()) moved = this.#transmit(now);
     if (link !== null && link.nextDue <= now) moved += this.#deliverDue(link, now);
     if (this.#linked.length !== 0) moved += this.#deliverFromSwitch(now);
     return moved;
@@ -184,6 +187,7 @@ class Backend implements QueueBackend {
   nextDeadline(): number {
     let due = this.#link === null ? Infinity : this.#link.nextDue;
     for (const { link } of this.#linked) due = Math.min(due, link.nextDue);
+    if (this.#flowControl !== null) due = Math.min(due, this.#flowControl.nextDeadline);
     return due;
   }
 
@@ -202,7 +206,8 @@ class Backend implements QueueBackend {
     const batch = this.#batch;
     let frames = 0;
     const observer = this.#captured < 0 ? null : this.#observer();
-    while (this.#tx.read(batch) !== 0) {
+    const flowControl = this.#flowControl;
+    while (!flowControl?.isPaused(now) && this.#tx.read(batch) !== 0) {
       frames += batch.count;
       if (observer !== null) this.#captureSent(observer, now);
       if (this.#link !== null) this.#admit(this.#link, now);
@@ -348,6 +353,7 @@ class Backend implements QueueBackend {
       const { captured } = this.#busyAt[i];
       const delivered = busy[i].deliver(batch, now, captured < 0 ? null : observer, captured);
       if (!delivered) this.#steerAgain(i);
+      this.#flowControl?.delivered(busy[i]);
     }
     this.#busyCount = 0;
   }

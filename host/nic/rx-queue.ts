@@ -140,6 +140,14 @@ export class RxQueue {
       (this.#verifies ? TRUSTED : 0);
   }
 
+  /** Whether so many frames more find a buffer and a place in the ring. */
+  hasRoom(frames: number): boolean {
+    const { words } = this.#memory;
+    const used = (words[this.#rxProducer] - Atomics.load(words, this.#rxConsumer)) >>> 0;
+    const left = (Atomics.load(words, this.#fillProducer) - words[this.#fillConsumer]) >>> 0;
+    return used + frames <= this.#rxMask + 1 && left >= frames;
+  }
+
   /**
    * Delivers the listed frames and empties the list. Or leaves everything as it is and returns false:
    * the port's RETA or filters have changed since the frames were steered.

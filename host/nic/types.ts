@@ -55,6 +55,8 @@ export interface SwitchWire {
   /** Which of `ports` this wire comes from. */
   readonly port: number;
   readonly ways: Ways;
+  /** Senders wait for rings that are full, instead of dropping frames. */
+  readonly flowControl: boolean;
 }
 
 /** The ways between a switch and its ports. Backends of the thread that changes them see changes. */

@@ -53,8 +53,17 @@ export function createSwitch(
  */
 export class Switch {
   readonly #table = createMacTable();
+  readonly #flowControl: boolean;
   readonly #ports: PortHandle[] = [];
   readonly #ways: Ways = { version: 0, ports: [] };
+
+  /**
+   * @param options.flowControl has senders wait for rings that are full. Default false: what finds no
+   * room is dropped
+   */
+  constructor(options: { readonly flowControl?: boolean } = {}) {
+    this.#flowControl = options.flowControl ?? false;
+  }
 
   /**
    * Connects a port. Returns the wire that it sends on, whose `port` is the port's number.
@@ -72,8 +81,14 @@ export class Switch {
     const index = this.#ports.push(port) - 1;
     this.#ways.ports.push({ up, down, cut: false, blocked: new Set() });
     this.#ways.version++;
-    const ways = this.#ways;
-    return { kind: "switch", table: this.#table, ports: this.#ports, port: index, ways };
+    return {
+      kind: "switch",
+      table: this.#table,
+      ports: this.#ports,
+      port: index,
+      ways: this.#ways,
+      flowControl: this.#flowControl,
+    };
   }
 
   /**

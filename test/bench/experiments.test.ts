@@ -28,6 +28,9 @@ const TINY: Readonly<Record<string, readonly string[]>> = {
     ...["--policies", "delay,energy", "--patterns", "sine"],
   ],
   migration: ["--migrations", "20", "--conns", "32"],
+  http: ["--conns", "4", "--seconds", "1", "--repeats", "1"],
+  "net-bulk": BRIEF,
+  "net-sockets": ["--conns", "50", "--repeats", "1"],
 };
 
 let directory = "";

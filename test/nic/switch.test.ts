@@ -294,3 +294,47 @@ describe("a switch that changes", () => {
     expect(net.pump(100)).toEqual([0, 1]);
   });
 });
+
+describe("flow control", () => {
+  /** Two ports; what the second takes at most are the frames of its ring. */
+  function pair(flowControl: boolean) {
+    const a = new FakeKernel("a", { ringSize: 256 });
+    const b = new FakeKernel("b", { ringSize: 64 });
+    const center = new Switch({ flowControl });
+    const wire = center.connect(a.handle);
+    center.connect(b.handle);
+    const backend = createBackend(a.handle, 0, wire);
+    for (let i = 0; i < 200; i++) a.send(ipFrame({ from: mac(97), to: mac(98) }));
+    return { b, backend };
+  }
+
+  it("has a sender wait for a ring that is full, and go on when it has room", () => {
+    const { b, backend } = pair(true);
+    expect(backend.pump(0)).toBe(64);
+    expect(backend.pump(10)).toBe(0);
+    expect(backend.nextDeadline()).toBeGreaterThan(10);
+    let received = 0;
+    for (let now = 20; received < 200 && now < 1000; now += 10) {
+      const taken = b.receive().length;
+      received += taken;
+      backend.pump(now);
+    }
+    expect(received).toBe(200);
+    expect(b.counters.queues[0]).toMatchObject({ received: 200, rxRingFull: 0 });
+    expect(backend.nextDeadline()).toBe(Infinity);
+  });
+
+  it("does not wait for ever for one that is silent", () => {
+    const { b, backend } = pair(true);
+    backend.pump(0);
+    expect(backend.pump(1)).toBe(0);
+    expect(backend.pump(1_000_000)).toBe(136);
+    expect(b.counters.queues[0].received).toBe(64);
+  });
+
+  it("is not there unless asked for: what finds no room is dropped", () => {
+    const { b, backend } = pair(false);
+    expect(backend.pump(0)).toBe(200);
+    expect(b.counters.queues[0].received).toBe(64);
+  });
+});
