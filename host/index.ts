@@ -44,6 +44,7 @@ export {
   SimulatedCore,
   SimulatedRunner,
   type SimulatedDataplane,
+  type SimulatedIteration,
   type SimulatedOptions,
 } from "./dataplane/simulated.ts";
 export * from "./control/index.ts";

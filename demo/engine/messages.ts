@@ -23,7 +23,10 @@ export type Congestion = (typeof CONGESTION)[number];
 export const PATTERNS = ["steady", "step", "sine"] as const;
 export type Pattern = (typeof PATTERNS)[number];
 
-/** Who decides on cores: the person, by queuing delay, by energy, or by the paper's step rule. */
+/**
+ * Who decides on cores: the person; the queuing delay, with flow groups moved by their load; the idle
+ * share, core by core, for the least energy (the paper's ixcp); or the same in one step, one core or all.
+ */
 export const POLICIES = ["off", "delay", "energy", "step"] as const;
 export type PolicyName = (typeof POLICIES)[number];
 

@@ -34,6 +34,19 @@ export interface SimulatedOptions {
   readonly costs?: CostModel;
   /** Where virtual time begins, µs. Default 0. */
   readonly startAt?: number;
+  /** Hears of every iteration, when it has been computed. */
+  readonly onIteration?: (iteration: SimulatedIteration) => void;
+}
+
+/** An iteration of a core: times in µs. */
+export interface SimulatedIteration {
+  readonly core: SimulatedCore;
+  readonly began: number;
+  /** The kernel's part is over and frames leave; the application's part is over. */
+  readonly sent: number;
+  readonly ended: number;
+  /** What was done; 0: it found nothing. */
+  readonly work: number;
 }
 
 /** What a dataplane is connected to, what runs on it, and how fast its cores are. */
@@ -60,6 +73,7 @@ export class SimulatedRunner {
   readonly #costs: CostModel;
   readonly #runs: Run[] = [];
   readonly #cores: SimulatedCore[] = [];
+  readonly #onIteration: ((iteration: SimulatedIteration) => void) | undefined;
   readonly #host: InlineHost;
   /** By time, then by the order in which they were asked for. */
   readonly #actions: Action[] = [];
@@ -68,6 +82,7 @@ export class SimulatedRunner {
   constructor(options: SimulatedOptions = {}) {
     this.#costs = options.costs ?? REFERENCE_COSTS;
     this.#now = options.startAt ?? 0;
+    this.#onIteration = options.onIteration;
     const now = (): number => this.#now;
     this.#host = {
       get now() {
@@ -99,7 +114,8 @@ export class SimulatedRunner {
       outlets[queue] = new Outlet(port, queue, makeBackend(port, queue));
       return outlets[queue];
     });
-    const cores = dataplane.cores.map(({ id }) => new SimulatedCore(dataplane, id, costs));
+    const hear = this.#onIteration;
+    const cores = dataplane.cores.map(({ id }) => new SimulatedCore(dataplane, id, costs, hear));
     this.#runs.push({ threads, cores, outlets });
     this.#cores.push(...cores);
     this.#placeThreads(0);
@@ -246,7 +262,10 @@ export class SimulatedCore {
   wakeups = 0;
 
   readonly #costs: CostModel;
+  readonly #onIteration: ((iteration: SimulatedIteration) => void) | undefined;
   readonly #meter: Meter;
+  /** What the application has charged for since the last iteration, µs. */
+  #charged = 0;
   readonly #words: Int32Array;
   readonly #doorbell: number;
   readonly #parked: number;
@@ -256,11 +275,17 @@ export class SimulatedCore {
   #heard = 0;
 
   /** Use `SimulatedRunner.add`. */
-  constructor(dataplane: Dataplane, id: number, costs: CostModel) {
+  constructor(
+    dataplane: Dataplane,
+    id: number,
+    costs: CostModel,
+    onIteration?: (iteration: SimulatedIteration) => void,
+  ) {
     const { memory, block } = dataplane.cores[id];
     this.dataplane = dataplane;
     this.id = id;
     this.#costs = costs;
+    this.#onIteration = onIteration;
     this.#words = new Int32Array(memory.buffer);
     this.#doorbell = (block + CORE_DOORBELL) >>> 2;
     this.#parked = (block + CORE_PARKED) >>> 2;
@@ -309,12 +334,19 @@ export class SimulatedCore {
     if (this.runsAt > now) return;
     const work = this.thread!.iterate(now);
     const kernel = this.#meter.kernel() / this.speed;
-    const end = now + kernel + this.#meter.application() / this.speed;
+    const end = now + kernel + (this.#meter.application() + this.#charged) / this.speed;
+    this.#charged = 0;
     this.#freeAt = end;
     this.runsAt = end;
     this.#schedule(now + kernel);
     if (work === 0) this.#sleep(now);
     else this.busyMicros += end - now;
+    this.#onIteration?.({ core: this, began: now, sent: now + kernel, ended: end, work });
+  }
+
+  /** Makes the present iteration longer by `micros` µs: for applications whose work the model has not. */
+  charge(micros: number): void {
+    this.#charged += micros;
   }
 
   /** Lets the frames out that are due at `now`. */

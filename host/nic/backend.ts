@@ -33,7 +33,7 @@ import { Classifier, headersFit } from "./classifier.ts";
 import { Destination } from "./destination.ts";
 import { FlowControl } from "./flow-control.ts";
 import { FrameStore } from "./frame-store.ts";
-import { isPerfect, Link } from "./link.ts";
+import { ADMIT_LOST, isPerfect, Link } from "./link.ts";
 import type { MemoryView } from "./memory-view.ts";
 import { Port } from "./port.ts";
 import { STATE_LINE, STATE_LINE_FROM_SWITCH, TX_COUNTERS } from "./port-state.ts";
@@ -280,11 +280,25 @@ class Backend implements QueueBackend {
         own++;
         continue;
       }
-      link.admit(frame.slot, now);
+      this.#send(link, frame.slot, now);
       frame.slot = -1;
       frame.length = 0;
     }
     if (own !== 0) this.#deliver(now);
+  }
+
+  /** Gives a slot to a link, and tells whoever looks what becomes of the frame. */
+  #send(link: Link, slot: number, now: number): void {
+    const due = link.admit(slot, now);
+    const observer = this.#capture;
+    if (observer === null || !observer.active) return;
+    const { store } = this.#batch;
+    const view = store.view(slot);
+    const at = store.address(slot);
+    const length = store.length(slot);
+    // A slot that was given back keeps its bytes until it is taken again.
+    if (due >= 0) observer.travels?.(now, view, at, length, due);
+    else observer.dropped?.(now, view, at, length, due === ADMIT_LOST ? "loss" : "line");
   }
 
   /** Whether a frame in the store is for this port itself. */
@@ -475,7 +489,7 @@ class Backend implements QueueBackend {
     const aside = frame.slot >= 0 || this.#batch.putAside(frame);
     const slot = aside ? this.#store.copy(frame.slot) : -1;
     if (slot < 0) this.#count(STORE_FULL);
-    else (destination.link ??= this.#linkTo(destination)).admit(slot, this.#now);
+    else this.#send((destination.link ??= this.#linkTo(destination)), slot, this.#now);
   }
 
   /** Makes the way from the switch to a port, of which this backend is one of the senders. */

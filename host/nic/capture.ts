@@ -27,9 +27,16 @@ export interface FrameObserver {
   sent(port: number, now: number, view: MemoryView, at: number, length: number): void;
   /** A frame was put into a receive buffer of the port. */
   delivered(port: number, now: number, view: MemoryView, at: number, length: number): void;
+  /** A frame that was sent has its place on a link and arrives at `due`, µs, unless it is dropped there. */
+  travels?(now: number, view: MemoryView, at: number, length: number, due: number): void;
+  /** A frame that was sent goes no further; its bytes are valid during the call. */
+  dropped?(now: number, view: MemoryView, at: number, length: number, where: DropPlace): void;
   /** The backend is closed. */
   flush(): void;
 }
+
+/** Chance on a link, the queue before its line, a full RX ring, or an empty fill ring. */
+export type DropPlace = "loss" | "line" | "ring" | "fill";
 
 export class Capture implements FrameObserver {
   readonly active = true;

@@ -1,7 +1,7 @@
 /** The emulated NIC: ports, links, a switch, capture, and the engine that moves frames. */
 export { createBackend } from "./backend.ts";
 export type { BackendOptions } from "./backend.ts";
-export { Capture, type FrameObserver } from "./capture.ts";
+export { Capture, type DropPlace, type FrameObserver } from "./capture.ts";
 export { CaptureRingWriter, type CaptureRingHandle } from "./capture-ring.ts";
 export type { FilterTuple } from "./filters.ts";
 export { LiveCapture } from "./live-capture.ts";
@@ -11,5 +11,5 @@ export { createPort, Port } from "./port.ts";
 export type { PortCounters, PortOptions } from "./port.ts";
 export { Random } from "./random.ts";
 export { hashIpv4, hashIpv6, toeplitz, TOEPLITZ_KEY, toeplitzTables } from "./rss.ts";
-export type { LinkOptions, PortHandle, QueueBackend, Wire } from "./types.ts";
+export type { LinkOptions, PortHandle, QueueBackend, SwitchWire, Wire } from "./types.ts";
 export { connectPorts, createSwitch, Switch } from "./wiring.ts";

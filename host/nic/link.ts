@@ -26,6 +26,10 @@ import type { LinkOptions } from "./types.ts";
 export const WIRE_OVERHEAD = 24;
 export const MIN_WIRE_FRAME = 60;
 
+/** What `admit` returns of a frame that chance has taken, and of one for which the queue was full. */
+export const ADMIT_LOST = -1;
+export const ADMIT_FULL = -2;
+
 const DEFAULT_QUEUE_LIMIT = 1000;
 const DEFAULT_REORDER_DELAY = 1000;
 /** Frames on their way that there is room for in the beginning. */
@@ -180,14 +184,17 @@ export class Link {
     return this.#size;
   }
 
-  /** Takes over a frame that was put into a slot of the store. */
-  admit(slot: number, now: number): void {
+  /**
+   * Takes over a frame that was put into a slot of the store. Returns when it is due, µs, or why it was
+   * dropped: ADMIT_LOST, ADMIT_FULL.
+   */
+  admit(slot: number, now: number): number {
     const length = this.#store.length(slot);
     let sent = now;
     if (this.#microsPerByte > 0) {
       if (!this.#mayWait(now)) {
         this.#drop(slot, QUEUE_DROPPED);
-        return;
+        return ADMIT_FULL;
       }
       if (this.#waiting >= this.#ecnThreshold) this.#mark(slot, length);
       sent = this.#serialise(length, now);
@@ -195,7 +202,7 @@ export class Link {
     const random = this.#random;
     if (random.chance(this.#loss)) {
       this.#drop(slot, LOST);
-      return;
+      return ADMIT_LOST;
     }
     if (random.chance(this.#corrupt)) this.#damage(slot, length);
     let due = sent + this.#delay;
@@ -210,6 +217,7 @@ export class Link {
     const twice = random.chance(this.#duplicate);
     this.#push(slot, due);
     if (twice) this.#double(slot, due);
+    return due;
   }
 
   /**

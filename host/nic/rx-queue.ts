@@ -44,6 +44,7 @@ import {
 import type { FrameBatch } from "./batch.ts";
 import { fulfil, transportChecksumOk } from "./checksum.ts";
 import { Classifier } from "./classifier.ts";
+import type { FrameObserver } from "./capture.ts";
 import { copyBytes } from "./copy.ts";
 import type { MemoryView } from "./memory-view.ts";
 import type { Port } from "./port.ts";
@@ -78,10 +79,8 @@ const SHIFTABLE = MAX_FRAME - 16;
 
 const NO_FRAME = new Frame();
 
-/** Sees each frame that was delivered. */
-export interface DeliveryObserver {
-  delivered(port: number, now: number, view: MemoryView, at: number, length: number): void;
-}
+/** Sees each frame that was delivered, or dropped for want of room. */
+export type DeliveryObserver = Pick<FrameObserver, "delivered" | "dropped">;
 
 export class RxQueue {
   /** Frames of the sender's batch that go here. */
@@ -206,6 +205,7 @@ export class RxQueue {
     for (let k = 0; k < frameCount;) {
       if (room === 0 || left === 0) {
         this.#drop(room === 0 ? RX_RING_FULL : NO_FILL_DESCRIPTOR, frameCount - k);
+        if (observer?.dropped) this.#showDropped(batch, k, now, observer, room === 0);
         break;
       }
       const fill = this.#fillDescriptors + ((tail & fillMask) << 1);
@@ -237,6 +237,21 @@ export class RxQueue {
     const { numbers } = this.#port;
     numbers[this.#counters + RECEIVED] += received;
     numbers[this.#counters + RECEIVED_BYTES] += bytes;
+  }
+
+  /** Shows the listed frames from number `first` on, for which there was no room. */
+  #showDropped(
+    batch: FrameBatch,
+    first: number,
+    now: number,
+    observer: DeliveryObserver,
+    isRingFull: boolean,
+  ): void {
+    for (let k = first; k < this.frameCount; k++) {
+      const frame = this.frames[k];
+      const where = isRingFull ? "ring" : "fill";
+      observer.dropped!(now, batch.viewOf(frame), frame.address >>> 0, frame.length, where);
+    }
   }
 
   /**
