@@ -1,6 +1,5 @@
 /** Where packets were dropped and why, in words for people. */
-import { Port, type CounterName, type Counters } from "../../host/index.ts";
-import type { Network } from "./network.ts";
+import type { CounterName, Counters, Port } from "../../host/index.ts";
 
 const KERNEL: Partial<Record<CounterName, string>> = {
   dropTcpBacklog: "the backlog was full",
@@ -18,7 +17,8 @@ const KERNEL: Partial<Record<CounterName, string>> = {
 
 /** Reasons with their counts, since the start; those without any are left out. */
 export function dropsOf(
-  { server, client, wires }: Network,
+  server: Port,
+  client: Port,
   counters: Counters,
   shed: number,
 ): Record<string, number> {
@@ -26,13 +26,13 @@ export function dropsOf(
   const add = (reason: string, count: number): void => {
     if (count > 0) drops[reason] = (drops[reason] ?? 0) + count;
   };
-  for (const port of [server.port, client.port]) {
-    for (const queue of new Port(port).counters().queues) {
+  for (const port of [server, client]) {
+    for (const queue of port.counters().queues) {
       add("lost on the link", queue.linkLost);
       add("queue before the link full", queue.linkQueueDropped);
     }
   }
-  for (const queue of new Port(wires.server.ports[wires.server.port]).counters().queues) {
+  for (const queue of server.counters().queues) {
     add("RX ring full", queue.rxRingFull);
     add("no buffer in the fill ring", queue.noFillDescriptor);
   }

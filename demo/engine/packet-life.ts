@@ -6,7 +6,7 @@ import { plain, type Tracked } from "./tracker.ts";
 /** Bytes of the frame that are shown. */
 const SHOWN = 160;
 
-/** `queueOfCore` of the server: as many queues as cores. */
+/** @param packet undefined: it is kept no more */
 export function lifeOf(id: number, packet: Tracked | undefined): PacketLife {
   return {
     type: "packet",

@@ -69,6 +69,7 @@ export class Readings {
   readonly #extras: (core: number) => CoreExtras;
   readonly #metrics: MetricsReader;
   readonly #port: Port;
+  readonly #clientPort: Port;
   readonly #words: Int32Array;
   readonly #samples: Sample[] = [];
   #latest: Sample | undefined;
@@ -88,6 +89,7 @@ export class Readings {
     this.#extras = extras;
     this.#metrics = new MetricsReader(network.server);
     this.#port = new Port(network.server.port);
+    this.#clientPort = new Port(network.client.port);
     this.#words = new Int32Array(network.server.memory.buffer);
     this.window = window;
   }
@@ -124,7 +126,7 @@ export class Readings {
       cookies: counters[0].tcpCookiesOut,
       open: this.#tally.open,
       forged: this.#tally.forged,
-      drops: dropsOf(this.#network, counters[0], this.#tally.shed),
+      drops: dropsOf(this.#port, this.#clientPort, counters[0], this.#tally.shed),
       power: watts(active) / watts(MAX_CORES),
     };
   }
@@ -240,7 +242,7 @@ export class Readings {
 
   #read(now: number): Sample {
     const { server, client } = this.#network;
-    const { queues } = new Port(client.port).counters();
+    const { queues } = this.#clientPort.counters();
     const counters = client.counters();
     return {
       at: now,

@@ -113,6 +113,17 @@ describe("the kernel's layers", () => {
   });
 });
 
+describe("the demo's engine", () => {
+  const files = [...sourcesOf("demo/engine"), ...sourcesOf("demo/packets")];
+
+  test.each(files)("%s knows the host's entry and abi.ts, and no page", (file) => {
+    for (const { specifier, file: imported = "" } of importsOf(file)) {
+      const known = /^demo\/(engine|packets)\/|^host\/index\.ts$|^assembly\/abi\.ts$/;
+      expect(known.test(imported) || imported.startsWith("build/"), specifier).toBe(true);
+    }
+  });
+});
+
 /** What each folder of the host may import besides itself and assembly/abi.ts. */
 const hostLayers: Record<string, readonly string[]> = {
   libix: [],
