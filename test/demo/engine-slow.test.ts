@@ -25,7 +25,7 @@ describe("the pace", () => {
     const { flows, totals, groups } = await bench.frame();
     expect(totals.open).toBe(40);
     expect(flows).toHaveLength(40);
-    const counted = new Array<number>(128).fill(0);
+    const counted = Array.from({ length: 128 }, () => 0);
     for (const group of flows) counted[group]++;
     expect([...groups.connections]).toEqual(counted);
   });
