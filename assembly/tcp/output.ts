@@ -326,7 +326,7 @@ function startPersist(tcb: Tcb): void {
   setDeadline(tcb, now + backedOffRto(tcb, coldOf(tcb)));
 }
 
-/** Bytes that a send would accept now. */
+/** Bytes that a send would accept now: at least a segment's, behind others. */
 export function sendRoom(tcb: Tcb, bufferMax: u32): u32 {
   if (!(tcb.state & CAN_SEND) || tcb.flags & F_FIN_QUEUED) return 0;
   const cold = coldOf(tcb);
@@ -336,5 +336,7 @@ export function sendRoom(tcb: Tcb, bufferMax: u32): u32 {
   const gone = tcb.flags & F_SCOREBOARD ? cold.sackedBytes + cold.lostBytes : 0;
   const window = min<u32>(tcb.cwnd + gone, max<u32>(tcb.sndWnd, tcb.mss));
   const limit = min<u32>(max<u32>(window << 1, 65536), bufferMax);
-  return queued < limit ? limit - queued : 0;
+  if (queued >= limit) return 0;
+  const room = limit - queued;
+  return room < u32(tcb.mss) && queued != 0 ? 0 : room;
 }

@@ -15,7 +15,7 @@ import { timestampNow } from "./timestamps";
 const DUP_THRESHOLD: u32 = 3;
 /** Recoveries for which a widened reordering window is kept. */
 const PERSISTENCE: u8 = 16;
-/** Most segments that were sent again and that one ACK looks at; those behind them are younger. */
+/** Most segments that were sent again and that one ACK looks at; the next one goes on behind them. */
 const AGAIN_MAX: u32 = 64;
 
 /** Section 6.2, step 2: a segment that ends at `end` has arrived. */
@@ -44,7 +44,7 @@ function isLater(sentAt: u32, end: u32, otherSentAt: u32, otherEnd: u32): bool {
 
 /**
  * Section 6.2, step 5: marks what is lost. Segments sent once were sent in sequence and are decided of in
- * sequence, each once; those sent again are looked at every time, from the front.
+ * sequence, each once; those sent again are looked at every time, some of them, in turn.
  *
  * @returns in how many µs what was sent early enough to be lost counts as that; 0: nothing was
  */
@@ -77,10 +77,15 @@ function judgeAgain(tcb: Tcb, cold: TcbCold, patience: u32): u32 {
   if (cold.lastJudged == 0) return 0;
   const end = changetype<Buffer>(cold.lastJudged).seq;
   let wait: u32 = 0;
-  let at = tcb.txHead;
-  for (let steps: u32 = 0; at != 0 && steps < AGAIN_MAX; steps++) {
+  let at = cold.againNext != 0 ? cold.againNext : tcb.txHead;
+  cold.againNext = 0;
+  for (let steps: u32 = 0; at != 0; steps++) {
     const buffer = changetype<Buffer>(at);
     if (seqAfter(buffer.seq, end)) break;
+    if (steps == AGAIN_MAX) {
+      cold.againNext = at;
+      break;
+    }
     if (buffer.flags & SACKED) {
       at = behindRun(at);
       continue;

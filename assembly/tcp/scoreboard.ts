@@ -20,6 +20,7 @@ import { Buffer, release } from "../mem/buffers";
 import { now } from "../time/clock";
 import { optionSackBlocks, sackLeft, sackRight } from "../wire/tcp-options";
 import { noteDelivered } from "./delivery-rate";
+import { forgetLandmark, forgetLandmarks, nearestPlace, noteLandmark } from "./landmarks";
 import { SENT_AGAIN } from "./output";
 import { rackArrived } from "./rack";
 import { SENT_ELSEWHERE } from "./send";
@@ -41,8 +42,8 @@ export const SACKED: u16 = 2;
 export const LOST: u16 = 4;
 
 /**
- * Steps that one ACK may take over what it does not change: 4 MiB of full segments of which every other one
- * is lost, as a queue that overflows leaves them.
+ * Steps that one ACK may take over what it does not change, from the nearest landmark on: 4 MiB of full
+ * segments of which every other one is lost, as a queue that overflows leaves them.
  */
 const STEPS_MAX: u32 = 4096;
 
@@ -80,8 +81,14 @@ export function inFlight(tcb: Tcb, cold: TcbCold): u32 {
 export function closeScoreboard(tcb: Tcb, cold: TcbCold): void {
   tcb.flags &= ~F_SCOREBOARD;
   cold.repair &= ~(R_RACK | R_RESENT);
+  forgetPlaces(cold);
+}
+
+function forgetPlaces(cold: TcbCold): void {
   cold.lastJudged = 0;
   cold.nextLost = 0;
+  cold.againNext = 0;
+  forgetLandmarks(cold);
 }
 
 /**
@@ -106,7 +113,9 @@ export function releaseCovered(tcb: Tcb, cold: TcbCold, ack: u32): u32 {
       break;
     }
     if (buffer.flags & SACKED) cold.sackedSegments--;
+    forgetLandmark(cold, at);
     if (cold.lastJudged == at) cold.lastJudged = 0;
+    if (cold.againNext == at) cold.againNext = 0;
     if (cold.nextLost == at) cold.nextLost = lostFrom(cold, buffer.next);
     at = buffer.next;
     release(buffer);
@@ -144,9 +153,7 @@ function cameTwice(tcb: Tcb, left: u32, right: u32): bool {
 
 /** Marks the whole segments in [left, right). */
 function tagBlock(tcb: Tcb, cold: TcbCold, left: u32, right: u32): void {
-  const judged = cold.lastJudged;
-  const later: bool = judged != 0 && seqBeforeEq(changetype<Buffer>(judged).seq, left);
-  let at = later ? judged : tcb.txHead;
+  let at = nearestPlace(tcb, cold, left);
   const unsent = tcb.txNext;
   // Where the run of arrived segments begins that ends right before `at`, as far as this walk has seen it.
   let run: u32 = 0;
@@ -158,11 +165,11 @@ function tagBlock(tcb: Tcb, cold: TcbCold, left: u32, right: u32): void {
       else changetype<Buffer>(run).info = last;
       at = changetype<Buffer>(last).next;
     } else {
-      if (seqAfterEq(buffer.seq, right)) return;
+      if (seqAfterEq(buffer.seq, right)) break;
       if (seqBefore(buffer.seq, left)) {
         run = 0;
       } else {
-        if (seqAfter(buffer.seq + buffer.length, right)) return;
+        if (seqAfter(buffer.seq + buffer.length, right)) break;
         tag(tcb, cold, buffer);
         if (run == 0) run = at;
         else changetype<Buffer>(run).info = at;
@@ -173,9 +180,12 @@ function tagBlock(tcb: Tcb, cold: TcbCold, left: u32, right: u32): void {
     }
     if (++steps > STEPS_MAX) {
       count(CNT_TCP_SACK_IGNORED);
+      // The next ACK that names the block, as most do again, goes on from here.
+      if (at != 0) noteLandmark(cold, at);
       return;
     }
   }
+  if (run != 0) noteLandmark(cold, run);
 }
 
 function tag(tcb: Tcb, cold: TcbCold, buffer: Buffer): void {
@@ -225,6 +235,7 @@ export function markAllLost(tcb: Tcb, cold: TcbCold): void {
     count(CNT_TCP_RENEGES);
     cold.sackedBytes = 0;
     cold.sackedSegments = 0;
+    forgetLandmarks(cold);
   }
   cold.lostBytes = 0;
   cold.nextLost = 0;
@@ -281,8 +292,7 @@ export function noteCut(cold: TcbCold, buffer: Buffer): void {
 export function rebuildScoreboard(tcb: Tcb): void {
   if (!(tcb.flags & F_SCOREBOARD)) return;
   const cold = coldOf(tcb);
-  cold.lastJudged = 0;
-  cold.nextLost = 0;
+  forgetPlaces(cold);
   for (let at = tcb.txHead; at != 0 && at != tcb.txNext; at = changetype<Buffer>(at).next) {
     const buffer = changetype<Buffer>(at);
     if (buffer.flags & SACKED) buffer.info = at;

@@ -20,6 +20,7 @@ import { now } from "../time/clock";
 import { optionHasTimestamps, optionTsEcho } from "../wire/tcp-options";
 import { onAck, onLoss, onRecoveryEnd, onTimeout, onUndo } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
+import { hasLandmarks } from "./landmarks";
 import { reportSent } from "./notices";
 import { output } from "./output";
 import { adaptReorderingWindow, detectLosses, relaxReorderingWindow } from "./rack";
@@ -103,7 +104,8 @@ function findLosses(tcb: Tcb, cold: TcbCold, advanced: bool): void {
   if (tcb.flags & F_RECOVERY) shrinkWindow(tcb, cold, advanced && !moreLost);
   setTimer(tcb, cold, wait, advanced || begins);
   const busy: bool = tcb.flags & F_RECOVERY || cold.repair & (R_LOSS | R_PROBE);
-  if (!busy && cold.sackedBytes == 0 && cold.lostBytes == 0) closeScoreboard(tcb, cold);
+  const empty: bool = cold.sackedBytes == 0 && cold.lostBytes == 0 && !hasLandmarks(cold);
+  if (!busy && empty) closeScoreboard(tcb, cold);
 }
 
 function setTimer(tcb: Tcb, cold: TcbCold, wait: u32, restart: bool): void {

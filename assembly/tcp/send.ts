@@ -19,6 +19,16 @@ export function acceptable(tcb: Tcb): u32 {
 }
 
 /**
+ * How much of `length` bytes is taken where there is room for `room`: what is cut short is cut to whole
+ * segments. The window opens by a few bytes more than was acknowledged, and segments of those few bytes would
+ * follow one another.
+ */
+export function portion(tcb: Tcb, length: u32, room: u32): u32 {
+  if (length <= room) return length;
+  return room > u32(tcb.mss) ? room - (room % u32(tcb.mss)) : room;
+}
+
+/**
  * Queues up to `length` bytes; the range has been checked. Returns how many were taken: all of them
  * unless buffers ran out.
  */

@@ -352,6 +352,13 @@ export class TcbCold {
   tag: u32;
   /** Bits `M_*`. */
   moving: u32;
+  /** Where runs of arrived segments begin that the peer named last, latest first (landmarks.ts). */
+  landmark0: u32;
+  landmark1: u32;
+  landmark2: u32;
+  landmark3: u32;
+  /** Where RACK's look at what was sent again goes on; 0: at the front. */
+  againNext: u32;
 }
 
 let hotBase: u32 = 0;

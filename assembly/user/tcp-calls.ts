@@ -36,7 +36,7 @@ import { abortByApp, bury, kill, limitFinWait2, orderlyEnd, reset } from "../tcp
 import { listen, listenHandle } from "../tcp/listeners";
 import { accept, connect, connectHandle, reject } from "../tcp/open";
 import { output } from "../tcp/output";
-import { acceptable, enqueue } from "../tcp/send";
+import { acceptable, enqueue, portion } from "../tcp/send";
 import {
   CAN_SEND,
   coldOf,
@@ -117,7 +117,7 @@ export function sysSend(call: u32): i32 {
   if (!isReadable(address, length)) return RC_FAULT;
   const refusal = mayNotSend(tcb);
   if (refusal != RC_OK) return refusal;
-  const taken = enqueue(tcb, address, min<u32>(length, acceptable(tcb)));
+  const taken = enqueue(tcb, address, portion(tcb, length, acceptable(tcb)));
   return afterSend(tcb, call, length, taken);
 }
 
@@ -139,7 +139,7 @@ export function sysSendv(call: u32): i32 {
   if (requested > 0x7fffffff) return RC_INVAL;
   const refusal = mayNotSend(tcb);
   if (refusal != RC_OK) return refusal;
-  let room = acceptable(tcb);
+  let room = portion(tcb, u32(requested), acceptable(tcb));
   let taken: u32 = 0;
   for (let i: u32 = 0; i < entries && room != 0; i++) {
     const entry = array + i * SG_SIZE;

@@ -182,7 +182,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   const luggage = cursor.take("luggage", cores * cores * LUGGAGE_SIZE);
   // A hot part is two whole cache lines.
   const tcbHot = cursor.take("TCBs, hot", maxConnections * TCB_HOT_SIZE, TCB_HOT_SIZE);
-  const tcbCold = cursor.take("TCBs, cold", maxConnections * TCB_COLD_SIZE, TCB_COLD_SIZE);
+  const tcbCold = cursor.take("TCBs, cold", maxConnections * TCB_COLD_SIZE);
   const tcbRemotes = options.ip6
     ? cursor.take("TCBs, IPv6 peers", maxConnections * TCB_REMOTE_SIZE)
     : undefined;

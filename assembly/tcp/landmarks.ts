@@ -1,0 +1,61 @@
+/**
+ * Places in the send queue from which to walk: the segments that begin the runs that SACK blocks named
+ * last, latest first, as the peer repeats them (RFC 2018 section 4), or where a walk to one ended because it
+ * took too long. With thousands of segments in flight a walk from the front would cost each ACK as many
+ * steps; from a landmark it is mostly one.
+ *
+ * A landmark is a buffer in flight; it goes when the buffer does.
+ */
+import { Buffer } from "../mem/buffers";
+import { seqAfter, seqBeforeEq } from "./seq";
+import { Tcb, TcbCold } from "./tcb";
+
+const LANDMARKS: u32 = 4;
+
+/** The landmark, the segment judged last or the front: the last of them at or before `seq`. */
+export function nearestPlace(tcb: Tcb, cold: TcbCold, seq: u32): u32 {
+  let place = nearer(0, cold.lastJudged, seq);
+  const marks = landmarksOf(cold);
+  for (let i: u32 = 0; i < LANDMARKS; i++) place = nearer(place, load<u32>(marks + 4 * i), seq);
+  return place != 0 ? place : tcb.txHead;
+}
+
+function nearer(place: u32, candidate: u32, seq: u32): u32 {
+  if (candidate == 0) return place;
+  const begin = changetype<Buffer>(candidate).seq;
+  if (!seqBeforeEq(begin, seq)) return place;
+  return place == 0 || seqAfter(begin, changetype<Buffer>(place).seq) ? candidate : place;
+}
+
+/** A block named the run that begins with this buffer, or a walk ended at it. */
+export function noteLandmark(cold: TcbCold, buffer: u32): void {
+  const marks = landmarksOf(cold);
+  let moved = buffer;
+  for (let i: u32 = 0; i < LANDMARKS; i++) {
+    const was = load<u32>(marks + 4 * i);
+    store<u32>(marks + 4 * i, moved);
+    if (was == buffer) return;
+    moved = was;
+  }
+}
+
+/** A buffer leaves the queue. */
+export function forgetLandmark(cold: TcbCold, buffer: u32): void {
+  const marks = landmarksOf(cold);
+  for (let i: u32 = 0; i < LANDMARKS; i++) {
+    if (load<u32>(marks + 4 * i) == buffer) store<u32>(marks + 4 * i, 0);
+  }
+}
+
+/** True while there is one: a walk may have to go on. */
+export function hasLandmarks(cold: TcbCold): bool {
+  return (cold.landmark0 | cold.landmark1 | cold.landmark2 | cold.landmark3) != 0;
+}
+
+export function forgetLandmarks(cold: TcbCold): void {
+  memory.fill(landmarksOf(cold), 0, 4 * LANDMARKS);
+}
+
+function landmarksOf(cold: TcbCold): u32 {
+  return changetype<u32>(cold) + offsetof<TcbCold>("landmark0");
+}
