@@ -12,12 +12,20 @@ import { migration } from "./migration/experiment.ts";
 import { netBulk } from "./node/bulk.ts";
 import { http } from "./node/http.ts";
 import { netSockets } from "./node/sockets.ts";
+import { netpipe } from "./netpipe/experiment.ts";
+import { batch } from "./sweeps/batch.ts";
+import { rounds } from "./sweeps/rounds.ts";
+import { sizes } from "./sweeps/sizes.ts";
 import { soak } from "./soak/experiment.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
   echo,
+  netpipe,
   cores,
+  rounds,
+  sizes,
   connections,
+  batch,
   elastic,
   migration,
   bulk,

@@ -2,34 +2,18 @@
  * Linux's own TCP over loopback, server and client in a process each: `node:net`, and C with epoll. A
  * pair per core when there are several.
  */
-import { execFileSync, spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import os from "node:os";
-import path from "node:path";
-import process from "node:process";
-import readline from "node:readline";
-import { fileURLToPath } from "node:url";
-import { optionArguments } from "../lib/child-options.ts";
-import { NO_LATENCY, WARMUP } from "./system.ts";
+import { cProgram, runClient, script, whyAbsent, withServer } from "../lib/programs.ts";
+import type { Program, ProgramOptions } from "../lib/programs.ts";
+import { NO_LATENCY, NO_THROUGHPUT, WARMUP } from "./system.ts";
 import type { EchoParams, EchoSample, EchoSystem } from "./system.ts";
-
-/** How to start one of the programs. */
-interface Program {
-  readonly command: string;
-  readonly arguments: readonly string[];
-}
 
 /** What a client prints. */
 type ClientResult = Omit<EchoSample, "stages">;
 
-/** Options that server and client both get. */
-type CommonOptions = Readonly<Record<string, number>>;
-
 abstract class LoopbackSystem implements EchoSystem {
   abstract readonly name: string;
   abstract readonly description: string;
-  protected readonly common: CommonOptions = {};
+  protected readonly common: ProgramOptions = {};
 
   protected abstract server(): Program;
   protected abstract client(): Program;
@@ -37,56 +21,36 @@ abstract class LoopbackSystem implements EchoSystem {
   abstract prepare(): Promise<string | null>;
 
   async measure(params: EchoParams): Promise<EchoSample> {
-    const lifetime = params.seconds + params.latency + 2 * WARMUP + 30;
-    const servers = await Promise.all(
-      Array.from({ length: params.cores }, () => this.#startServer(lifetime)),
-    );
-    try {
-      const ports = servers.map(({ port }) => port);
-      const results = params.seconds > 0 ? await this.#throughput(ports, params) : [];
-      const { p50_us, p99_us } =
-        params.latency > 0 ? await this.#latency(ports[0], params) : NO_LATENCY;
-      return {
-        messages: results.reduce((total, { messages }) => total + messages, 0),
-        opened: results.reduce((total, { opened }) => total + opened, 0),
-        seconds: results[0]?.seconds ?? 0,
-        p50_us,
-        p99_us,
-      };
-    } finally {
-      for (const { child } of servers) child.kill("SIGKILL");
-    }
+    const { seconds, latency } = params;
+    const options = { ...this.common, lifetime: seconds + latency + 2 * WARMUP + 30 };
+    const throughput = seconds > 0 ? await this.#throughput(params, options) : NO_THROUGHPUT;
+    const { p50_us, p99_us } = latency > 0 ? await this.#latency(params, options) : NO_LATENCY;
+    return { ...throughput, p50_us, p99_us };
   }
 
-  /** A client for each server, all at the same time. */
-  #throughput(ports: readonly number[], params: EchoParams): Promise<ClientResult[]> {
+  /** As many pairs of a server and a client as there are cores, all at the same time. */
+  async #throughput(params: EchoParams, server: ProgramOptions): Promise<typeof NO_THROUGHPUT> {
     const { conns, size, pipeline, rounds, cores, seconds } = params;
-    const load = { size, pipeline, rounds, seconds, warmup: WARMUP };
-    const clients = ports.map((port, core) => {
+    const load = { ...this.common, size, pipeline, rounds, seconds, warmup: WARMUP };
+    const pairs = Array.from({ length: cores }, (_, core) => {
       const share = Math.floor((conns + cores - 1 - core) / cores);
-      return this.#runClient(port, { ...load, conns: share });
+      return withServer(this.server(), server, (port) =>
+        runClient<ClientResult>(this.client(), { ...load, conns: share, port }),
+      );
     });
-    return Promise.all(clients);
+    const results = await Promise.all(pairs);
+    return {
+      messages: results.reduce((total, { messages }) => total + messages, 0),
+      opened: results.reduce((total, { opened }) => total + opened, 0),
+      seconds: results[0].seconds,
+    };
   }
 
-  #latency(port: number, { size, latency }: EchoParams): Promise<ClientResult> {
-    const one = { conns: 1, size, latency: 1, warmup: WARMUP, seconds: latency };
-    return this.#runClient(port, one);
-  }
-
-  async #startServer(lifetime: number): Promise<{ child: ChildProcess; port: number }> {
-    const child = start(this.server(), { ...this.common, lifetime });
-    const port = Number(await firstLine(child));
-    return { child, port };
-  }
-
-  async #runClient(port: number, options: CommonOptions): Promise<ClientResult> {
-    const child = start(this.client(), { ...this.common, ...options, port });
-    try {
-      return JSON.parse(await firstLine(child)) as ClientResult;
-    } finally {
-      child.kill("SIGKILL");
-    }
+  #latency({ size, latency }: EchoParams, server: ProgramOptions): Promise<ClientResult> {
+    const one = { ...this.common, conns: 1, size, latency: 1, warmup: WARMUP, seconds: latency };
+    return withServer(this.server(), server, (port) =>
+      runClient<ClientResult>(this.client(), { ...one, port }),
+    );
   }
 }
 
@@ -100,20 +64,19 @@ export class NodeNet extends LoopbackSystem {
   }
 
   protected server(): Program {
-    return nodeProgram("../baseline/net-server.js");
+    return script(new URL("../baseline/net-server.js", import.meta.url));
   }
 
   protected client(): Program {
-    return nodeProgram("../baseline/net-client.js");
+    return script(new URL("../baseline/net-client.js", import.meta.url));
   }
 }
 
-/** C on epoll; `spin` polls without ever sleeping. */
+/** Linux at its best: C, level-triggered epoll; or never sleeping in epoll_wait. */
 export class Epoll extends LoopbackSystem {
   readonly name: string;
   readonly description: string;
-  protected override readonly common: CommonOptions;
-  #directory = "";
+  protected override readonly common: ProgramOptions;
 
   constructor(spin: boolean) {
     super();
@@ -124,57 +87,14 @@ export class Epoll extends LoopbackSystem {
   }
 
   prepare(): Promise<string | null> {
-    if (process.platform !== "linux") return Promise.resolve("epoll is Linux's");
-    this.#directory = mkdtempSync(path.join(os.tmpdir(), "ixwasm-bench-"));
-    try {
-      for (const side of ["server", "client"]) {
-        // The sources are not copied to dist.
-        const source = new URL(`../../../bench/baseline/epoll-${side}.c`, import.meta.url);
-        const flags = ["-O3", "-march=native", "-o", path.join(this.#directory, side)];
-        execFileSync("cc", [...flags, fileURLToPath(source)], { stdio: "pipe" });
-      }
-      return Promise.resolve(null);
-    } catch (error) {
-      this.dispose();
-      const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-      return Promise.resolve(missing ? "no C compiler (cc) is installed" : String(error));
-    }
-  }
-
-  dispose(): void {
-    if (this.#directory !== "") rmSync(this.#directory, { recursive: true, force: true });
-    this.#directory = "";
+    return Promise.resolve(whyAbsent("epoll-server", "epoll-client"));
   }
 
   protected server(): Program {
-    return { command: path.join(this.#directory, "server"), arguments: [] };
+    return cProgram("epoll-server");
   }
 
   protected client(): Program {
-    return { command: path.join(this.#directory, "client"), arguments: [] };
+    return cProgram("epoll-client");
   }
-}
-
-function nodeProgram(script: string): Program {
-  const file = fileURLToPath(new URL(script, import.meta.url));
-  return { command: process.execPath, arguments: [file] };
-}
-
-/** Starts a program that is to end with this process: it watches the channel, or its parent. */
-function start(program: Program, options: CommonOptions): ChildProcess {
-  const isNode = program.command === process.execPath;
-  return spawn(program.command, [...program.arguments, ...optionArguments(options)], {
-    stdio: ["ignore", "pipe", "pipe", ...(isNode ? (["ipc"] as const) : [])],
-  });
-}
-
-/** The first line that a child prints; an error, with what it complains of, when it ends without. */
-function firstLine(child: ChildProcess): Promise<string> {
-  let complaint = "it ended without a result";
-  readline.createInterface({ input: child.stderr! }).once("line", (line) => (complaint = line));
-  return new Promise((resolve, reject) => {
-    readline.createInterface({ input: child.stdout! }).once("line", resolve);
-    child.once("error", reject);
-    child.once("close", () => reject(new Error(complaint)));
-  });
 }

@@ -24,22 +24,17 @@ export async function sweep(
   repeats: number,
   reporter: Reporter,
 ): Promise<Measured[]> {
-  const systems = names.map(makeSystem);
-  try {
-    const present: EchoSystem[] = [];
-    for (const system of systems) {
-      const reason = await system.prepare();
-      if (reason === null) present.push(system);
-      else reporter.absent(system.name, reason);
-    }
-    const measured = points.flatMap((params) =>
-      present.map((system): Measured => ({ system, params, samples: [], failed: false })),
-    );
-    await measureInTurn(measured, repeats, reporter);
-    return measured.filter(({ failed }) => !failed);
-  } finally {
-    for (const system of systems) system.dispose?.();
+  const present: EchoSystem[] = [];
+  for (const system of names.map(makeSystem)) {
+    const reason = await system.prepare();
+    if (reason === null) present.push(system);
+    else reporter.absent(system.name, reason);
   }
+  const measured = points.flatMap((params) =>
+    present.map((system): Measured => ({ system, params, samples: [], failed: false })),
+  );
+  await measureInTurn(measured, repeats, reporter);
+  return measured.filter(({ failed }) => !failed);
 }
 
 async function measureInTurn(

@@ -43,8 +43,6 @@ export interface EchoSystem {
   prepare(): Promise<string | null>;
   /** One measurement: throughput with all connections, then latency with one. */
   measure(params: EchoParams): Promise<EchoSample>;
-  /** Undoes what `prepare` did. */
-  dispose?(): void;
 }
 
 /** Time to warm up before a measurement, s: compilers need it more than connections do. */

@@ -8,7 +8,7 @@ export function numberOption(name: string, fallback: number): number {
 }
 
 /** `{ conns: 64 }` as `["--conns", "64"]`. */
-export function optionArguments(options: Readonly<Record<string, number>>): string[] {
+export function optionArguments(options: Readonly<Record<string, number | string>>): string[] {
   return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
