@@ -142,6 +142,14 @@ export const CFG_KEEP_ALIVE_INTERVAL: u32 = 344;
 export const CFG_KEEP_ALIVE_PROBES: u32 = 348;
 /** 1: a SYN that finds the backlog full is answered with a cookie (RFC 4987 section 3.6). */
 export const CFG_SYN_COOKIES: u32 = 352;
+/** Fast Open (RFC 7413): `FAST_OPEN_*`. */
+export const CFG_FAST_OPEN: u32 = 400;
+/** Keys of its cookies, 16 bytes each: the first makes them, all are taken; and how many there are. */
+export const CFG_FAST_OPEN_KEYS: u32 = 404;
+export const CFG_FAST_OPEN_KEY_COUNT: u32 = 436;
+/** What is known of servers: for each core CFG_FAST_OPEN_ENTRIES (a power of two) of FAST_OPEN_ENTRY_SIZE. */
+export const CFG_FAST_OPEN_CACHE: u32 = 440;
+export const CFG_FAST_OPEN_ENTRIES: u32 = 444;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;
@@ -153,6 +161,15 @@ export const CFG_DEPOTS: u32 = 268;
  */
 export const CFG_LUGGAGE: u32 = 320;
 export const LUGGAGE_SIZE: u32 = 8;
+
+/** connect_send may send data with its SYN; listeners may take such data. */
+export const FAST_OPEN_CLIENT: u32 = 1;
+export const FAST_OPEN_SERVER: u32 = 2;
+/** The same without cookies: for networks whose every host is trusted (RFC 7413 section 4.2.2). */
+export const FAST_OPEN_CLIENT_BARE: u32 = 4;
+export const FAST_OPEN_SERVER_BARE: u32 = 8;
+export const FAST_OPEN_KEY_SIZE: u32 = 16;
+export const FAST_OPEN_KEYS_MAX: u32 = 2;
 
 /** Never; for peers that ask for it; asked of every peer. BBR does not use it, DCTCP always asks. */
 export const ECN_OFF: u32 = 0;
@@ -443,7 +460,19 @@ export const CNT_TCP_KEEP_ALIVES: u32 = 1384;
 export const CNT_TCP_COOKIES_OUT: u32 = 1392;
 export const CNT_TCP_COOKIES_IN: u32 = 1400;
 export const CNT_TCP_COOKIES_BAD: u32 = 1408;
-export const CNT_END: u32 = 1416;
+/** Fast Open, as client: SYNs whose data was taken, and those whose data had to be sent again. */
+export const CNT_TCP_FAST_OPENS_OUT: u32 = 1416;
+export const CNT_TCP_FAST_OPENS_OUT_FAILED: u32 = 1424;
+/** SYNs that went without data because those before them were lost on the way to the same server. */
+export const CNT_TCP_FAST_OPEN_BLACK_HOLES: u32 = 1432;
+/** As server: connections that their SYN opened, those of them by the backup key, cookies that were wrong. */
+export const CNT_TCP_FAST_OPENS_IN: u32 = 1440;
+export const CNT_TCP_FAST_OPENS_BACKUP_KEY: u32 = 1448;
+export const CNT_TCP_FAST_OPEN_COOKIES_BAD: u32 = 1456;
+/** Cookies asked for, and SYNs that had to take the ordinary way because of a listener's limit. */
+export const CNT_TCP_FAST_OPEN_REQUESTS: u32 = 1464;
+export const CNT_TCP_FAST_OPEN_LIMITED: u32 = 1472;
+export const CNT_END: u32 = 1480;
 
 // Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
 /** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */
@@ -622,7 +651,8 @@ export const SLOT_SIZE: u32 = 67584;
 export const ROUTE_SIZE: u32 = 64;
 /** What precedes the routes: a line, and a word for each of MAX_CORES. */
 export const ROUTE_HEADER: u32 = 320;
-export const LISTENER_SIZE: u32 = 64;
+export const LISTENER_SIZE: u32 = 128;
+export const FAST_OPEN_ENTRY_SIZE: u32 = 64;
 export const UDP_PORT_SIZE: u32 = 64;
 export const USER_TIMER_SIZE: u32 = 32;
 /** 3 wheels of 256 slots, a doubly linked list head each, and the wheel's own state. */
@@ -661,7 +691,8 @@ export const CALL_D: u32 = 28;
  * | udp_send      | UDP port        | passed | address   | length    | endpoint |        | bytes  |
  * | udp_sendv     | UDP port        | passed | SG array  | entries   | endpoint |        | bytes  |
  * | udp_recv_done | UDP port        | passed | `d` of the event |    |          |        | code   |
- * | listen        | -               | own    | port      | backlog   |          |        | code; handle := listener |
+ * | connect_send  | source port     | own    | address   | length    | endpoint |        | bytes accepted; handle := connection |
+ * | listen        | -               | own    | port      | backlog   | fast open |       | code; handle := listener |
  * | unlisten      | listener        | passed |           |           |          |        | code   |
  * | udp_bind      | -               | own    | port (0: any) |       |          |        | code; handle := UDP port, a := port |
  * | udp_unbind    | UDP port        | passed |           |           |          |        | code   |
@@ -671,9 +702,15 @@ export const CALL_D: u32 = 28;
  * | timer_set     | -               | own    | delay, µs |           |          |        | code; handle := timer |
  * | timer_cancel  | timer           | passed |           |           |          |        | code   |
  * | tag           | connection      | passed | tag       |           |          |        | code   |
- * | option        | connection      | passed | `OPTION_*` | value    | more     | more   | code   |
+ * | option        | connection, or listener | passed | `OPTION_*` | value | more | more   | code   |
  *
  * Ports of connect: destination | source << 16, source 0 lets the kernel choose.
+ * connect_send (RFC 7413) is a connect whose SYN takes data along, as much as fits and as the server's cookie
+ * allows: the result says how much, 0 when there is no cookie yet and the SYN asks for one. What was not
+ * accepted is to be sent after `connected`. What was, is the kernel's to send again, and the server may see
+ * it twice when the network duplicates the SYN: only for requests that may be repeated.
+ * "fast open" of listen: most connections that are open by their SYN alone, whose handshake is not over; 0:
+ * none. Such a connection knocks on its SYN, and may be sent to as soon as it is accepted.
  * "own" cookies come back in every event of the object made; "passed" ones are left as they are.
  * "endpoint" is the address of an ENDPOINT_SIZE record in the application's window, or the one that
  * came with a `udp_recv`.
@@ -722,7 +759,8 @@ export const SYS_UDP_CONNECT: u32 = 20;
 export const SYS_UDP_JOIN: u32 = 21;
 export const SYS_UDP_LEAVE: u32 = 22;
 export const SYS_OPTION: u32 = 23;
-export const SYS_END: u32 = 24;
+export const SYS_CONNECT_SEND: u32 = 24;
+export const SYS_END: u32 = 25;
 
 /** 1: as FLAG_NAGLE and FLAG_QUIET; 0: not. What was held back goes out. */
 export const OPTION_NAGLE: u32 = 1;
@@ -741,6 +779,13 @@ export const OPTION_KEEP_ALIVE: u32 = 3;
 export const OPTION_USER_TIMEOUT: u32 = 4;
 /** CONTROL_*. RC_AGAIN while anything is in flight. */
 export const OPTION_CONGESTION_CONTROL: u32 = 5;
+/** Of a listener. b: as the "fast open" of listen. */
+export const OPTION_FAST_OPEN: u32 = 6;
+/**
+ * Of a listener: the keys of its cookies instead of the configured ones. b: where they lie, c: their number,
+ * to FAST_OPEN_KEYS_MAX; 0: the configured ones again.
+ */
+export const OPTION_FAST_OPEN_KEYS: u32 = 7;
 export const KEEP_ALIVE_IDLE_MAX: u32 = 65535;
 export const KEEP_ALIVE_INTERVAL_MAX: u32 = 255;
 export const KEEP_ALIVE_PROBES_MAX: u32 = 127;

@@ -8,6 +8,7 @@ import {
   CACHE_LINE,
   CFG_ABI,
   CFG_CORES,
+  FAST_OPEN_ENTRY_SIZE,
   LISTENER_SIZE,
   NEIGHBOUR_SIZE,
   PACKET_SIZE,
@@ -55,6 +56,7 @@ import { Cubic } from "./tcp/cubic";
 import { Dctcp } from "./tcp/dctcp";
 import { bindEmit } from "./tcp/emit";
 import { bindEnds } from "./tcp/end";
+import { KnownServer } from "./tcp/fast-open-cache";
 import { bindListeners, Listener } from "./tcp/listeners";
 import { bindOpen } from "./tcp/open";
 import { bindTcbs, CONTROL_STATE_SIZE, prepareTcbs, Tcb, TcbCold } from "./tcp/tcb";
@@ -239,6 +241,7 @@ function recordsFit(): bool {
     offsetof<Packet>() <= PACKET_SIZE &&
     offsetof<Queue>() <= QUEUE_SIZE &&
     offsetof<Listener>() <= LISTENER_SIZE &&
+    offsetof<KnownServer>() <= FAST_OPEN_ENTRY_SIZE &&
     offsetof<Neighbour>() <= NEIGHBOUR_SIZE &&
     offsetof<Message>() <= CACHE_LINE &&
     offsetof<UdpPort>() <= UDP_PORT_SIZE

@@ -28,6 +28,8 @@ export const STATE_USER_TIMERS: u32 = 5264;
 export const STATE_CHALLENGES: u32 = 5280;
 export const STATE_DEPARTURE: u32 = 5312;
 export const STATE_ARRIVAL: u32 = 5376;
+/** A Fast Open cookie that is being sent. */
+export const STATE_COOKIE: u32 = 6080;
 /** Endpoint records of the `arrived` events of one poll. */
 export const STATE_ENDPOINTS: u32 = 6144;
 const STATE_END: u32 = 8192;

@@ -105,7 +105,7 @@ function limitedTransmit(tcb: Tcb): void {
 }
 
 /** Takes covered buffers off the queue, samples the round trip; returns how many bytes the application sent. */
-function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
+export function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
   let at = tcb.txHead;
   let sentAt: u32 = 0;
   let clean = at != 0;

@@ -31,7 +31,7 @@ import {
   optionWindowScale,
   parseTcpOptions,
 } from "../wire/tcp-options";
-import { sendSynAck } from "./emit";
+import { sendSynAck } from "./emit-syn";
 import { cookieHash, timestampOffset } from "./isn";
 import { findListener, Listener } from "./listeners";
 import { openByCookie } from "./open";

@@ -13,16 +13,13 @@
 import {
   CNT_TCP_OUT,
   CNT_TCP_RESETS_OUT,
-  CFG_TCP_OPTIONS,
   CNT_TX_NO_FRAME,
   DESC_CONTINUED,
   DESC_METADATA,
   FRAME_HEADROOM,
   OFFLOAD_TX_CHECKSUM,
-  TCP_OPTION_SACK,
-  TCP_OPTION_TIMESTAMPS,
 } from "../abi";
-import { config, coreBlock, mtu, offloads } from "../core/config";
+import { coreBlock, mtu, offloads } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { STATE_EMIT } from "../core/state";
@@ -36,9 +33,9 @@ import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum6, sumBytes } from "../wi
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, markEct } from "../wire/ipv4";
 import { emitIpv6, IPV6_HEADER_SIZE, markEct6 } from "../wire/ipv6";
-import { ACK, emitTcp, RST, SYN, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
-import { emitSynOptions, emitTimestamps, OPTIONS_MAX, synOptionBytes } from "../wire/tcp-options";
-import { ecnFlags, ecnSynFlags } from "./ecn";
+import { ACK, emitTcp, RST, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
+import { emitTimestamps, OPTIONS_MAX } from "../wire/tcp-options";
+import { ecnFlags } from "./ecn";
 import { emitSack, sackBytes } from "./sack-blocks";
 import { seqMax, seqMin } from "./seq";
 import { timestampNow } from "./timestamps";
@@ -51,9 +48,6 @@ import {
   F_ACK_PENDING,
   F_OUT_OF_ORDER,
   F_RESENDING,
-  F_SCALED,
-  R_SACK,
-  SYN_SENT,
   Tcb,
 } from "./tcb";
 import {
@@ -61,7 +55,6 @@ import {
   isRoutable,
   localHigh,
   localLow,
-  localMss,
   localWord,
   remoteHigh,
   remoteLow,
@@ -69,10 +62,10 @@ import {
   setConnection,
   setSender,
 } from "./tuple";
-import { advertisedWindow, synWindow, windowShift } from "./window";
+import { advertisedWindow } from "./window";
 
 /** Where the payload of an IPv4 segment without options begins in its frame. */
-const PLAIN_PAYLOAD: u32 =
+export const PLAIN_PAYLOAD: u32 =
   FRAME_HEADROOM + ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE;
 
 /** What emitting segments remembers; in the core's control block. */
@@ -123,37 +116,6 @@ export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {
   return true;
 }
 
-/** Sends a SYN or SYN-ACK with its options. */
-export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
-  if (!txRoom(1)) return false;
-  const buffer = allocControlFrame();
-  if (buffer == null) {
-    count(CNT_TX_NO_FRAME);
-    return false;
-  }
-  // A SYN offers what is configured; a SYN-ACK agrees only to what was offered (RFC 7323 section 2.2).
-  const cold = coldOf(tcb);
-  const offers = tcb.state == SYN_SENT;
-  const offered = config(CFG_TCP_OPTIONS);
-  const scale = offers || (tcb.flags & F_SCALED) != 0;
-  const sack = offers ? (offered & TCP_OPTION_SACK) != 0 : (cold.repair & R_SACK) != 0;
-  const timestamps = offers ? (offered & TCP_OPTION_TIMESTAMPS) != 0 : tcb.optionBytes != 0;
-  const optionBytes = synOptionBytes(sack, timestamps, scale);
-  setConnection(tcb);
-  const header = frameOf(buffer) + PLAIN_PAYLOAD - TCP_HEADER_SIZE - optionBytes;
-  const ack = flags & ACK ? tcb.rcvNxt : 0;
-  const bits = flags | ecnSynFlags(tcb, flags);
-  emitTcp(header, swapPorts(tcb.ports), seq, ack, bits, synWindow(tcb), optionBytes);
-  const value = timestampNow(cold);
-  emitSynOptions(header, localMss(), sack, timestamps, scale, tcb.rcvShift, value, cold.tsRecent);
-  const length = TCP_HEADER_SIZE + optionBytes;
-  const start = finish(header, length, 0, 0, tcb.localIp, tcb.remoteIp);
-  sendPacket(tcb.neighbour, buffer, start, header + length - start, metadataOption());
-  release(buffer);
-  markAcknowledged(tcb, flags);
-  return true;
-}
-
 /**
  * Sends the payload that `buffer` describes. False when the TX ring or the frames are exhausted, or
  * when the NIC still holds an earlier copy of the same frame.
@@ -193,40 +155,6 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
     release(header);
   }
   markAcknowledged(tcb, flags);
-  return true;
-}
-
-/**
- * Answers a SYN of no connection, whose sender is in hand, with a SYN-ACK. False when it could not be sent.
- *
- * @param value, echo timestamps, with `timestamps`
- */
-export function sendSynAck(
-  packet: Packet,
-  seq: u32,
-  window: u32,
-  sack: bool,
-  timestamps: bool,
-  scale: bool,
-  value: u32,
-  echo: u32,
-): bool {
-  if (!isRoutable()) return false;
-  const neighbour = hopNeighbour();
-  if (neighbour == null || !txRoom(1)) return false;
-  const buffer = allocControlFrame();
-  if (buffer == null) {
-    count(CNT_TX_NO_FRAME);
-    return false;
-  }
-  const optionBytes = synOptionBytes(sack, timestamps, scale);
-  const length = TCP_HEADER_SIZE + optionBytes;
-  const header = frameOf(buffer) + PLAIN_PAYLOAD - length;
-  emitTcp(header, swapPorts(packet.ports), seq, packet.seq + 1, SYN | ACK, window, optionBytes);
-  emitSynOptions(header, localMss(), sack, timestamps, scale, windowShift(), value, echo);
-  const start = finish(header, length, 0, 0, localWord, remoteWord);
-  sendPacket(neighbour, buffer, start, header + length - start, metadataOption());
-  release(buffer);
   return true;
 }
 
@@ -295,7 +223,7 @@ function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u3
  *
  * @returns where the packet begins
  */
-function finish(
+export function finish(
   header: u32,
   headerLength: u32,
   payload: u32,
@@ -349,17 +277,17 @@ function sealSegment(header: u32, headerLength: u32, payload: u32, length: u32, 
 }
 
 /** Descriptor option that goes with the metadata. */
-function metadataOption(): u32 {
+export function metadataOption(): u32 {
   return offloads & OFFLOAD_TX_CHECKSUM ? DESC_METADATA : 0;
 }
 
 /** Every segment with ACK set carries the newest acknowledgment: none is owed any more. */
-function markAcknowledged(tcb: Tcb, flags: u32): void {
+export function markAcknowledged(tcb: Tcb, flags: u32): void {
   if (!(flags & ACK)) return;
   tcb.flags &= ~(F_ACK_NOW | F_ACK_PENDING | F_ACK_DEADLINE);
   tcb.rcvAcked = tcb.rcvNxt;
 }
 
-function swapPorts(ports: u32): u32 {
+export function swapPorts(ports: u32): u32 {
   return rotl<u32>(ports, 16);
 }

@@ -23,6 +23,7 @@ import { ACK, RST } from "../wire/tcp";
 import { scheduleNotice } from "./agenda";
 import { cancelDeadlines, setDeadline } from "./deadlines";
 import { bareSequence, sendBare } from "./emit";
+import { leaveHalfOpen } from "./fast-open";
 import { leaveBacklog } from "./listeners";
 import { discard } from "./reassembly";
 import {
@@ -41,6 +42,7 @@ import {
   F_OUT_OF_ORDER,
   F_UNANNOUNCED,
   freeTcb,
+  R_HALF_OPEN,
   SYN_SENT,
   Tcb,
   TIME_WAIT,
@@ -195,6 +197,7 @@ function retire(tcb: Tcb): void {
   if (tcb.state == DONE) return;
   if (tcb.state == TIME_WAIT) unlinkTimeWait(tcb);
   if (tcb.flags & F_IN_BACKLOG) leaveBacklog(tcb);
+  if (coldOf(tcb).repair & R_HALF_OPEN) leaveHalfOpen(tcb);
   cancelDeadlines(tcb);
   dropQueues(tcb);
   releaseNeighbour(tcb.neighbour);

@@ -7,7 +7,7 @@ import { count } from "../core/counters";
 import { isOurs } from "../flow/groups";
 import { kill } from "./end";
 import { seqBefore } from "./seq";
-import { coldOf, SYN_RECEIVED, SYN_SENT, Tcb } from "./tcb";
+import { coldOf, F_OWNED, FAST_OPENED, R_HALF_OPEN, SYN_RECEIVED, SYN_SENT, Tcb } from "./tcb";
 import { findTuple, tupleHash } from "./tuple";
 
 /**
@@ -26,7 +26,10 @@ export function tcpIcmpError(ports: u32, seq: u32, unreachable: bool, hard: bool
     return;
   }
   const reason = hard ? RC_REFUSED : RC_UNREACHABLE;
-  if (tcb.state & (SYN_SENT | SYN_RECEIVED) && unreachable) kill(tcb, reason);
+  // Fast Open: once it is accepted it is treated as established.
+  const opening =
+    tcb.state & (SYN_SENT | SYN_RECEIVED) || (tcb.state == FAST_OPENED && !(tcb.flags & F_OWNED));
+  if (opening && unreachable) kill(tcb, reason);
   else coldOf(tcb).softError = <i8>reason;
 }
 
@@ -40,7 +43,9 @@ export function tcpHostUnreachable(ports: u32): void {
 
 /** Blind attackers do not know what is in flight (RFC 5927 section 4.1). */
 export function isInFlight(tcb: Tcb, seq: u32): bool {
-  return !seqBefore(seq, tcb.sndUna) && seqBefore(seq, coldOf(tcb).sndMax);
+  const cold = coldOf(tcb);
+  const first = cold.repair & R_HALF_OPEN ? tcb.sndUna - 1 : tcb.sndUna;
+  return !seqBefore(seq, first) && seqBefore(seq, cold.sndMax);
 }
 
 /** The connection of a quoted segment of ours. */

@@ -39,6 +39,18 @@ export class Listener {
   ready: u32;
   /** When a cookie was sent last, s, plus one; 0: never. */
   cookieAt: u32;
+  /** Fast Open: most connections whose handshake is not over, those there are, and … */
+  fastOpenLimit: u32;
+  fastOpen: u32;
+  /** … those that were reset in it, which count for a while longer, and when the last one was, s. */
+  fastOpenResets: u32;
+  fastOpenResetAt: u32;
+  /** Keys of its own: their number, and FAST_OPEN_KEYS_MAX of FAST_OPEN_KEY_SIZE. */
+  keyCount: u32;
+  key0: u64;
+  key1: u64;
+  key2: u64;
+  key3: u64;
 }
 
 let table: u32 = 0;
@@ -55,7 +67,7 @@ export function abandonListeners(): void {
 }
 
 /** Opens a port. Returns RC_OK and leaves the handle in `listenHandle`. */
-export function listen(port: u32, backlog: u32, cookie: u32, flags: u32): i32 {
+export function listen(port: u32, backlog: u32, cookie: u32, flags: u32, fastOpenLimit: u32): i32 {
   if (findListener(port) != null) return RC_INUSE;
   for (let index: u32 = 0; index < entries; index++) {
     const listener = entry(index);
@@ -68,6 +80,10 @@ export function listen(port: u32, backlog: u32, cookie: u32, flags: u32): i32 {
     listener.pending = 0;
     listener.ready = 0;
     listener.cookieAt = 0;
+    listener.fastOpenLimit = fastOpenLimit;
+    listener.fastOpen = 0;
+    listener.fastOpenResets = 0;
+    listener.keyCount = 0;
     listener.flags = flags;
     const head = entry(port % entries);
     listener.next = head.bucket;
@@ -83,10 +99,8 @@ export let listenHandle: u32 = 0;
 
 /** Closes a port. Connections that it brought forth go on. */
 export function unlisten(handle: u32): i32 {
-  const index = handle & HANDLE_INDEX_MASK;
-  if (index >= entries) return RC_BADH;
-  const listener = entry(index);
-  if (listener.port == 0 || listener.handle != handle) return RC_BADH;
+  const listener = listenerOfHandle(handle);
+  if (listener == null) return RC_BADH;
   const head = entry(listener.port % entries);
   if (head.bucket == changetype<u32>(listener)) {
     head.bucket = listener.next;
@@ -105,6 +119,14 @@ export function unlistenAll(): void {
     const listener = entry(index);
     if (listener.port != 0) unlisten(listener.handle);
   }
+}
+
+/** The listener that a handle names, while it listens. */
+export function listenerOfHandle(handle: u32): Listener | null {
+  const index = handle & HANDLE_INDEX_MASK;
+  if (index >= entries) return null;
+  const listener = entry(index);
+  return listener.port != 0 && listener.handle == handle ? listener : null;
 }
 
 /** The listener on a port (host order), or null. */
@@ -150,9 +172,7 @@ export function noteReady(tcb: Tcb): void {
 
 /** The listener that a connection came from, while it still listens. */
 export function listenerOf(tcb: Tcb): Listener | null {
-  const handle = coldOf(tcb).listener;
-  const listener = entry(handle & HANDLE_INDEX_MASK);
-  return listener.port != 0 && listener.handle == handle ? listener : null;
+  return listenerOfHandle(coldOf(tcb).listener);
 }
 
 function entry(index: u32): Listener {

@@ -22,6 +22,28 @@ export class OpenState {
   probesMax: u8;
 }
 
+/**
+ * The same words while a connection that its SYN opened is in its handshake (fast-open.ts): what comes after
+ * `partialEnd` is free then, since keep-alive begins later.
+ */
+@final
+@unmanaged
+export class HalfOpenState {
+  /** As in OpenState. */
+  quickAcks: u8;
+  probes: u8;
+  userTimeout: u16;
+  partialEnd: u32;
+  /** Handle of the listener that counts this connection as half open; 0: none does. */
+  listener: u32;
+  /** When the SYN-ACK was sent first, µs. */
+  synSentAt: u32;
+}
+
+export function halfOpenState(tcb: Tcb): HalfOpenState {
+  return changetype<HalfOpenState>(changetype<u32>(openState(tcb)));
+}
+
 /** The state of a connection between its handshake and TIME-WAIT. */
 export function openState(tcb: Tcb): OpenState {
   return changetype<OpenState>(changetype<u32>(coldOf(tcb)) + offsetof<TcbCold>("synSentAt"));

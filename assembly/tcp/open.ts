@@ -44,9 +44,11 @@ import {
 import { scheduleNotice } from "./agenda";
 import { controlOf, onInit, selectControl } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
-import { sendSyn } from "./emit";
+import { sendSyn } from "./emit-syn";
 import { learnEcn } from "./ecn";
 import { abortByApp, recycleTimeWait } from "./end";
+import { answerSyn, openHalf, opensFast, takeSynData } from "./fast-open";
+import { sendFirstSyn } from "./fast-open-client";
 import { initialSequence, portOffset, timestampOffset } from "./isn";
 import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener, noteReady } from "./listeners";
 import { beginOpenState } from "./open-state";
@@ -93,10 +95,11 @@ import { windowShift } from "./window";
 /** The MSS of a peer that names none (RFC 9293 section 3.7.1). */
 const DEFAULT_MSS: u32 = 536;
 /** Smaller ones are taken as this, so that no peer makes us send confetti (as Linux does). */
-const LEAST_MSS: u32 = 48;
+export const LEAST_MSS: u32 = 48;
 
 /** What `connect` made. */
 export let connectHandle: u32 = 0;
+let connecting = changetype<Tcb>(0);
 
 /** What choosing ports remembers; in the core's control block. */
 @final
@@ -131,6 +134,40 @@ export function connect(
   flags: u32,
   control: u32,
 ): i32 {
+  const code = beginActively(high, low, remotePort, localPort, cookie, flags, control);
+  if (code == RC_OK) sendSyn(connecting, connecting.sndUna, SYN);
+  return code;
+}
+
+/**
+ * The same, with data that its SYN takes along as far as it may (RFC 7413): returns how many bytes, or why
+ * there is no connection. The range has been checked.
+ */
+export function connectSending(
+  high: u64,
+  low: u64,
+  remotePort: u32,
+  localPort: u32,
+  cookie: u32,
+  flags: u32,
+  control: u32,
+  address: u32,
+  length: u32,
+): i32 {
+  const code = beginActively(high, low, remotePort, localPort, cookie, flags, control);
+  return code == RC_OK ? sendFirstSyn(connecting, address, length) : code;
+}
+
+/** Everything but the SYN. */
+function beginActively(
+  high: u64,
+  low: u64,
+  remotePort: u32,
+  localPort: u32,
+  cookie: u32,
+  flags: u32,
+  control: u32,
+): i32 {
   if (!setPeer(high, low) || !isRoutable()) return RC_UNREACHABLE;
   const neighbour = hopNeighbour();
   if (neighbour == null) return RC_NOMEM;
@@ -145,8 +182,8 @@ export function connect(
   tcb.mss = <u16>min<u32>(DEFAULT_MSS, pathMss());
   selectControl(tcb, control);
   startHandshake(tcb, cold, initialSequence(localWord, remoteSecret(), ports));
-  sendSyn(tcb, tcb.sndUna, SYN);
   count(CNT_TCP_CONNECTS);
+  connecting = tcb;
   connectHandle = tcb.handle;
   return RC_OK;
 }
@@ -185,9 +222,14 @@ export function openPassively(packet: Packet, listener: Listener, iss: u32): voi
     tcb.flags |= F_DEFER;
     clearDeadline(tcb);
     knock(tcb);
-  } else {
-    sendSyn(tcb, tcb.sndUna, SYN | ACK);
+    return;
   }
+  if (opensFast(listener, packet)) {
+    openHalf(tcb, listener);
+    knock(tcb);
+    takeSynData(tcb, packet);
+  }
+  answerSyn(tcb, iss);
 }
 
 /**

@@ -37,6 +37,7 @@ import {
   F_RECOVERY,
   F_RESENDING,
   F_SCOREBOARD,
+  R_HALF_OPEN,
   R_REORDERING_TIMER,
   R_SACK,
   SYN_RECEIVED,
@@ -285,7 +286,11 @@ function advance(tcb: Tcb, end: u32): void {
     tcb.flags &= ~F_PERSIST;
     restartAfterIdle(tcb, cold);
     armRetransmission(tcb, cold);
-  } else if (flight <= tcb.mss && cold.repair & R_SACK && !(tcb.flags & F_SCOREBOARD)) {
+  } else if (
+    flight <= tcb.mss &&
+    (cold.repair & (R_SACK | R_HALF_OPEN)) == R_SACK &&
+    !(tcb.flags & F_SCOREBOARD)
+  ) {
     // More than one segment is in flight now, so that no delayed ACK needs to be waited for.
     armRetransmission(tcb, cold);
   }

@@ -7,6 +7,8 @@
 import { CNT_DROP_ICMP_QUOTE } from "../abi";
 import { count } from "../core/counters";
 import { lowerPathMtu } from "../net/path-mtu";
+import { SYN } from "../wire/tcp";
+import { sendSyn } from "./emit-syn";
 import { isInFlight, quoted } from "./errors";
 import { output } from "./output";
 import { markAllLost } from "./scoreboard";
@@ -22,6 +24,7 @@ import {
   R_PROBE_AGAIN,
   R_REORDERING_TIMER,
   R_SACK,
+  SYN_SENT,
   Tcb,
 } from "./tcb";
 import { pathMss, remoteHigh, remoteLow } from "./tuple";
@@ -40,8 +43,20 @@ export function tcpTooBig(ports: u32, seq: u32, size: u32): void {
     return;
   }
   lowerPathMtu(remoteHigh, remoteLow, size);
+  if (tcb.state == SYN_SENT) {
+    if (tcb.txHead != 0) repeatBare(tcb);
+    return;
+  }
   const mss = pathMss() - tcb.optionBytes;
   if (mss < tcb.mss) lowerMss(tcb, mss);
+}
+
+/** A SYN with data did not get through: goes again at once without (RFC 7413). */
+function repeatBare(tcb: Tcb): void {
+  const cold = coldOf(tcb);
+  if (cold.synCount != 1) return;
+  cold.synCount = 2;
+  sendSyn(tcb, tcb.sndUna, SYN);
 }
 
 /**

@@ -33,12 +33,15 @@ import { challenge } from "./challenge";
 import { clearDeadline } from "./deadlines";
 import { deliver, deliverEnd } from "./deliver";
 import { ecnArrives } from "./ecn";
-import { sendSyn } from "./emit";
+import { sendSyn } from "./emit-syn";
 import { enterTimeWait, finishOrderly, kill, limitFinWait2, orderlyEnd } from "./end";
+import { completeHandshake, noteHalfOpenReset } from "./fast-open";
+import { acknowledgeSyn, learnServer } from "./fast-open-client";
 import { refuse } from "./input";
 import { initialSequence } from "./isn";
 import { noteHeard } from "./keep-alive";
 import { findListener, hasBacklogRoom } from "./listeners";
+import { reportSent } from "./notices";
 import { establish, learnSyn, openPassively } from "./open";
 import { output, sendAck } from "./output";
 import { beginQuickAcks } from "./quick-acks";
@@ -68,7 +71,10 @@ import {
   FIN_WAIT_1,
   FIN_WAIT_2,
   LAST_ACK,
+  R_COOKIE,
+  R_HALF_OPEN,
   R_SACK,
+  R_SYN_DATA,
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
@@ -83,8 +89,7 @@ const REUSE_GAP: u32 = 65536 + 1;
 /** Processes a segment of an existing connection; takes over the packet's buffer. */
 export function segmentArrives(tcb: Tcb, packet: Packet): void {
   if (tcb.state == SYN_SENT) {
-    inSynSent(tcb, packet);
-    release(packet.buffer);
+    if (!inSynSent(tcb, packet)) release(packet.buffer);
     return;
   }
   if (tcb.state == TIME_WAIT && reopens(tcb, packet)) {
@@ -95,16 +100,16 @@ export function segmentArrives(tcb: Tcb, packet: Packet): void {
   if (!inOtherStates(tcb, packet)) release(packet.buffer);
 }
 
-/** Section 3.10.7.3. */
-function inSynSent(tcb: Tcb, packet: Packet): void {
+/** Section 3.10.7.3. Returns true when the packet's buffer was kept. */
+function inSynSent(tcb: Tcb, packet: Packet): bool {
   const flags = packet.flags;
   const cold = coldOf(tcb);
   // First, check the ACK bit.
-  const acceptable = packet.ack == tcb.sndUna + 1;
+  const acceptable = acknowledgesSyn(tcb, packet.ack);
   if (flags & ACK && !acceptable) {
     count(CNT_DROP_TCP_BAD_ACK);
     refuse(packet);
-    return;
+    return false;
   }
   // Second, check the RST bit.
   if (flags & RST) {
@@ -114,22 +119,42 @@ function inSynSent(tcb: Tcb, packet: Packet): void {
     } else {
       count(CNT_DROP_TCP_BAD_RST);
     }
-    return;
+    return false;
   }
   // Fourth, check the SYN bit.
-  if (!(flags & SYN)) return;
+  if (!(flags & SYN)) return false;
   learnSyn(tcb, packet);
   if (flags & ACK) {
-    tcb.sndUna = packet.ack;
-    establish(tcb);
+    const fast = (cold.repair & (R_COOKIE | R_SYN_DATA)) != 0;
+    if (fast) learnServer(tcb, packet.ack);
+    synAcknowledged(tcb, packet.ack);
     tcb.flags |= F_ACK_NOW;
     scheduleOutput(tcb);
-    return;
+    return fast && textOfSynAck(tcb, packet);
   }
   // Both sides opened at once (section 3.5, figure 7).
   tcb.state = <u16>SYN_RECEIVED;
   cold.synCount++;
   sendSyn(tcb, tcb.sndUna, SYN | ACK);
+  return false;
+}
+
+/** Whether an ACK covers our SYN, perhaps with data that went along, and nothing that was never sent. */
+function acknowledgesSyn(tcb: Tcb, ack: u32): bool {
+  return seqAfter(ack, tcb.sndUna) && seqBeforeEq(ack, coldOf(tcb).sndMax);
+}
+
+/** Both SYNs are acknowledged now, and perhaps data of ours with them. */
+function synAcknowledged(tcb: Tcb, ack: u32): void {
+  const bytes = acknowledgeSyn(tcb, ack);
+  establish(tcb);
+  if (bytes != 0) reportSent(tcb, bytes);
+}
+
+/** The server may answer data of our SYN in its SYN-ACK (RFC 7413 section 4.2.2). */
+function textOfSynAck(tcb: Tcb, packet: Packet): bool {
+  packet.seq++;
+  return textArrives(tcb, packet);
 }
 
 /** Section 3.10.7.4. Returns true when the packet's buffer was kept. */
@@ -223,6 +248,10 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
     if (!(tcb.flags & F_DEFER)) sendSyn(tcb, tcb.sndUna, SYN | ACK);
     return;
   }
+  if (isRepeatedSyn(tcb, packet)) {
+    sendSyn(tcb, tcb.sndUna - 1, SYN | ACK);
+    return;
+  }
   const crossing = (flags & (SYN | ACK)) == (SYN | ACK) && packet.seq == tcb.rcvNxt - 1;
   if (flags & SYN && (tcb.state != SYN_RECEIVED || crossing)) {
     synArrives(tcb, packet);
@@ -232,6 +261,12 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
   // A retransmitted FIN restarts 2 MSL.
   if (tcb.state == TIME_WAIT && flags & FIN) enterTimeWait(tcb);
   answerOld(tcb, packet);
+}
+
+/** The SYN that opened the connection; nothing else can have come before the handshake is over. */
+function isRepeatedSyn(tcb: Tcb, packet: Packet): bool {
+  if (!(coldOf(tcb).repair & R_HALF_OPEN) || packet.seq != tcb.sndWl1) return false;
+  return (packet.flags & (SYN | ACK)) == SYN;
 }
 
 /** RFC 5961 section 3.2: only the exact next sequence number resets. */
@@ -246,6 +281,7 @@ function resetArrives(tcb: Tcb, packet: Packet): void {
     finishOrderly(tcb);
     return;
   }
+  if (coldOf(tcb).repair & R_HALF_OPEN) noteHalfOpenReset(tcb);
   // A passive open goes back to LISTEN without a word; an active one was refused.
   kill(tcb, tcb.state == SYN_RECEIVED && !(tcb.flags & F_PASSIVE) ? RC_REFUSED : RC_RESET);
 }
@@ -258,10 +294,9 @@ function synArrives(tcb: Tcb, packet: Packet): void {
     packet.flags & ACK &&
     packet.seq == tcb.rcvNxt - 1
   ) {
-    if (packet.ack == tcb.sndNxt) {
-      tcb.sndUna = packet.ack;
+    if (acknowledgesSyn(tcb, packet.ack)) {
       tcb.sndWnd = packet.window;
-      establish(tcb);
+      synAcknowledged(tcb, packet.ack);
     }
     tcb.flags |= F_ACK_NOW;
     scheduleOutput(tcb);
@@ -276,18 +311,26 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   const cold = coldOf(tcb);
   const ack = packet.ack;
   if (tcb.state == SYN_RECEIVED) {
-    if (!seqAfter(ack, tcb.sndUna) || seqAfter(ack, cold.sndMax) || tcb.flags & F_DEFER) {
+    if (!acknowledgesSyn(tcb, ack) || tcb.flags & F_DEFER) {
       count(CNT_DROP_TCP_BAD_ACK);
       refuse(packet);
       return false;
     }
     takeTimestamp(tcb, packet);
-    tcb.sndUna = ack;
     tcb.sndWnd = packet.window << tcb.sndShift;
     tcb.sndWl1 = packet.seq;
     cold.sndWndMax = max<u32>(cold.sndWndMax, tcb.sndWnd);
-    establish(tcb);
+    synAcknowledged(tcb, ack);
+    if (tcb.txNext != 0) output(tcb);
     return true;
+  }
+  if (cold.repair & R_HALF_OPEN) {
+    if (seqBefore(ack, tcb.sndUna) || seqAfter(ack, cold.sndMax)) {
+      count(CNT_DROP_TCP_BAD_ACK);
+      refuse(packet);
+      return false;
+    }
+    completeHandshake(tcb, cold);
   }
   if (seqAfter(ack, cold.sndMax)) {
     // It acknowledges what was never sent.

@@ -35,11 +35,13 @@ export const CLOSE_WAIT: u32 = 128;
 export const LAST_ACK: u32 = 256;
 /** Over, but for received data that the application still holds. */
 export const DONE: u32 = 512;
+/** Opened by a SYN with a cookie: SYN-RECEIVED that may already do what ESTABLISHED may (RFC 7413). */
+export const FAST_OPENED: u32 = 1024;
 
 /** States in which the application may still send. */
-export const CAN_SEND: u32 = ESTABLISHED | CLOSE_WAIT;
+export const CAN_SEND: u32 = ESTABLISHED | CLOSE_WAIT | FAST_OPENED;
 /** States in which the peer may still send. */
-export const CAN_RECEIVE: u32 = ESTABLISHED | FIN_WAIT_1 | FIN_WAIT_2;
+export const CAN_RECEIVE: u32 = ESTABLISHED | FIN_WAIT_1 | FIN_WAIT_2 | FAST_OPENED;
 /** States in which our FIN is still to be acknowledged, once it was sent. */
 export const FIN_OUTSTANDING: u32 = FIN_WAIT_1 | CLOSING | LAST_ACK;
 
@@ -155,6 +157,14 @@ export const R_UNDO: u32 = 512;
 export const R_DSACK_ROUND: u32 = 1024;
 /** Something in flight was sent again, so that `resentStamp` and `resentUnproved` go on. */
 export const R_RESENT: u32 = 2048;
+// With Fast Open (RFC 7413), with or without SACK.
+/** As client: the SYN had the option; R_COOKIE_TRIAL: as the experiment had it. */
+export const R_COOKIE: u32 = 1 << 12;
+export const R_COOKIE_TRIAL: u32 = 1 << 13;
+/** The SYN carried data; once the SYN-ACK is there, data that was taken. */
+export const R_SYN_DATA: u32 = 1 << 14;
+/** As server: the SYN-ACK is not acknowledged; sndUna lies behind it all the same. */
+export const R_HALF_OPEN: u32 = 1 << 15;
 
 // Bits of `controlFlags`.
 /** What is sent is spread over time (pacing.ts). */

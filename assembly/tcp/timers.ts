@@ -15,7 +15,8 @@ import { isDue, now } from "../time/clock";
 import { ACK, SYN } from "../wire/tcp";
 import { scheduleOutput } from "./agenda";
 import { rearm, setDeadline } from "./deadlines";
-import { sendBare, sendSyn } from "./emit";
+import { sendBare } from "./emit";
+import { sendSyn } from "./emit-syn";
 import { finishOrderly, kill } from "./end";
 import { collapseWindow } from "./fast-recovery";
 import { cut, output, resend, retransmitHead, sendAck } from "./output";
@@ -36,6 +37,7 @@ import {
   F_PERSIST,
   F_RESENDING,
   FIN_WAIT_2,
+  R_HALF_OPEN,
   R_REORDERING_TIMER,
   R_SACK,
   SYN_RECEIVED,
@@ -72,9 +74,9 @@ function expire(tcb: Tcb): bool {
     finishOrderly(tcb);
     return false;
   }
-  if (tcb.state & (SYN_SENT | SYN_RECEIVED)) return repeatSyn(tcb);
-  if (tcb.flags & F_PERSIST) return probe(tcb);
   const cold = coldOf(tcb);
+  if (tcb.state & (SYN_SENT | SYN_RECEIVED) || cold.repair & R_HALF_OPEN) return repeatSyn(tcb);
+  if (tcb.flags & F_PERSIST) return probe(tcb);
   if (cold.repair & R_REORDERING_TIMER) {
     reorderingTimeout(tcb);
     return true;
@@ -106,7 +108,13 @@ function repeatSyn(tcb: Tcb): bool {
   cold.retries++;
   cold.synCount++;
   tcb.backoff++;
-  sendSyn(tcb, tcb.sndUna, tcb.state == SYN_SENT ? SYN : SYN | ACK);
+  if (cold.repair & R_HALF_OPEN) {
+    // A SYN-ACK that was lost leaves one segment for the initial window (RFC 5681 section 3.1).
+    tcb.cwnd = tcb.mss;
+    sendSyn(tcb, tcb.sndUna - 1, SYN | ACK);
+  } else {
+    sendSyn(tcb, tcb.sndUna, tcb.state == SYN_SENT ? SYN : SYN | ACK);
+  }
   setDeadline(tcb, now + backedOffRto(tcb, cold));
   return true;
 }

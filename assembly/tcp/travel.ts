@@ -37,6 +37,7 @@ import { nextNotice, scheduleNotice, scheduleOutput, takeNotices } from "./agend
 import { rearm, stopTimer } from "./deadlines";
 import { payloadPlace } from "./emit";
 import { kill, linkTimeWait, reset, unlinkTimeWait } from "./end";
+import { joinHalfOpen, leaveHalfOpen } from "./fast-open";
 import { enterBacklog, findListener, leaveBacklog } from "./listeners";
 import { rebuildScoreboard } from "./scoreboard";
 import { SENT_ELSEWHERE } from "./send";
@@ -70,6 +71,7 @@ import {
   M_IN_BACKLOG,
   M_KNOWN,
   M_LEFT,
+  R_HALF_OPEN,
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
@@ -156,6 +158,7 @@ export function part(tcb: Tcb, target: u32): void {
     leaveBacklog(tcb);
     cold.moving |= M_IN_BACKLOG;
   }
+  if (cold.repair & R_HALF_OPEN) leaveHalfOpen(tcb);
   tcb.flags &= ~F_KNOWN;
   tcb.timerNext = 0;
   tcb.timerPrev = 0;
@@ -198,6 +201,7 @@ export function enter(tcb: Tcb, source: u32, arrived: u32, index: u32): void {
     announce(tcb, source, arrived | (shaking ? ARRIVED_CONNECTING : 0), index);
   }
   if (tcb.state == DONE) return;
+  if (cold.repair & R_HALF_OPEN) joinHalfOpen(tcb);
   const reachable = enterNeighbour(tcb);
   if (tcb.state == TIME_WAIT) linkTimeWait(tcb);
   rearm(tcb);

@@ -26,6 +26,7 @@ import {
   SYS_ACCEPT,
   SYS_CLOSE,
   SYS_CONNECT,
+  SYS_CONNECT_SEND,
   SYS_LISTEN,
   SYS_NOP,
   SYS_OPTION,
@@ -57,6 +58,7 @@ import {
   sysAccept,
   sysClose,
   sysConnect,
+  sysConnectSend,
   sysListen,
   sysRecvDone,
   sysReject,
@@ -104,6 +106,8 @@ function run(call: u32): i32 {
       return RC_OK;
     case SYS_CONNECT:
       return sysConnect(call);
+    case SYS_CONNECT_SEND:
+      return sysConnectSend(call);
     case SYS_ACCEPT:
       return sysAccept(call);
     case SYS_REJECT:

@@ -5,12 +5,17 @@
 import {
   CALL_A,
   CALL_B,
+  CALL_C,
   CALL_COOKIE,
   CALL_HANDLE,
   CALL_OP,
+  CFG_FAST_OPEN,
   CONTROL_END,
   CONTROL_MASK,
   CONTROL_SHIFT,
+  ENDPOINT_PORT,
+  ENDPOINT_SIZE,
+  FAST_OPEN_CLIENT,
   FLAG_DEFER,
   FLAG_MORE,
   FLAG_NAGLE,
@@ -22,10 +27,13 @@ import {
   RC_INVAL,
   RC_MOVED,
   RC_NOBUFS,
+  RC_NOTSUP,
   RC_OK,
+  RC_RESET,
   SG_MAX,
   SG_SIZE,
 } from "../abi";
+import { config } from "../core/config";
 import { markInProgress } from "../core/state";
 import { isCallable } from "../flow/groups";
 import { isBroadcast } from "../net/routes";
@@ -34,14 +42,14 @@ import { takeBack } from "../tcp/deliver";
 import { controlOf } from "../tcp/congestion";
 import { abortByApp, bury, kill, limitFinWait2, orderlyEnd, reset } from "../tcp/end";
 import { listen, listenHandle } from "../tcp/listeners";
-import { accept, connect, connectHandle, reject } from "../tcp/open";
+import { accept, connect, connectHandle, connectSending, reject } from "../tcp/open";
 import { output } from "../tcp/output";
 import { acceptable, enqueue, portion } from "../tcp/send";
 import {
   CAN_SEND,
+  CLOSE_WAIT,
   coldOf,
   DONE,
-  ESTABLISHED,
   F_APP_CLOSED,
   F_BLOCKED,
   F_CONNECTING,
@@ -83,6 +91,35 @@ export function sysConnect(call: u32): i32 {
     controlOf(flags),
   );
   if (code == RC_OK) store<u32>(call, connectHandle, CALL_HANDLE);
+  return code;
+}
+
+/** A connect whose SYN takes data along where it may (RFC 7413). */
+export function sysConnectSend(call: u32): i32 {
+  const endpoint = load<u32>(call, CALL_C);
+  const address = load<u32>(call, CALL_A);
+  const length = load<u32>(call, CALL_B);
+  if (!(config(CFG_FAST_OPEN) & FAST_OPEN_CLIENT)) return RC_NOTSUP;
+  if (!inWindow(endpoint, ENDPOINT_SIZE) || !isReadable(address, length)) return RC_FAULT;
+  const high = load<u64>(endpoint);
+  const low = load<u64>(endpoint, 8);
+  const port: u32 = load<u16>(endpoint, ENDPOINT_PORT);
+  const localPort = load<u32>(call, CALL_HANDLE);
+  if (port == 0 || localPort > 65535 || !isHost(high, low)) return RC_INVAL;
+  const flags = load<u32>(call, CALL_OP) >> 16;
+  if (controlOf(flags) >= CONTROL_END) return RC_INVAL;
+  const code = connectSending(
+    high,
+    low,
+    bswap<u16>(<u16>port),
+    bswap<u16>(<u16>localPort),
+    load<u32>(call, CALL_COOKIE),
+    connectionFlags(flags),
+    controlOf(flags),
+    address,
+    length,
+  );
+  if (code >= 0) store<u32>(call, connectHandle, CALL_HANDLE);
   return code;
 }
 
@@ -176,7 +213,8 @@ export function sysClose(call: u32): i32 {
   if (tcb.state & (SYN_SENT | SYN_RECEIVED)) {
     // Nothing was exchanged that a FIN could follow.
     tcb.flags &= ~F_CONNECTING;
-    if (tcb.state == SYN_SENT) kill(tcb, RC_OK);
+    // But data may lie in the SYN.
+    if (tcb.state == SYN_SENT) kill(tcb, tcb.txHead != 0 ? RC_RESET : RC_OK);
     else reset(tcb, RC_OK);
     return RC_OK;
   }
@@ -210,7 +248,7 @@ export function sysListen(call: u32): i32 {
   const flags = load<u32>(call, CALL_OP) >> 16;
   if (controlOf(flags) >= CONTROL_END) return RC_INVAL;
   const kept = flags & (FLAG_DEFER | (CONTROL_MASK << CONTROL_SHIFT));
-  const code = listen(port, backlog, load<u32>(call, CALL_COOKIE), kept);
+  const code = listen(port, backlog, load<u32>(call, CALL_COOKIE), kept, load<u32>(call, CALL_C));
   if (code == RC_OK) store<u32>(call, listenHandle, CALL_HANDLE);
   return code;
 }
@@ -281,6 +319,6 @@ function afterSend(tcb: Tcb, call: u32, requested: u32, taken: u32): i32 {
 
 function queueFin(tcb: Tcb): void {
   tcb.flags = (tcb.flags | F_FIN_QUEUED) & ~F_MORE;
-  tcb.state = <u16>(tcb.state == ESTABLISHED ? FIN_WAIT_1 : LAST_ACK);
+  tcb.state = <u16>(tcb.state == CLOSE_WAIT ? LAST_ACK : FIN_WAIT_1);
   output(tcb);
 }

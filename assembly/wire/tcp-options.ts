@@ -1,9 +1,10 @@
 /**
- * TCP options (RFC 9293 section 3.2, RFC 2018, RFC 7323), bytes and meaning only. What is written has
+ * TCP options (RFC 9293 section 3.2, RFC 2018, RFC 7323, RFC 7413), bytes and meaning only. What is written has
  * Linux's layout, every option on a word of its own:
  *
  *   SYN          mss │ sackOK, timestamps │ nop, window scale      with timestamps
  *                mss │ nop, nop, sackOK   │ nop, window scale      without
+ *                … │ Fast Open cookie, nop, nop                     at the end of either
  *   all others   nop, nop, timestamps │ nop, nop, sack
  */
 import { TCP_HEADER_SIZE } from "./tcp";
@@ -15,6 +16,12 @@ const OPTION_WINDOW_SCALE: u32 = 3;
 const OPTION_SACK_PERMITTED: u32 = 4;
 const OPTION_SACK: u32 = 5;
 const OPTION_TIMESTAMPS: u32 = 8;
+/** Fast Open, and what it was while it was an experiment: kind 254 (RFC 6994) with a number of its own. */
+export const OPTION_COOKIE: u32 = 34;
+export const OPTION_COOKIE_TRIAL: u32 = 254;
+const TRIAL_NUMBER: u32 = 0xf989;
+const COOKIE_LEAST: u32 = 4;
+export const COOKIE_MOST: u32 = 16;
 
 /** Most bytes of options that a header has room for. */
 export const OPTIONS_MAX: u32 = 40;
@@ -43,6 +50,11 @@ export let optionTsEcho: u32 = 0;
 /** Where the blocks of the SACK option lie, and how many there are. */
 export let optionSackAt: u32 = 0;
 export let optionSackBlocks: u32 = 0;
+/** The Fast Open cookie: its bytes, 0 when one is asked for, -1 without an option that makes sense. */
+export let optionCookieBytes: i32 = -1;
+export let optionCookieAt: u32 = 0;
+/** OPTION_COOKIE or OPTION_COOKIE_TRIAL, with `optionCookieBytes` >= 0. */
+export let optionCookieKind: u32 = 0;
 
 /**
  * Reads the options of a segment into the variables above (MSS 0 when absent). Unknown options are
@@ -54,6 +66,7 @@ export function parseTcpOptions(header: u32, optionBytes: u32): void {
   optionSackPermitted = false;
   optionHasTimestamps = false;
   optionSackBlocks = 0;
+  optionCookieBytes = -1;
   let at = header + TCP_HEADER_SIZE;
   const end = at + optionBytes;
   while (at < end) {
@@ -86,7 +99,20 @@ function parseOption(kind: u32, at: u32, length: u32): void {
   } else if (kind == OPTION_SACK && length >= 10 && ((length - 2) & 7) == 0) {
     optionSackAt = at + 2;
     optionSackBlocks = (length - 2) >> 3;
+  } else if (kind == OPTION_COOKIE) {
+    takeCookieOption(kind, at + 2, length - 2);
+  } else if (kind == OPTION_COOKIE_TRIAL && length >= 4) {
+    if (bswap<u16>(load<u16>(at, 2)) == TRIAL_NUMBER) takeCookieOption(kind, at + 4, length - 4);
   }
+}
+
+/** An odd length makes no option at all, one out of bounds no cookie (RFC 7413 section 4.1.1). */
+function takeCookieOption(kind: u32, at: u32, length: u32): void {
+  if (length & 1) return;
+  const fits = length == 0 || (length >= COOKIE_LEAST && length <= COOKIE_MOST);
+  optionCookieBytes = fits ? length : -1;
+  optionCookieAt = at;
+  optionCookieKind = kind;
 }
 
 /** True when the 12 bytes behind a header are a timestamps option in the usual layout. */
@@ -146,6 +172,24 @@ export function emitSynOptions(
     at += 4;
   }
   if (scale) store<u32>(at, OPTION_NOP | (OPTION_WINDOW_SCALE << 8) | (3 << 16) | (shift << 24));
+}
+
+/** Bytes that `emitCookie` writes: a whole number of words. */
+export function cookieOptionBytes(kind: u32, length: u32): u32 {
+  return (length + (kind == OPTION_COOKIE ? 2 : 4) + 3) & ~3;
+}
+
+/** Writes a Fast Open option with the cookie of `length` bytes that lies at `cookie`. */
+export function emitCookie(at: u32, kind: u32, cookie: u32, length: u32): void {
+  const end = at + cookieOptionBytes(kind, length);
+  store<u32>(end - 4, OPTION_NOP * 0x01010101);
+  let to = at + 2;
+  if (kind == OPTION_COOKIE_TRIAL) {
+    store<u16>(to, bswap<u16>(<u16>TRIAL_NUMBER));
+    to += 2;
+  }
+  store<u16>(at, <u16>(kind | ((to - at + length) << 8)));
+  memory.copy(to, cookie, length);
 }
 
 /** Writes TIMESTAMPS_BYTES right behind a header. */

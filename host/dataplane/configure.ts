@@ -23,6 +23,11 @@ import {
   CFG_ECN,
   CFG_EPHEMERAL_HIGH,
   CFG_EPHEMERAL_LOW,
+  CFG_FAST_OPEN,
+  CFG_FAST_OPEN_CACHE,
+  CFG_FAST_OPEN_ENTRIES,
+  CFG_FAST_OPEN_KEYS,
+  CFG_FAST_OPEN_KEY_COUNT,
   CFG_FIN_WAIT_2,
   CFG_FRAMES,
   CFG_FRAME_COUNT,
@@ -95,6 +100,11 @@ import {
   CORE_USER_TIMERS,
   CORE_USER_TIMER_COUNT,
   CORE_WHEEL,
+  FAST_OPEN_CLIENT,
+  FAST_OPEN_CLIENT_BARE,
+  FAST_OPEN_KEY_SIZE,
+  FAST_OPEN_SERVER,
+  FAST_OPEN_SERVER_BARE,
   IP6_ADDRESS_PREFIX,
   IP6_ADDRESS_SIZE,
   IP6_AUTOCONFIGURED,
@@ -154,6 +164,9 @@ export function configureMemory(
   bytes.set(options.mac, CONFIG_BASE + CFG_MAC);
   bytes.set(options.ip.address, CONFIG_BASE + CFG_IP);
   bytes.set(options.secret, CONFIG_BASE + CFG_SECRET);
+  for (const [index, key] of options.tcp.fastOpen.keys.entries()) {
+    bytes.set(key, CONFIG_BASE + CFG_FAST_OPEN_KEYS + index * FAST_OPEN_KEY_SIZE);
+  }
   for (const [index, { address, prefix }] of (options.ip6?.addresses ?? []).entries()) {
     const at = CONFIG_BASE + CFG_IP6_ADDRESSES + index * IP6_ADDRESS_SIZE;
     bytes.set(address, at);
@@ -232,11 +245,25 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_PACING, tcp.pacing ? 1 : 0);
   set(CFG_QUICK_ACKS, tcp.quickAcks);
   set(CFG_SYN_COOKIES, tcp.synCookies ? 1 : 0);
+  set(CFG_FAST_OPEN, fastOpenBits(options));
+  set(CFG_FAST_OPEN_KEY_COUNT, tcp.fastOpen.keys.length);
+  set(CFG_FAST_OPEN_CACHE, map.fastOpenCache.address);
+  set(CFG_FAST_OPEN_ENTRIES, tcp.fastOpen.servers);
   set(CFG_KEEP_ALIVE_IDLE, tcp.keepAliveIdle);
   set(CFG_KEEP_ALIVE_INTERVAL, tcp.keepAliveInterval);
   set(CFG_KEEP_ALIVE_PROBES, tcp.keepAliveProbes);
   set(CFG_EPHEMERAL_LOW, tcp.ephemeral[0]);
   set(CFG_EPHEMERAL_HIGH, tcp.ephemeral[1]);
+}
+
+function fastOpenBits({ tcp }: ResolvedOptions): number {
+  const { client, server, clientWithoutCookie, serverWithoutCookie } = tcp.fastOpen;
+  return (
+    (client ? FAST_OPEN_CLIENT : 0) |
+    (server ? FAST_OPEN_SERVER : 0) |
+    (clientWithoutCookie ? FAST_OPEN_CLIENT_BARE : 0) |
+    (serverWithoutCookie ? FAST_OPEN_SERVER_BARE : 0)
+  );
 }
 
 function tcpOptionBits({ tcp }: ResolvedOptions): number {

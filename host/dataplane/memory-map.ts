@@ -7,7 +7,8 @@
  *   configuration     CONFIG_BASE
  *   core blocks       one per core, a page-sized record of cache lines with one writer each
  *   shared tables     flow groups, their hash buckets, neighbours, routes, listeners, UDP ports,
- *                     Toeplitz tables, mailboxes between the cores, luggage of their applications
+ *                     servers known for Fast Open, Toeplitz tables, mailboxes between the cores, luggage
+ *                     of their applications
  *   TCBs              hot parts, then cold parts, then addresses of IPv6 peers
  *   per core          timing wheel, event array, system-call array, parsed packets, user timers,
  *                     IP state, queue blocks, and for each queue pair its four rings
@@ -28,6 +29,7 @@ import {
   CONFIG_BASE,
   CONFIG_SIZE,
   CORE_SIZE,
+  FAST_OPEN_ENTRY_SIZE,
   FLOW_GROUPS,
   FRAME_SIZE,
   GROUP_SIZE,
@@ -122,6 +124,8 @@ export interface MemoryMap {
   readonly routes: Region;
   readonly listeners: Region;
   readonly udpPorts: Region;
+  /** Servers that each core remembers for Fast Open. */
+  readonly fastOpenCache: Region;
   readonly toeplitz: Region;
   /** One for each ordered pair of cores. */
   readonly mailboxes: Region;
@@ -176,6 +180,8 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   const routes = cursor.take("routes", ROUTE_HEADER + tables.routes * ROUTE_SIZE);
   const listeners = cursor.take("listeners", cores * tables.listeners * LISTENER_SIZE);
   const udpPorts = cursor.take("UDP ports", cores * tables.udpPorts * UDP_PORT_SIZE);
+  const { servers } = options.tcp.fastOpen;
+  const fastOpenCache = cursor.take("known servers", cores * servers * FAST_OPEN_ENTRY_SIZE);
   const toeplitz = cursor.take("Toeplitz tables", TOEPLITZ_SIZE);
   const mailboxes = cursor.take("mailboxes", cores * cores * MAILBOX_SIZE);
   const depots = cursor.take("depots", 3 * CACHE_LINE);
@@ -215,6 +221,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
     routes,
     listeners,
     udpPorts,
+    fastOpenCache,
     toeplitz,
     mailboxes,
     depots,

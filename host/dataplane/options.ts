@@ -133,6 +133,28 @@ export interface OffloadOptions {
 export const CONGESTION_CONTROLS = ["newreno", "cubic", "dctcp", "bbr"] as const;
 export type CongestionControl = (typeof CONGESTION_CONTROLS)[number];
 
+/** Fast Open (RFC 7413). Connections and listeners use it only when they say so. */
+export interface FastOpenOptions {
+  /** Data may go with a SYN. Default true. */
+  client?: boolean;
+  /** Listeners may take such data. Default true. */
+  server?: boolean;
+  /**
+   * One or two secret keys of 16 bytes: cookies are made with the first, those of the second are taken too.
+   * Hosts behind one address must share them. Default: a random one.
+   */
+  keys?: readonly Uint8Array[];
+  /** Servers that each core remembers, a power of two. Default 64. */
+  servers?: number;
+  /**
+   * Send data to servers without their cookie, and take it from clients without one. Only where every host
+   * that can send is trusted: with forged senders data is processed, and answered, for hosts that never
+   * asked. Default false.
+   */
+  clientWithoutCookie?: boolean;
+  serverWithoutCookie?: boolean;
+}
+
 /** In the order of `ECN_*`. */
 export const ECN_MODES = ["off", "accept", "on"] as const;
 export type Ecn = (typeof ECN_MODES)[number];
@@ -188,6 +210,8 @@ export interface TcpOptions {
    * Answer SYNs that find the backlog full of half-open connections with cookies (RFC 4987). Default true.
    */
   synCookies?: boolean;
+  /** Data in SYNs (RFC 7413), for connections and listeners that ask for it. */
+  fastOpen?: FastOpenOptions;
   /** Challenge ACKs of a core per second, on average (RFC 5961 section 7). Default 1000. */
   challengeAcks?: number;
   /** Initial congestion window, in segments. Default 10 (RFC 6928). */
@@ -222,6 +246,10 @@ export interface ResolvedIp6 {
   readonly detectDuplicates: boolean;
 }
 
+export interface ResolvedTcp extends Readonly<Required<TcpOptions>> {
+  readonly fastOpen: Readonly<Required<FastOpenOptions>>;
+}
+
 /** Every option with its value; numbers are within their ranges and fit each other. */
 export interface ResolvedOptions {
   readonly name: string;
@@ -254,5 +282,5 @@ export interface ResolvedOptions {
   readonly secret: Uint8Array;
   readonly neighbourRefresh: number;
   readonly announce: boolean;
-  readonly tcp: Readonly<Required<TcpOptions>>;
+  readonly tcp: ResolvedTcp;
 }

@@ -3,6 +3,8 @@
  * in, and what depends on another option is held against it. The rest of the host trusts the result.
  */
 import {
+  FAST_OPEN_KEY_SIZE,
+  FAST_OPEN_KEYS_MAX,
   FRAME_HEADROOM,
   FRAME_SIZE,
   IP6_ADDRESSES_MAX,
@@ -30,12 +32,14 @@ import * as check from "./checks.ts";
 import { CONGESTION_CONTROLS, ECN_MODES } from "./options.ts";
 import type {
   DataplaneOptions,
+  FastOpenOptions,
   Ip6Options,
   Neighbour,
   NeighbourOptions,
   OffloadOptions,
   ResolvedIp6,
   ResolvedOptions,
+  ResolvedTcp,
   Route,
   RouteOptions,
   TableOptions,
@@ -364,7 +368,7 @@ function resolveSecret(value: unknown): Uint8Array {
   return value.slice();
 }
 
-function resolveTcp(value: unknown, mtu: number): Required<TcpOptions> {
+function resolveTcp(value: unknown, mtu: number): ResolvedTcp {
   const given = check.record<TcpOptions>("tcp", value, KNOWN_TCP);
   const profile = check.oneOf("tcp.profile", given.profile, "default", ["default", "lan"]);
   const lan = profile === "lan";
@@ -410,6 +414,7 @@ function resolveTcp(value: unknown, mtu: number): Required<TcpOptions> {
     sack: check.boolean("tcp.sack", given.sack, true),
     timestamps: check.boolean("tcp.timestamps", given.timestamps, true),
     synCookies: check.boolean("tcp.synCookies", given.synCookies, true),
+    fastOpen: resolveFastOpen(given.fastOpen),
     challengeAcks: amount("challengeAcks", 1000, 1, 1_000_000),
     initialWindow: amount("initialWindow", 10, 1, 1024),
     congestionControl: check.oneOf(
@@ -446,6 +451,7 @@ const KNOWN_TCP = [
   "sack",
   "timestamps",
   "synCookies",
+  "fastOpen",
   "challengeAcks",
   "initialWindow",
   "congestionControl",
@@ -453,6 +459,40 @@ const KNOWN_TCP = [
   "ecn",
   "ephemeral",
 ] as const satisfies readonly (keyof TcpOptions)[];
+
+function resolveFastOpen(value: unknown): Required<FastOpenOptions> {
+  const given = check.record<FastOpenOptions>("tcp.fastOpen", value, KNOWN_FAST_OPEN);
+  const is = (name: keyof FastOpenOptions, fallback: boolean): boolean =>
+    check.boolean(`tcp.fastOpen.${name}`, given[name], fallback);
+  return {
+    client: is("client", true),
+    server: is("server", true),
+    keys: resolveKeys(given.keys),
+    servers: check.powerOfTwo("tcp.fastOpen.servers", given.servers, 64, 4, 65536),
+    clientWithoutCookie: is("clientWithoutCookie", false),
+    serverWithoutCookie: is("serverWithoutCookie", false),
+  };
+}
+
+const KNOWN_FAST_OPEN = [
+  "client",
+  "server",
+  "keys",
+  "servers",
+  "clientWithoutCookie",
+  "serverWithoutCookie",
+] as const satisfies readonly (keyof FastOpenOptions)[];
+
+function resolveKeys(value: unknown): readonly Uint8Array[] {
+  const keys = check.array("tcp.fastOpen.keys", value, FAST_OPEN_KEYS_MAX).map((key, index) => {
+    const name = `tcp.fastOpen.keys[${index}]`;
+    const allowed = `a Uint8Array of ${FAST_OPEN_KEY_SIZE}`;
+    if (!(key instanceof Uint8Array)) throw check.typeError(name, allowed, key);
+    if (key.length !== FAST_OPEN_KEY_SIZE) throw check.rangeError(name, allowed, key);
+    return key.slice();
+  });
+  return keys.length > 0 ? keys : [crypto.getRandomValues(new Uint8Array(FAST_OPEN_KEY_SIZE))];
+}
 
 function resolveEphemeral(value: unknown): readonly [number, number] {
   if (value === undefined) return [32768, 60999];

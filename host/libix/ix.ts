@@ -36,6 +36,7 @@ import {
   SYS_ACCEPT,
   SYS_CLOSE,
   SYS_CONNECT,
+  SYS_CONNECT_SEND,
   SYS_LISTEN,
   SYS_NOP,
   SYS_OPTION,
@@ -227,6 +228,27 @@ export class Ix {
     return this.#claimWithAddress(SYS_CONNECT | (flags << 16), ports, cookie, to);
   }
 
+  /**
+   * Opens a connection to the endpoint record at `endpoint`, with data for its SYN (RFC 7413) where the server's
+   * cookie is known: only for what the server may see twice. The result is how many bytes were taken, none when
+   * the SYN has to ask for a cookie first; the rest is to be sent when `connected` came.
+   */
+  connectSend(
+    cookie: number,
+    endpoint: number,
+    address: number,
+    length: number,
+    sourcePort = 0,
+    flags = 0,
+  ): number {
+    const index = this.#claim(SYS_CONNECT_SEND | (flags << 16), sourcePort, cookie);
+    const at = index << 3;
+    this.#calls.a[at] = address;
+    this.#calls.b[at] = length;
+    this.#calls.c[at] = endpoint;
+    return index;
+  }
+
   /** Takes a connection that knocked; its events carry `cookie` from now on. */
   accept(handle: number, cookie: number, flags = 0): number {
     return this.#claim(SYS_ACCEPT | (flags << 16), handle, cookie);
@@ -281,12 +303,16 @@ export class Ix {
     return this.#claim(SYS_ABORT, handle, cookie);
   }
 
-  /** Listens on a TCP port; `knock` events carry `cookie`. The result's handle is the listener. */
-  listen(cookie: number, port: number, backlog: number, flags = 0): number {
+  /**
+   * Listens on a TCP port; `knock` events carry `cookie`. The result's handle is the listener. Up to `fastOpen`
+   * connections at a time may be opened by their SYN, with data, before their handshake is over.
+   */
+  listen(cookie: number, port: number, backlog: number, flags = 0, fastOpen = 0): number {
     const index = this.#claim(SYS_LISTEN | (flags << 16), 0, cookie);
     const at = index << 3;
     this.#calls.a[at] = port;
     this.#calls.b[at] = backlog;
+    this.#calls.c[at] = fastOpen;
     return index;
   }
 
@@ -301,7 +327,7 @@ export class Ix {
     return index;
   }
 
-  /** Changes how a connection behaves; `option` is one of `OPTION_*`, which says what the values mean. */
+  /** Changes how a connection, or a listener, behaves; `option` is one of `OPTION_*`, which says what the values mean. */
   option(handle: number, option: number, b: number, c = 0, d = 0, cookie = 0): number {
     const index = this.#claim(SYS_OPTION, handle, cookie);
     const at = index << 3;

@@ -62,7 +62,7 @@ export class Cores {
   }
 
   /** Every core listens on a port; returns nothing, the contract knows. */
-  listen(port = 80, options: { backlog?: number; flags?: number } = {}): void {
+  listen(port = 80, options: { backlog?: number; flags?: number; fastOpen?: number } = {}): void {
     for (const k of this.all) expect(k.listen(port, options).result).toBe(0);
   }
 

@@ -9,6 +9,7 @@ import {
   CONFIG_BASE,
   CONFIG_SIZE,
   SYS_CONNECT,
+  SYS_CONNECT_SEND,
   SYS_END,
   SYS_LISTEN,
   SYS_OPTION,
@@ -127,12 +128,16 @@ class CallFuzz {
           d,
         };
       }
+      case SYS_CONNECT_SEND: {
+        const port = random.between(1, 65_535);
+        return { ...call, handle: 0, c: this.#k.writeEndpoint(PEER.ip, port) };
+      }
       case SYS_LISTEN:
-        return { ...call, a: random.between(1, 100), b: random.between(1, 4) };
+        return { ...call, a: random.between(1, 100), b: random.between(1, 4), c: random.below(4) };
       case SYS_UDP_BIND:
         return { ...call, a: random.pick([0, 53, 54, 55, 56]) };
       case SYS_OPTION:
-        return { ...call, a: random.below(7), b: random.below(4), c: random.below(9), d: 1 << 16 };
+        return { ...call, a: random.below(8), b: random.below(4), c: random.below(9), d: 1 << 16 };
       case SYS_TIMER_SET:
         return { ...call, a: random.below(10_000_000) };
       default:

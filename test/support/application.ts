@@ -10,6 +10,7 @@ import {
   SYS_ACCEPT,
   SYS_CLOSE,
   SYS_CONNECT,
+  SYS_CONNECT_SEND,
   SYS_LISTEN,
   SYS_RECV_DONE,
   SYS_REJECT,
@@ -74,8 +75,11 @@ export abstract class ApplicationSide {
     return ++this.#cookies + 0xc0000000;
   }
 
-  listen(port: number, { backlog = 16, flags = 0, cookie = this.cookie() } = {}): CallResult {
-    return this.call({ op: SYS_LISTEN, cookie, flags, a: port, b: backlog });
+  listen(
+    port: number,
+    { backlog = 16, flags = 0, fastOpen = 0, cookie = this.cookie() } = {},
+  ): CallResult {
+    return this.call({ op: SYS_LISTEN, cookie, flags, a: port, b: backlog, c: fastOpen });
   }
 
   unlisten(listener: number): number {
@@ -88,6 +92,14 @@ export abstract class ApplicationSide {
     { sourcePort = 0, flags = 0, cookie = this.cookie() } = {},
   ): CallResult {
     return this.call(connectCall(ip, port, { sourcePort, flags, cookie }));
+  }
+
+  /** Connects with data for the SYN: the result is how many bytes went along. */
+  connectSend(ip: string, port: number, data: Uint8Array, { sourcePort = 0 } = {}): CallResult {
+    const a = this.write(data);
+    const c = this.writeEndpoint(ip, port);
+    const cookie = this.cookie();
+    return this.call({ op: SYS_CONNECT_SEND, cookie, handle: sourcePort, a, b: data.length, c });
   }
 
   accept(handle: number, { flags = 0, cookie = this.cookie() } = {}): number {

@@ -17,6 +17,7 @@ import {
   SYS_ACCEPT,
   SYS_CLOSE,
   SYS_CONNECT,
+  SYS_CONNECT_SEND,
   SYS_LISTEN,
   SYS_RECV_DONE,
   SYS_REJECT,
@@ -102,6 +103,15 @@ export class Contract {
           connecting: true,
           deferred: false,
         });
+        break;
+      case SYS_CONNECT_SEND:
+        this.#bear(resultHandle, {
+          cookie: call.cookie,
+          owned: true,
+          connecting: true,
+          deferred: false,
+        });
+        this.#live(resultHandle, "connect_send").accepted += result;
         break;
       case SYS_ACCEPT: {
         const connection = this.#live(handle, "accept");

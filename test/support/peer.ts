@@ -180,14 +180,15 @@ export class TcpPeer {
     return this;
   }
 
-  /** Sends the peer's SYN, with the options it was made with. */
-  sendSyn(flags = "S"): this {
+  /** Sends the peer's SYN, with the options it was made with, perhaps others besides, and data. */
+  sendSyn(flags = "S", { payload, options: more = [], ack }: Segment = {}): this {
     const options: TcpOption[] = [];
     if (this.mss !== null) options.push(mssOption(this.mss));
     if (this.#sack) options.push(sackOk);
     if (this.#timestamps !== undefined) options.push(ts(this.tsNow(), this.tsSeen));
     if (this.#windowScale !== null) options.push(nop, ws(this.#windowScale));
-    return this.send({ flags, options: [...options, ...this.#synOptions] });
+    const all = [...options, ...this.#synOptions, ...(more ?? [])];
+    return this.send({ flags, payload, ack, options: all });
   }
 
   /** Takes the kernel's next segment of this connection and holds it against what is expected. */
@@ -395,7 +396,7 @@ export class TcpPeer {
     this.tsSeen = findOption(header, "ts")?.value ?? this.tsSeen;
     const seq = (header.seq - (this.irs ?? 0)) | 0;
     const controls = (isSyn ? 1 : 0) + (header.flags.includes("F") ? 1 : 0);
-    this.#store(seq - 1, packet.payload);
+    this.#store(isSyn ? 0 : seq - 1, packet.payload);
     if (seq === this.rcvNxt && !header.flags.includes("R")) {
       this.rcvNxt += packet.payload.length + controls;
     }

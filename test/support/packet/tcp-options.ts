@@ -18,6 +18,16 @@ export const nop: TcpOption = { kind: "nop" };
 export const eol: TcpOption = { kind: "eol" };
 export const sackOk: TcpOption = { kind: "sackOk" };
 
+/** Fast Open (RFC 7413): a cookie, or the wish for one. */
+export function fastOpen(cookie: Uint8Array = new Uint8Array()): TcpOption {
+  return { kind: "unknown", code: 34, data: cookie };
+}
+
+/** The same as an experiment (RFC 6994, number 0xf989). */
+export function fastOpenTrial(cookie: Uint8Array = new Uint8Array()): TcpOption {
+  return { kind: "unknown", code: 254, data: Uint8Array.of(0xf9, 0x89, ...cookie) };
+}
+
 export function mss(value: number): TcpOption {
   return { kind: "mss", value };
 }
