@@ -63,14 +63,12 @@ const frames = new FrameRate();
 let watched = 0;
 
 new Guide(byId("tour"), {
-  start: (scenario, pace) => {
-    transport.pause(false);
-    run.start(scenario, pace);
-  },
+  start: (scenario, pace) => run.start(scenario, pace),
   set: (changes) => run.set(changes),
   setPace: (pace) => run.setPace(pace),
   point: (region) => picture.point(region),
   act,
+  resume: () => transport.pause(false),
 });
 
 run.listen((change) => {

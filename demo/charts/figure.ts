@@ -40,7 +40,7 @@ export function plotOptions(palette: Palette, figure: Figure): Omit<uPlot.Option
       {
         stroke: palette.ink3,
         font: `10px ${palette.sans}`,
-        size: 34,
+        size: 42,
         gap: 3,
         space: 22,
         ticks: { show: false },

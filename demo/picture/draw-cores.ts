@@ -124,16 +124,12 @@ function drawTitle(pen: Pen, layout: Layout, row: Row, core: CoreSnapshot): void
   }
   const v = row.box.v + 9;
   badge(pen, row, row.box.u + 7, v);
-  const parts = [
-    `${core.groups} groups`,
-    core.asleep ? "asleep" : `${Math.round(core.idle * 100)} % idle`,
-    core.packets > 0 ? `batches of ${core.batchMean.toFixed(core.batchMean < 10 ? 1 : 0)}` : "",
-  ];
-  pen.text(parts.filter((part) => part !== "").join("   "), row.box.u + 20, v, {
-    size: 11,
-    colour: palette.ink2,
-    room: row.app.u + row.app.du - row.box.u - 20,
-  });
+  const style = { size: 11, colour: palette.ink2 };
+  pen.text(`${core.groups} groups`, row.box.u + 20, v, style);
+  pen.text(`${Math.round(core.idle * 100)} % idle`, row.box.u + 88, v, style);
+  if (core.batchMean === 0) return;
+  const mean = core.batchMean.toFixed(core.batchMean < 10 ? 1 : 0);
+  pen.text(`${mean} packets an iteration`, row.receive.u, v, style);
 }
 
 /** The core's number on its colour. */
@@ -180,7 +176,7 @@ function drawSpare(pen: Pen, layout: Layout, row: Row): void {
   if (layout.upright) return;
   const v = row.box.v + row.box.dv / 2 - 1;
   const colour = pen.palette.ink3;
-  pen.text(`Core ${row.core} is given back`, row.box.u + 8, v, { size: 11, colour });
+  pen.text(`Core ${row.core} is not in use`, row.box.u + 8, v, { size: 11, colour });
 }
 
 function drawDead(pen: Pen, layout: Layout, row: Row): void {

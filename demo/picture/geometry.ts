@@ -91,11 +91,14 @@ const SHARES = {
 
 type Shares = Record<keyof (typeof SHARES)["wide"], number>;
 
-/** @param weights how much of the height each core's row gets, relative to the others */
+/** Pixels across of the row of a core that is not in use. */
+const FOLDED_ROW = { wide: 24, upright: 8 };
+
+/** @param open how far each core's row is unfolded, 0 to 1 */
 export function layOut(
   width: number,
   height: number,
-  weights: readonly number[],
+  open: readonly number[],
   connections: number,
 ): Layout {
   const upright = width < UPRIGHT_BELOW;
@@ -103,7 +106,8 @@ export function layOut(
   const edge = upright ? 10 : 18;
   // Headings stand above a wide picture, and beside an upright one.
   const top = upright ? 12 : 40;
-  const bottom = upright ? 12 : 14;
+  // The lowest strip is for what the engine reports.
+  const bottom = upright ? 12 : 32;
   const shares: Shares = upright ? SHARES.upright : SHARES.wide;
   const gaps = upright ? 4 : 14;
   const usable = long - 2 * edge - 8 * gaps;
@@ -149,7 +153,7 @@ export function layOut(
     hash: { u: nicU + gaps + span("hash") / 2, v: inLane, radius: Math.min(17, span("hash") / 2) },
     reta,
     cell: { du: reta.du / RETA_ACROSS, dv: reta.dv / (FLOW_GROUPS / RETA_ACROSS) },
-    rows: rowsOf(body, weights, columns, upright),
+    rows: rowsOf(body, open, columns, upright),
     boundary: columns.arrays + columns.arraysDu / 2,
   };
 }
@@ -165,12 +169,14 @@ interface Columns {
   readonly appDu: number;
 }
 
-function rowsOf(body: Box, weights: readonly number[], columns: Columns, upright: boolean): Row[] {
-  const sum = weights.reduce((total, weight) => total + weight, 0);
+function rowsOf(body: Box, open: readonly number[], columns: Columns, upright: boolean): Row[] {
+  const least = upright ? FOLDED_ROW.upright : FOLDED_ROW.wide;
+  const sum = open.reduce((total, share) => total + share, 0);
+  const spare = body.dv - least * MAX_CORES;
   const rows: Row[] = [];
   let v = body.v;
   for (let core = 0; core < MAX_CORES; core++) {
-    const dv = (body.dv * weights[core]) / sum;
+    const dv = least + (sum === 0 ? 0 : (spare * open[core]) / sum);
     rows.push(
       rowOf(core, { u: columns.ring, v, du: end(body) - columns.ring, dv }, columns, upright),
     );
@@ -180,10 +186,10 @@ function rowsOf(body: Box, weights: readonly number[], columns: Columns, upright
 }
 
 function rowOf(core: number, box: Box, columns: Columns, upright: boolean): Row {
-  const folded = box.dv < 34;
-  const title = upright ? 4 : folded ? 0 : 18;
+  const folded = box.dv < (upright ? 16 : 40);
+  const title = upright ? 2 : folded ? 0 : 18;
   const space = box.dv - title - (folded ? 4 : 8);
-  const lane = Math.max(2, Math.min(34, (space - 3) / 2));
+  const lane = Math.max(2, Math.min(44, (space - 3) / 2));
   const v = box.v + title;
   const below = v + lane + 3;
   const at = (u: number, top: number, du: number): Box => ({ u, v: top, du, dv: lane });

@@ -18,8 +18,6 @@ export interface PictureEvents {
   onWatch(flow: number): void;
 }
 
-/** Height of a row of a core that is not in use, relative to one that is. */
-const FOLDED = 0.34;
 const UNFOLD_SECONDS = 0.18;
 /** Two pixels of the screen for one of the canvas suffice, and more would cost frames. */
 const MOST_PIXELS = 2;
@@ -38,7 +36,7 @@ export class Picture {
   readonly #lights = new StageLights();
   readonly #answers = new Answers();
   readonly #calm = matchMedia("(prefers-reduced-motion: reduce)");
-  readonly #weights = new Float64Array(MAX_CORES).fill(1);
+  readonly #open = new Float64Array(MAX_CORES).fill(1);
   #layout: Layout;
   #layoutKey = "";
   #backdropKey = "";
@@ -62,7 +60,7 @@ export class Picture {
     const palette = readPalette();
     this.#pen = new Pen(this.#canvas.getContext("2d")!, palette);
     this.#backPen = new Pen(this.#backdrop.getContext("2d")!, palette);
-    this.#layout = layOut(holder.clientWidth, holder.clientHeight, this.#wantedWeights(), 1);
+    this.#layout = layOut(holder.clientWidth, holder.clientHeight, this.#wantedOpen(), 1);
     this.#scene = new Scene(this.#layout);
     this.#gestures = new Gestures(this.#canvas, this.#targetOf(events));
     onThemeChange(() => this.#onTheme());
@@ -165,30 +163,29 @@ export class Picture {
     this.#ratio = ratio;
     this.#approach(seconds);
     const connections = this.#snapshot?.flows.length ?? 1;
-    const weights = [...this.#weights];
-    const key = `${width} ${height} ${ratio} ${connections} ${weights.map((weight) => weight.toFixed(3)).join()}`;
+    const open = [...this.#open];
+    const key = `${width} ${height} ${ratio} ${connections} ${open.map((share) => share.toFixed(3)).join()}`;
     if (key === this.#layoutKey) return;
     this.#layoutKey = key;
-    this.#layout = layOut(width, height, weights, connections);
+    this.#layout = layOut(width, height, open, connections);
     this.#pen.upright = this.#backPen.upright = this.#layout.upright;
     this.#scene.relayOut(this.#layout);
   }
 
   /** Rows fold and unfold as cores go and come. */
   #approach(seconds: number): void {
-    const wanted = this.#wantedWeights();
+    const wanted = this.#wantedOpen();
     const share = this.#calm.matches ? 1 : 1 - Math.exp(-seconds / UNFOLD_SECONDS);
     for (let core = 0; core < MAX_CORES; core++) {
-      const gap = wanted[core] - this.#weights[core];
-      this.#weights[core] =
-        Math.abs(gap) < 0.004 ? wanted[core] : this.#weights[core] + gap * share;
+      const gap = wanted[core] - this.#open[core];
+      this.#open[core] = Math.abs(gap) < 0.004 ? wanted[core] : this.#open[core] + gap * share;
     }
   }
 
-  #wantedWeights(): number[] {
+  #wantedOpen(): number[] {
     const cores = this.#snapshot?.cores;
     return Array.from({ length: MAX_CORES }, (_, core) =>
-      cores === undefined || cores[core].state === "active" ? 1 : FOLDED,
+      cores === undefined || cores[core].state === "active" ? 1 : 0,
     );
   }
 

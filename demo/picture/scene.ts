@@ -148,8 +148,9 @@ export class Scene {
       sprite.distance = Math.min(goal, sprite.distance + speed * seconds);
     }
     const { fate } = sprite.packet;
-    sprite.ended = fate === "done" || fate === "lost" || fate === "dropped";
-    if (sprite.ended && goal - sprite.distance < 1) {
+    const over = fate === "done" || fate === "lost" || fate === "dropped";
+    sprite.ended = over && goal - sprite.distance < 1;
+    if (sprite.ended) {
       const pace = fate === "done" ? 1 : 0.3;
       sprite.presence -= seconds === 0 ? 1 : (seconds * pace) / FADE_SECONDS;
     }

@@ -11,6 +11,8 @@ export interface GuideActions {
   setPace(pace: Pace): void;
   point(region: RegionName | undefined): void;
   act(action: TourAction): void;
+  /** Time passes from now on, if it was stopped. */
+  resume(): void;
 }
 
 export class Guide {
@@ -49,6 +51,7 @@ export class Guide {
     this.#step = step;
     const { levers, pace, point } = tour.steps[step];
     this.#actions.point(point);
+    this.#actions.resume();
     if (step > 0 || back) {
       this.#actions.set({ ...tour.levers, ...levers });
       this.#actions.setPace(pace ?? tour.pace);
