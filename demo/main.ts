@@ -57,12 +57,15 @@ const inspector = new Inspector(byId("inspector"), () => (picture.chosen = -1));
 const transport = new Transport(byId("transport"), run, send);
 const cores = new CoreControls({ migrate, kill });
 buildLegend(byId("legend"));
-new LeverPanel(byId("levers"), run, { Server: [cores.move], Trouble: [cores.kill] });
+const levers = new LeverPanel(byId("levers"), run, {
+  Server: [cores.move],
+  Trouble: [cores.kill],
+});
 const board = new Board(byId("charts"));
 const frames = new FrameRate();
 let watched = 0;
 
-new Guide(byId("tour"), {
+const guide = new Guide(byId("tour"), {
   start: (scenario, pace) => run.start(scenario, pace),
   set: (changes) => run.set(changes),
   setPace: (pace) => run.setPace(pace),
@@ -73,9 +76,12 @@ new Guide(byId("tour"), {
 
 run.listen((change) => {
   picture.scenario = run.scenario;
+  levers.show();
   if (change.what === "levers") send({ type: "set", changes: change.changes });
   else if (change.what === "pace") send({ type: "pace", pace: change.pace });
-  else send({ type: "start", scenario: run.scenario, pace: run.pace });
+  else levers.show();
+  guide.open();
+  send({ type: "start", scenario: run.scenario, pace: run.pace });
 });
 
 function watch(flow: number): void {
@@ -118,5 +124,7 @@ function frame(wall: number): void {
   requestAnimationFrame(frame);
 }
 
+levers.show();
+guide.open();
 send({ type: "start", scenario: run.scenario, pace: run.pace });
 requestAnimationFrame(frame);

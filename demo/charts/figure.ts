@@ -1,5 +1,5 @@
 /** A chart's frame: its name, what it says now, and a plot that fits the place it has. */
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { element, write } from "../page/dom.ts";
 import { readPalette, type Palette } from "../picture/palette.ts";

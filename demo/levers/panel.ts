@@ -25,12 +25,9 @@ export class LeverPanel {
       holder.append(group);
     }
     holder.append(this.#seed());
-    run.listen((change) => {
-      if (change.what !== "pace") this.show();
-    });
-    this.show();
   }
 
+  /** Shows what is set by now. */
   show(): void {
     for (const show of this.#shows) show(this.#run.scenario);
   }

@@ -111,7 +111,7 @@ function drawRow(pen: Pen, layout: Layout, row: Row): void {
   }
   if (row.folded) return;
   const parts = [row.receive, row.protocols, row.timers, row.transmit, row.calls, row.app];
-  for (const part of parts) pen.fill(part, palette.well);
+  for (const part of parts) pen.paint(part, palette.well);
   for (const array of [row.rx, row.tx, row.eventArray, row.callArray]) {
     pen.frame(array, palette.line);
   }

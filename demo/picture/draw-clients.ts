@@ -42,10 +42,10 @@ export function drawClients(
     const square = clientOf(layout, flow);
     const group = flows[flow];
     if (group < 0) {
-      pen.fill(square, palette.line);
+      pen.paint(square, palette.line);
       continue;
     }
-    pen.fill(square, palette.cores[groups.owner[group]], 0.45 + 0.55 * answers.of(flow));
+    pen.paint(square, palette.cores[groups.owner[group]], 0.45 + 0.55 * answers.of(flow));
     if (flow === watched) {
       const { u, v, du, dv } = square;
       pen.frame({ u: u - 2, v: v - 2, du: du + 4, dv: dv + 4 }, palette.ink, 2);

@@ -83,12 +83,12 @@ function drawCore(
     ["calls", row.calls, undefined],
   ];
   for (const [stage, box, count] of boxes) {
-    pen.fill(box, colour, levels[stage] * 0.85);
+    pen.paint(box, colour, levels[stage] * 0.85);
     label(pen, layout, box, STAGE_NAMES[stage], count, levels[stage] > 0.55 ? row.core : -1);
   }
   drawArray(pen, row.eventArray, counts?.events ?? 0, colour, levels.app);
   drawArray(pen, row.callArray, counts?.calls ?? 0, colour, levels.calls);
-  pen.fill(row.app, colour, levels.app * 0.85);
+  pen.paint(row.app, colour, levels.app * 0.85);
   const lit = levels.app > 0.55;
   const ink = lit ? pen.palette.onCores[row.core] : pen.palette.ink2;
   const [u, v] = [row.app.u + row.app.du / 2, row.app.v + row.app.dv / 2];
@@ -134,7 +134,7 @@ function drawTitle(pen: Pen, layout: Layout, row: Row, core: CoreSnapshot): void
 
 /** The core's number on its colour. */
 function badge(pen: Pen, row: Row, u: number, v: number): void {
-  pen.fill({ u: u - 7, v: v - 7, du: 14, dv: 14 }, pen.palette.cores[row.core]);
+  pen.paint({ u: u - 7, v: v - 7, du: 14, dv: 14 }, pen.palette.cores[row.core]);
   const colour = pen.palette.onCores[row.core];
   pen.text(String(row.core), u, v, { size: 10.5, weight: 700, align: "center", colour });
 }
@@ -159,7 +159,7 @@ function drawRing(
   const filled = depth <= slots / 2 ? depth : slots / 2 + (slots / 2) * (depth / size);
   const du = Math.min(box.du, filled * slot);
   const u = inwards ? box.u + box.du - du : box.u;
-  pen.fill({ ...box, u, du }, colour, 0.3);
+  pen.paint({ ...box, u, du }, colour, 0.3);
 }
 
 function drawArray(pen: Pen, box: Box, count: number, colour: string, level: number): void {
@@ -168,7 +168,7 @@ function drawArray(pen: Pen, box: Box, count: number, colour: string, level: num
   const filled = Math.min(slots, count);
   for (let index = 0; index < filled; index++) {
     const cell = { u: box.u + index * slot + 1.5, v: box.v + 3, du: slot - 3, dv: box.dv - 6 };
-    pen.fill(cell, colour, 0.25 + 0.75 * level);
+    pen.paint(cell, colour, 0.25 + 0.75 * level);
   }
 }
 
@@ -206,7 +206,7 @@ function drawBacklogs(pen: Pen, layout: Layout, migration: Migration): void {
       v: row.rx.v + 2,
       dv: row.rx.dv - 4,
     };
-    pen.fill(box, pen.palette.plate, 0.85);
+    pen.paint(box, pen.palette.plate, 0.85);
     pen.frame(box, pen.palette.cores[migration.from], 2);
     const text = `${word}: ${waiting} wait`;
     pen.text(text, box.u + 6, box.v + box.dv / 2, {

@@ -34,10 +34,10 @@ export function drawReta(
     const cell = inner(cellOf(layout, group));
     const used = groups.connections[group] > 0;
     const alpha = used ? 0.5 + 0.5 * glow.level[group] : 0.18;
-    pen.fill(cell, palette.cores[groups.reta[group]], alpha);
+    pen.paint(cell, palette.cores[groups.reta[group]], alpha);
     // On its way: the half that the old core still owns.
     if (groups.moving[group] !== 0) {
-      pen.fill({ ...cell, du: cell.du / 2 }, palette.cores[groups.owner[group]]);
+      pen.paint({ ...cell, du: cell.du / 2 }, palette.cores[groups.owner[group]]);
       pen.frame(cell, palette.ink);
     }
     if (selected.has(group)) pen.frame(grown(cell), palette.ink, 2);

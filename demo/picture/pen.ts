@@ -31,7 +31,7 @@ export class Pen {
     return this.upright ? u : v;
   }
 
-  fill(box: Box, colour: string, alpha = 1): void {
+  paint(box: Box, colour: string, alpha = 1): void {
     const { context } = this;
     context.globalAlpha = alpha;
     context.fillStyle = colour;

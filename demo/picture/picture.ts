@@ -233,7 +233,7 @@ export class Picture {
     const where = dropCore < 0 ? "" : ` to core ${dropCore}`;
     const pen = this.#pen;
     const [u, v] = [pointer.u + 12, pointer.v + 12];
-    pen.fill({ u, v, du: pen.upright ? 22 : 128, dv: pen.upright ? 128 : 22 }, pen.palette.ink);
+    pen.paint({ u, v, du: pen.upright ? 22 : 128, dv: pen.upright ? 128 : 22 }, pen.palette.ink);
     const style = { colour: pen.palette.plate, size: 11, weight: 600 };
     pen.text(text + where, u + (pen.upright ? 11 : 8), v + (pen.upright ? 8 : 11), style);
   }

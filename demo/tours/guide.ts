@@ -27,6 +27,10 @@ export class Guide {
     this.#holder.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.#tour !== undefined) this.leave();
     });
+  }
+
+  /** Shows which tours there are. */
+  open(): void {
     this.#showContents();
   }
 
