@@ -762,7 +762,7 @@ export const SYS_OPTION: u32 = 23;
 export const SYS_CONNECT_SEND: u32 = 24;
 export const SYS_END: u32 = 25;
 
-/** 1: as FLAG_NAGLE and FLAG_QUIET; 0: not. What was held back goes out. */
+/** 1: as FLAG_NAGLE and FLAG_QUIET; 0: not. What was held back goes out, by OPTION_CORK too. */
 export const OPTION_NAGLE: u32 = 1;
 export const OPTION_QUIET: u32 = 2;
 /**
@@ -786,6 +786,11 @@ export const OPTION_FAST_OPEN: u32 = 6;
  * to FAST_OPEN_KEYS_MAX; 0: the configured ones again.
  */
 export const OPTION_FAST_OPEN_KEYS: u32 = 7;
+/**
+ * 1: a partial segment at the end of the queue waits for what makes it full, with nothing in flight for a
+ * retransmission timeout at most; 0: what was held back goes out.
+ */
+export const OPTION_CORK: u32 = 8;
 export const KEEP_ALIVE_IDLE_MAX: u32 = 65535;
 export const KEEP_ALIVE_INTERVAL_MAX: u32 = 255;
 export const KEEP_ALIVE_PROBES_MAX: u32 = 127;
@@ -800,8 +805,13 @@ export const FLAG_NAGLE: u32 = 1;
 export const FLAG_QUIET: u32 = 2;
 /** Flag of listen: knock on the SYN, answer it only after accept; reject then refuses with RST. */
 export const FLAG_DEFER: u32 = 4;
-/** Flag of send and sendv: more data follows soon, a partial segment may wait for it. */
+/**
+ * Flag of send and sendv: more data follows soon. A partial segment waits for a send without the flag, for
+ * an ACK, or with nothing in flight for a retransmission timeout; its end does not ask for PSH.
+ */
 export const FLAG_MORE: u32 = 8;
+/** Flag of send and sendv: a record ends here, whose last segment has PSH and takes no later data. */
+export const FLAG_RECORD_END: u32 = 32;
 /** Flag of udp_send and udp_sendv: RC_MSGSIZE rather than fragments. */
 export const FLAG_DONT_FRAGMENT: u32 = 16;
 

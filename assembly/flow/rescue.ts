@@ -156,7 +156,7 @@ function mendBucket(head: u32, group: FlowGroup, suspect: u32): u32 {
     }
     buffers += claim(tcb);
     unhand(tcb);
-    coldOf(tcb).moving |= M_SEEN;
+    coldOf(tcb).moving |= <u8>M_SEEN;
     if (tcb.state == DONE && !(tcb.flags & F_KNOWN)) {
       buffers -= claim(tcb);
       forget(tcb);
@@ -192,7 +192,7 @@ function unclaimAll(): void {
       let at = load<u32>(bucketOf((bucket << 7) | i));
       for (; at != 0; at = asTcb(at).chain) {
         unclaim(asTcb(at));
-        coldOf(asTcb(at)).moving &= ~M_SEEN;
+        coldOf(asTcb(at)).moving &= ~(<u8>M_SEEN);
       }
     }
   }

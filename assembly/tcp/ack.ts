@@ -17,7 +17,17 @@ import { backedOffRto, clearSample, sampleRtt } from "./rtt";
 import { SENT_ELSEWHERE } from "./send";
 import { seqAfterEq, seqBefore } from "./seq";
 import { armRetransmission } from "./tail-probe";
-import { C_SAMPLED, coldOf, F_PERSIST, F_RECOVERY, F_RESENDING, R_PARTIAL, Tcb } from "./tcb";
+import {
+  C_SAMPLED,
+  coldOf,
+  F_MORE,
+  F_PERSIST,
+  F_RECOVERY,
+  F_RESENDING,
+  R_PARTIAL,
+  Tcb,
+  TcbCold,
+} from "./tcb";
 
 /** An ACK that covers something new, up to `ack`: sndUna < ack <= sndMax. */
 export function acknowledge(tcb: Tcb, ack: u32): void {
@@ -29,7 +39,7 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
   tcb.sndUna = ack;
   cold.retries = 0;
   if (tcb.flags & F_RESENDING) skipResent(tcb, ack);
-  onAck(tcb, acked, flight);
+  onAck(tcb, cold.dupAcks == 0 ? acked : notCounted(tcb, cold, acked), flight);
   let restart = true;
   if (tcb.flags & F_RECOVERY) {
     if (seqAfterEq(ack, cold.recover)) {
@@ -49,8 +59,15 @@ export function acknowledge(tcb: Tcb, ack: u32): void {
   // RFC 6298 section 5.2 and 5.3.
   if (ack == cold.sndMax) clearDeadline(tcb);
   else if (restart) armRetransmission(tcb, cold);
-  tcb.flags &= ~F_PERSIST;
+  tcb.flags &= ~(F_PERSIST | F_MORE);
   if (bytes != 0) reportSent(tcb, bytes);
+}
+
+/** What of an ACK's bytes duplicates have not announced before it, each a segment; at least one. */
+function notCounted(tcb: Tcb, cold: TcbCold, acked: u32): u32 {
+  const mss: u32 = tcb.mss;
+  const announced = u32(cold.dupAcks) * mss;
+  return min<u32>(acked, acked > announced + mss ? acked - announced : mss);
 }
 
 /**

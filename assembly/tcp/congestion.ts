@@ -104,8 +104,9 @@ export function onAck(tcb: Tcb, acked: u32, flight: u32): void {
   if (tcb.flags & F_RECOVERY || cwnd >= CWND_MAX) return;
   const cold = coldOf(tcb);
   if (!isUsed(cold, cwnd, flight)) return;
-  // Nor while there is a gap that may be a loss (RFC 5681 section 3.2); after a timeout that is known.
-  if (cold.sackedBytes != 0 && !(cold.repair & R_LOSS)) return;
+  // Nor while there is a gap that may be a loss (RFC 5681 section 3.2); after a timeout that is known, and
+  // on a path that reorders far it need not be one.
+  if (cold.sackedBytes != 0 && !(cold.repair & R_LOSS) && cold.reordering == 0) return;
   switch (u32(tcb.control)) {
     case CONTROL_NEWRENO:
     case CONTROL_DCTCP:

@@ -21,7 +21,6 @@ import {
   F_ACK_PENDING,
   F_FIN_QUEUED,
   F_FIN_SENT,
-  F_MORE,
   F_SCOREBOARD,
   Tcb,
 } from "./tcb";
@@ -53,7 +52,6 @@ export function flushAgenda(): void {
 }
 
 function settle(tcb: Tcb): void {
-  tcb.flags &= ~F_MORE;
   const flags = tcb.flags;
   if (
     tcb.txNext != 0 ||

@@ -68,7 +68,7 @@ export function condemn(tcb: Tcb): void {
   cold.sackedSegments = 0;
   closeScoreboard(tcb, cold);
   tcb.flags &= ~(F_OUT_OF_ORDER | F_KNOWN);
-  cold.moving |= M_CONDEMNED;
+  cold.moving |= <u8>M_CONDEMNED;
 }
 
 /**
@@ -86,7 +86,7 @@ export function unhand(tcb: Tcb): void {
   // The end of it would have been the next thing to tell.
   if (flags & F_DIE) flags &= ~(F_DIE | F_KNOWN);
   tcb.flags = flags;
-  cold.moving = moving & (M_HANDSHAKE | M_CONDEMNED);
+  cold.moving = moving & (<u8>(M_HANDSHAKE | M_CONDEMNED));
   // Places in the queues that only speed things up are found again.
   cold.sackRecent0 = 0;
   cold.sackRecent1 = 0;

@@ -83,7 +83,7 @@ function reportHandshake(tcb: Tcb): void {
   const cold = coldOf(tcb);
   if (!(cold.moving & M_HANDSHAKE) || !(tcb.flags & F_OWNED)) return;
   if (tcb.state == CLOSED || tcb.state & (SYN_SENT | SYN_RECEIVED)) return;
-  cold.moving &= ~M_HANDSHAKE;
+  cold.moving &= ~(<u8>M_HANDSHAKE);
   const port: u32 = bswap<u16>(<u16>(tcb.ports >> 16));
   pushEvent(EV_CONNECTED, tcb.handle, tcb.cookie, RC_OK, port, 0);
 }

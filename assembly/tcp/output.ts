@@ -20,6 +20,7 @@ import { inFlight, noteCut, noteResent } from "./scoreboard";
 import { seqAfter, seqBefore } from "./seq";
 import { armRetransmission, probeLead } from "./tail-probe";
 import {
+  C_CORKED,
   C_PACE_WAIT,
   C_PACED,
   C_QUICK,
@@ -48,6 +49,16 @@ import {
 
 /** Buffer flag: was sent more than once, so its round trip is ambiguous (Karn). */
 export const SENT_AGAIN: u16 = 1;
+/** Buffer flag: a record ends here (FLAG_RECORD_END); nothing is joined to it. */
+export const RECORD_END: u16 = 8;
+/** Buffer flag: the application has said that more follows (FLAG_MORE); its end need not be pushed. */
+export const MORE_FOLLOWS: u16 = 16;
+/** Buffer flag: our FIN went out with it. */
+export const WITH_FIN: u16 = 32;
+
+/** Most bytes that Linux hands to a NIC as one, and segments of them it waits for at least. */
+const AGGREGATE_MAX: u32 = 65536;
+const AGGREGATE_MIN: u32 = 2;
 
 /** Sends whatever may be sent, and an ACK if one is due and nothing carried it. */
 export function output(tcb: Tcb): void {
@@ -61,7 +72,7 @@ export function output(tcb: Tcb): void {
     gone = cold.sackedBytes + cold.lostBytes;
   }
   let at = tcb.txNext;
-  const first = at;
+  let run: u32 = 0;
   while (at != 0) {
     const buffer = changetype<Buffer>(at);
     const flight = tcb.sndNxt - tcb.sndUna;
@@ -80,7 +91,8 @@ export function output(tcb: Tcb): void {
       waitForPace(tcb);
       break;
     }
-    const push = at != first && endsBurst(tcb, buffer, room) ? PSH : 0;
+    run++;
+    const push = run != 1 && endsAggregate(tcb, buffer, room, run) ? PSH : 0;
     if (!transmit(tcb, buffer, push)) {
       retryLater(tcb);
       break;
@@ -96,16 +108,44 @@ export function output(tcb: Tcb): void {
   if (tcb.flags & F_ACK_NOW) sendAck(tcb);
 }
 
+/** Sends what the application has held back, once. */
+export function uncork(tcb: Tcb): void {
+  const corked = tcb.controlFlags & (<u16>C_CORKED);
+  tcb.flags &= ~F_MORE;
+  tcb.controlFlags &= ~(<u16>C_CORKED);
+  if (tcb.txNext != 0) output(tcb);
+  tcb.controlFlags |= corked;
+}
+
 /**
- * Whether the windows end a run of segments with this one. Like the end of a write it carries PSH then, as
- * Linux has it for what it hands to the NIC as one: the receiver has nothing to wait for.
+ * Whether a segment ends what Linux would hand to the NIC as one, of two segments or more. It carries PSH
+ * then, like the end of a write: the receiver has nothing to wait for. That is asked only where a run of
+ * full segments ends, at the windows or at a part of one.
+ *
+ * @param run segments of the run, this one included
  */
-function endsBurst(tcb: Tcb, buffer: Buffer, room: u32): bool {
+function endsAggregate(tcb: Tcb, buffer: Buffer, room: u32, run: u32): bool {
   const next = buffer.next;
   if (next == 0) return false;
   const left = room - buffer.length;
   const following = changetype<Buffer>(next);
-  return following.length > left && !mayCut(tcb, following, left);
+  if (following.length > left && !mayCut(tcb, following, left)) {
+    const size = aggregateSize(tcb);
+    return size != 1 && run % size != 1;
+  }
+  return following.length < tcb.mss && run % aggregateSize(tcb) == 0;
+}
+
+/** Segments that Linux would send as one: about 1 ms of them, more on a short path, at most half a window. */
+function aggregateSize(tcb: Tcb): u32 {
+  const cold = coldOf(tcb);
+  const mss: u32 = tcb.mss;
+  const distance = cold.minRtt >> 9;
+  const near = distance < 32 ? AGGREGATE_MAX >> distance : 0;
+  // Twice a window a round trip, for 2^-10 s.
+  const paced = (u64(tcb.cwnd) * 15625) / u64(max<u32>(cold.srtt8, 1));
+  const bytes = u32(min<u64>(paced + u64(near), u64(AGGREGATE_MAX)));
+  return max<u32>(min<u32>(max<u32>(bytes / mss, AGGREGATE_MIN), (tcb.cwnd >> 1) / mss), 1);
 }
 
 /**
@@ -218,6 +258,7 @@ export function cut(buffer: Buffer, length: u32, tcb: Tcb): bool {
   tail.length = rest;
   tail.seq = buffer.seq + length;
   tail.flags = buffer.flags;
+  buffer.flags &= ~(RECORD_END | MORE_FOLLOWS | WITH_FIN);
   tail.sentAt = buffer.sentAt;
   tail.info = buffer.info;
   tail.extra = buffer.extra;
@@ -247,6 +288,7 @@ function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   const end = buffer.seq + buffer.length;
   if (fin && buffer.next == 0) {
     tcb.flags |= F_FIN_SENT;
+    buffer.flags |= WITH_FIN;
     advance(tcb, end + 1);
   } else {
     advance(tcb, end);
@@ -254,10 +296,11 @@ function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   return true;
 }
 
-/** PSH where the queue ends; FIN too, where the stream does. */
+/** PSH where the queue or a record ends; FIN too, where the stream does. */
 function payloadFlags(buffer: Buffer, fin: bool): u32 {
-  if (buffer.next != 0) return ACK;
-  return fin ? ACK | PSH | FIN : ACK | PSH;
+  if (buffer.next != 0) return buffer.flags & RECORD_END ? ACK | PSH : ACK;
+  if (fin) return ACK | PSH | FIN;
+  return buffer.flags & MORE_FOLLOWS ? ACK : ACK | PSH;
 }
 
 /** Sends the FIN when the data before it has gone without it. */
@@ -271,6 +314,9 @@ function outputFin(tcb: Tcb): void {
   if (tcb.flags & F_FIN_SENT) count(CNT_TCP_RETRANSMITS);
   tcb.flags |= F_FIN_SENT;
   advance(tcb, end + 1);
+  // What is asked for by a probe is answered no sooner than a round trip after the FIN.
+  const cold = coldOf(tcb);
+  if (cold.repair & R_SACK && !(tcb.flags & F_SCOREBOARD)) armRetransmission(tcb, cold);
 }
 
 /** Moves sndNxt after a send and times the flight. */
@@ -313,20 +359,24 @@ function mayCut(tcb: Tcb, buffer: Buffer, room: u32): bool {
 }
 
 /**
- * Whether the partial last segment is held back: by FLAG_MORE until the batch ends, by Nagle's rule
- * (RFC 896) while an earlier partial one is in flight. That one alone, not any segment, makes a crowd of
- * small ones; so the last of a long write need not wait (draft-minshall-nagle-00).
+ * Whether the partial last segment is held back: by FLAG_MORE until an ACK comes or the timer runs out, by
+ * OPTION_CORK until that is taken off or the timer runs out, by Nagle's rule (RFC 896) while an earlier
+ * partial one is in flight. That one alone, not any segment, makes a crowd of small ones; so the last of a
+ * long write need not wait (draft-minshall-nagle-00).
  */
 function waitsForMore(tcb: Tcb, flight: u32): bool {
   const flags = tcb.flags;
   if (flags & F_FIN_QUEUED) return false;
-  if (flags & F_MORE) return true;
+  if (flags & F_MORE || tcb.controlFlags & C_CORKED) return true;
   return (flags & F_NAGLE) != 0 && openState(tcb).partialEnd - tcb.sndUna - 1 < flight;
 }
 
-/** Unsent data, nothing in flight, and the window does not let it go: probe until it does. */
+/**
+ * Unsent data, nothing in flight, and the window does not let it go, or the application: probe until it
+ * does, or send what it has held back.
+ */
 function startPersist(tcb: Tcb): void {
-  if (tcb.flags & F_MORE || tcb.controlFlags & C_PACE_WAIT) return;
+  if (tcb.controlFlags & C_PACE_WAIT) return;
   tcb.flags |= F_PERSIST;
   setDeadline(tcb, now + backedOffRto(tcb, coldOf(tcb)));
 }

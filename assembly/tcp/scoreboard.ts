@@ -47,6 +47,9 @@ export const LOST: u16 = 4;
  */
 const STEPS_MAX: u32 = 4096;
 
+/** Segments by which reordering is nothing special (RFC 5681's duplicate threshold). */
+const REORDERING_USUAL: u32 = 3;
+
 // What the ACK in hand has told.
 /** Bytes that were not known to have arrived. */
 export let arrived: u32 = 0;
@@ -58,6 +61,9 @@ export let arrivedRtt: u32 = 0;
 export let twiceFrom: u32 = 0;
 export let twiceTo: u32 = 0;
 let steps: u32 = 0;
+/** Some came after what was sent later; the first of them begins at `reorderedFrom`. */
+let isReordered: bool = false;
+let reorderedFrom: u32 = 0;
 
 /** Before an ACK is worked on. */
 export function beginAck(tcb: Tcb, cold: TcbCold): void {
@@ -67,6 +73,7 @@ export function beginAck(tcb: Tcb, cold: TcbCold): void {
   twiceFrom = 0;
   twiceTo = 0;
   steps = 0;
+  isReordered = false;
   if (tcb.flags & F_SCOREBOARD) return;
   tcb.flags |= F_SCOREBOARD;
   cold.highestArrived = tcb.sndUna;
@@ -126,14 +133,14 @@ export function releaseCovered(tcb: Tcb, cold: TcbCold, ack: u32): u32 {
 }
 
 /** Takes the SACK option of the ACK in hand in, after what it covers was released. */
-export function takeBlocks(tcb: Tcb, cold: TcbCold): void {
+export function takeBlocks(tcb: Tcb, cold: TcbCold, ack: u32): void {
   const blocks = optionSackBlocks;
   for (let i: u32 = 0; i < blocks; i++) {
     const left = sackLeft(i);
     const right = sackRight(i);
     if (!seqBefore(left, right) || seqAfter(right, tcb.sndNxt)) {
       count(CNT_TCP_SACK_IGNORED);
-    } else if (i == 0 && cameTwice(tcb, left, right)) {
+    } else if (i == 0 && cameTwice(ack, left, right)) {
       if (seqBefore(left, tcb.sndUna - cold.sndWndMax)) continue;
       twiceFrom = left;
       twiceTo = right;
@@ -145,8 +152,8 @@ export function takeBlocks(tcb: Tcb, cold: TcbCold): void {
 }
 
 /** RFC 2883 section 4: below the cumulative ACK, or a part of the second block. */
-function cameTwice(tcb: Tcb, left: u32, right: u32): bool {
-  if (seqBefore(left, tcb.sndUna)) return seqBeforeEq(right, tcb.sndUna);
+function cameTwice(ack: u32, left: u32, right: u32): bool {
+  if (seqBefore(left, ack)) return seqBeforeEq(right, ack);
   if (optionSackBlocks < 2) return false;
   return seqBeforeEq(sackLeft(1), left) && seqAfterEq(sackRight(1), right);
 }
@@ -208,10 +215,27 @@ function noteArrived(tcb: Tcb, cold: TcbCold, buffer: Buffer, bytes: u32): void 
     arrivedRtt = max<u32>(now - buffer.sentAt, 1);
     if (seqBeforeEq(end, cold.recover)) originalArrived = true;
     // RFC 8985 section 6.2, step 3.
-    if (seqBefore(end, cold.highestArrived)) cold.repair |= R_REORDERED;
+    if (seqBefore(end, cold.highestArrived)) noteLate(cold, buffer.seq);
   }
   if (seqAfter(end, cold.highestArrived)) cold.highestArrived = end;
   rackArrived(cold, buffer, end);
+}
+
+function noteLate(cold: TcbCold, seq: u32): void {
+  cold.repair |= R_REORDERED;
+  if (!isReordered || seqBefore(seq, reorderedFrom)) reorderedFrom = seq;
+  isReordered = true;
+}
+
+/** Once the ACK in hand is known: how far out of order has come what it told of. */
+export function noteReordering(tcb: Tcb, cold: TcbCold): void {
+  if (!isReordered) return;
+  const mss: u32 = tcb.mss;
+  const distance = (cold.highestArrived - reorderedFrom + mss - 1) / mss;
+  cold.reorderings++;
+  if (distance > REORDERING_USUAL && distance > cold.reordering) {
+    cold.reordering = <u16>min<u32>(distance, u16.MAX_VALUE);
+  }
 }
 
 /** Counts a segment in flight as lost. */

@@ -78,6 +78,7 @@ import {
   SYN_RECEIVED,
   SYN_SENT,
   Tcb,
+  TcbCold,
   TIME_WAIT,
 } from "./tcb";
 import { localWord, remoteSecret, setSender } from "./tuple";
@@ -346,7 +347,10 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   }
   takeTimestamp(tcb, packet);
   if (tcb.controlFlags & C_ECN) ecnArrives(tcb, packet);
-  if (seqBefore(ack, tcb.sndUna)) return true;
+  if (seqBefore(ack, tcb.sndUna)) {
+    oldAck(tcb, cold, ack);
+    return true;
+  }
   const before = tcb.sndWnd;
   updateWindow(tcb, packet);
   // Whoever answers probes is alive, however long its window stays shut; it may have shut over data.
@@ -368,6 +372,13 @@ function ackArrives(tcb: Tcb, packet: Packet): bool {
   if (advanced && tcb.flags & F_FIN_SENT && ack == cold.sndEnd + 1) return finAcknowledged(tcb);
   if (tcb.txNext != 0 || tcb.flags & F_SCOREBOARD || finIsNext(tcb)) output(tcb);
   return true;
+}
+
+/** An ACK that others have overtaken may still tell of what has arrived. */
+function oldAck(tcb: Tcb, cold: TcbCold, ack: u32): void {
+  if (optionSackBlocks == 0 || !(cold.repair & R_SACK)) return;
+  acknowledgeSelectively(tcb, ack);
+  if (tcb.txNext != 0 || tcb.flags & F_SCOREBOARD) output(tcb);
 }
 
 /** The timestamp of a segment that is acceptable in all it says; a forged ACK must not move the echo. */

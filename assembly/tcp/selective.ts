@@ -34,17 +34,19 @@ import {
   isHeadLost,
   markAllLost,
   markNoneLost,
+  noteReordering,
   originalArrived,
   releaseCovered,
   takeBlocks,
   twiceFrom,
   twiceTo,
 } from "./scoreboard";
-import { seqAfterEq } from "./seq";
+import { seqAfter, seqAfterEq } from "./seq";
 import { armRetransmission, probeAnswered } from "./tail-probe";
 import {
   C_SAMPLED,
   coldOf,
+  F_MORE,
   F_PERSIST,
   F_RECOVERY,
   F_SCOREBOARD,
@@ -64,11 +66,11 @@ let allProved: bool = false;
 /** A recovery has ended with something lost that was sent during it. */
 let isLossLeft: bool = false;
 
-/** An ACK on a connection with SACK, of something new or not: sndUna <= ack <= sndMax. */
+/** An ACK on a connection with SACK, of something new or not, or an old one whose SACK is still news: ack <= sndMax. */
 export function acknowledgeSelectively(tcb: Tcb, ack: u32): void {
   const cold = coldOf(tcb);
   const flight = inFlight(tcb, cold);
-  const advanced: bool = ack != tcb.sndUna;
+  const advanced: bool = seqAfter(ack, tcb.sndUna);
   let bytes: u32 = 0;
   beginAck(tcb, cold);
   clearSample();
@@ -76,12 +78,13 @@ export function acknowledgeSelectively(tcb: Tcb, ack: u32): void {
     bytes = releaseCovered(tcb, cold, ack);
     tcb.sndUna = ack;
     cold.retries = 0;
-    tcb.flags &= ~F_PERSIST;
+    tcb.flags &= ~(F_PERSIST | F_MORE);
     confirmNeighbour(tcb.neighbour);
   } else {
     count(CNT_TCP_DUPLICATE_ACKS);
   }
-  takeBlocks(tcb, cold);
+  takeBlocks(tcb, cold, ack);
+  noteReordering(tcb, cold);
   takeRoundTrip(tcb, cold, advanced);
   if (arrived != 0) onAck(tcb, arrived, flight);
   takeDuplicates(tcb, cold);

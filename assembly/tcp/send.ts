@@ -7,7 +7,7 @@ import { config, copyBreak } from "../core/config";
 import { allocFrame, allocRecord, Buffer, hasFrame } from "../mem/buffers";
 import { inWindow } from "../user/check";
 import { payloadPlace } from "./emit";
-import { sendRoom } from "./output";
+import { MORE_FOLLOWS, RECORD_END, sendRoom } from "./output";
 import { coldOf, F_REFERENCES, Tcb } from "./tcb";
 
 /** Buffer flag: the application of another core sent it, and is not to be told of its acknowledgment. */
@@ -34,6 +34,11 @@ export function portion(tcb: Tcb, length: u32, room: u32): u32 {
  */
 export function enqueue(tcb: Tcb, address: u32, length: u32): u32 {
   let left = length;
+  if (tcb.txNext != 0) {
+    const taken = fillLast(tcb, address, left);
+    address += taken;
+    left -= taken;
+  }
   // Referenced memory must stay the application's until acknowledged; received frames do not.
   const referable = left >= copyBreak && inWindow(address, left);
   while (left != 0) {
@@ -58,25 +63,30 @@ function appendReference(tcb: Tcb, address: u32, length: u32): u32 {
   return taken;
 }
 
-function appendCopy(tcb: Tcb, address: u32, length: u32): u32 {
-  // The last buffer, if it is still to be sent and is our own frame, takes what fits a segment. One
-  // whose front was acknowledged begins further back in its frame and has less room.
-  if (tcb.txNext != 0) {
-    const last = changetype<Buffer>(tcb.txTail);
-    if (
-      hasFrame(last) &&
-      last.length < tcb.mss &&
-      last.holds == 1 &&
-      !(last.flags & SENT_ELSEWHERE) &&
-      last.address == payloadPlace(tcb, last)
-    ) {
-      const taken = min<u32>(length, u32(tcb.mss) - last.length);
-      memory.copy(last.address + last.length, address, taken);
-      last.length += taken;
-      coldOf(tcb).sndEnd += taken;
-      return taken;
-    }
+/**
+ * The last buffer, if it is still to be sent and is our own frame, takes what fits a segment. One whose
+ * front was acknowledged begins further back in its frame and has less room.
+ */
+function fillLast(tcb: Tcb, address: u32, length: u32): u32 {
+  const last = changetype<Buffer>(tcb.txTail);
+  if (
+    !hasFrame(last) ||
+    last.length >= tcb.mss ||
+    last.holds != 1 ||
+    last.flags & (SENT_ELSEWHERE | RECORD_END) ||
+    last.address != payloadPlace(tcb, last)
+  ) {
+    return 0;
   }
+  const taken = min<u32>(length, u32(tcb.mss) - last.length);
+  memory.copy(last.address + last.length, address, taken);
+  last.length += taken;
+  last.flags &= ~MORE_FOLLOWS;
+  coldOf(tcb).sndEnd += taken;
+  return taken;
+}
+
+function appendCopy(tcb: Tcb, address: u32, length: u32): u32 {
   const buffer = allocFrame();
   if (buffer == null) return 0;
   const taken = min<u32>(length, tcb.mss);

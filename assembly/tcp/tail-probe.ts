@@ -3,18 +3,20 @@
  * segments of a flight lost nothing later arrives that would show it, so after two round trips the last
  * one is sent again, or one more, for the SACK that it brings.
  */
-import { CNT_TCP_TAIL_PROBES } from "../abi";
+import { CNT_TCP_RETRANSMITS, CNT_TCP_TAIL_PROBES } from "../abi";
 import { rtoMin } from "../core/config";
 import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
 import { isBefore, now } from "../time/clock";
+import { ACK, FIN } from "../wire/tcp";
 import { onLoss, onRecoveryEnd } from "./congestion";
 import { setDeadline } from "./deadlines";
-import { resend, sendNext } from "./output";
+import { sendBare } from "./emit";
+import { resend, sendNext, WITH_FIN } from "./output";
 import { backedOffRto } from "./rtt";
-import { arrived, inFlight, twiceFrom, twiceTo } from "./scoreboard";
+import { arrived, closeScoreboard, inFlight, twiceFrom, twiceTo } from "./scoreboard";
 import { seqAfter, seqBefore } from "./seq";
-import { F_SCOREBOARD, R_PROBE, R_PROBE_AGAIN, R_SACK, Tcb, TcbCold } from "./tcb";
+import { F_FIN_SENT, F_SCOREBOARD, R_PROBE, R_PROBE_AGAIN, R_SACK, Tcb, TcbCold } from "./tcb";
 
 /** Slack for a receiver and hosts that are not on the spot, µs (as Linux's TCP_TIMEOUT_MIN). */
 const SLACK: u32 = 2000;
@@ -47,10 +49,10 @@ export function probeLead(tcb: Tcb, cold: TcbCold): u32 {
 export function probeTail(tcb: Tcb, cold: TcbCold): bool {
   if (!(cold.repair & R_SACK) || tcb.flags & F_SCOREBOARD) return false;
   if (cold.srtt8 == 0 || tcb.backoff != 0) return false;
-  // Nothing of the queue is in flight: a TX ring or the frames kept it back, or only a FIN is.
-  if (tcb.txHead == 0 || tcb.txHead == tcb.txNext) return false;
-  // More was sent since the timer was set.
-  if (tcb.txNext == 0) {
+  // Nothing of the queue is in flight: a TX ring or the frames kept it back, unless it is a FIN alone.
+  if (tcb.txHead == tcb.txNext && (tcb.txHead != 0 || !(tcb.flags & F_FIN_SENT))) return false;
+  // More was sent since the timer was set; with a FIN it was set anew.
+  if (tcb.txNext == 0 && !(tcb.flags & F_FIN_SENT)) {
     const delay = min<u32>(probeDelay(tcb, cold), cold.rto);
     const due = changetype<Buffer>(tcb.txTail).sentAt + delay;
     if (isBefore(now, due)) {
@@ -60,7 +62,7 @@ export function probeTail(tcb: Tcb, cold: TcbCold): bool {
   }
   const end = tcb.sndNxt;
   const again = !sendNext(tcb);
-  if (again && !resend(tcb, cold, lastSent(tcb))) return false;
+  if (again && !resendLast(tcb, cold)) return false;
   count(CNT_TCP_TAIL_PROBES);
   cold.repair |= again ? R_PROBE | R_PROBE_AGAIN : R_PROBE;
   cold.recover = again ? end : tcb.sndNxt;
@@ -68,6 +70,12 @@ export function probeTail(tcb: Tcb, cold: TcbCold): bool {
   tcb.flags |= F_SCOREBOARD;
   setDeadline(tcb, now + backedOffRto(tcb, cold));
   return true;
+}
+
+/** Nothing has answered the probe of a FIN that is alone in flight. */
+export function endProbe(tcb: Tcb, cold: TcbCold): void {
+  cold.repair &= ~(R_PROBE | R_PROBE_AGAIN);
+  closeScoreboard(tcb, cold);
 }
 
 /** What the answer to a probe says (section 7.4.2). */
@@ -86,7 +94,18 @@ export function probeAnswered(tcb: Tcb, cold: TcbCold, ack: u32, advanced: bool)
   cold.repair &= ~(R_PROBE | R_PROBE_AGAIN);
 }
 
-/** There is one: something is in flight. */
+/** Sends what was sent last once more: the FIN, if it went alone. False when there was no room. */
+function resendLast(tcb: Tcb, cold: TcbCold): bool {
+  if (tcb.txHead != 0) {
+    const last = lastSent(tcb);
+    if (!(tcb.flags & F_FIN_SENT) || last.flags & WITH_FIN) return resend(tcb, cold, last);
+  }
+  if (!sendBare(tcb, cold.sndEnd, FIN | ACK)) return false;
+  count(CNT_TCP_RETRANSMITS);
+  return true;
+}
+
+/** There is one: data is in flight. */
 function lastSent(tcb: Tcb): Buffer {
   if (tcb.txNext == 0) return changetype<Buffer>(tcb.txTail);
   let at = tcb.txHead;

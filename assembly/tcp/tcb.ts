@@ -76,7 +76,7 @@ export const F_PERSIST: u32 = 8192;
 export const F_EOF: u32 = 1 << 14;
 /** The application was told of the peer's FIN. */
 export const F_EOF_ANNOUNCED: u32 = 1 << 15;
-/** A partial segment waits for more data (FLAG_MORE). */
+/** A partial segment waits for more data, or an ACK (FLAG_MORE). */
 export const F_MORE: u32 = 1 << 16;
 /** Some queued bytes are references to application memory. */
 export const F_REFERENCES: u32 = 1 << 17;
@@ -185,6 +185,8 @@ export const C_CWR: u32 = 64;
 export const C_QUICK: u32 = 128;
 /** The peer is asked whether it is still there when nothing was heard of it for long (keep-alive.ts). */
 export const C_KEEP_ALIVE: u32 = 256;
+/** A partial segment waits until the application takes this off (OPTION_CORK). */
+export const C_CORKED: u32 = 512;
 
 /** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
 export const CONTROL_STATE_SIZE: u32 = 64;
@@ -361,7 +363,11 @@ export class TcbCold {
   /** The application's number that travels along. */
   tag: u32;
   /** Bits `M_*`. */
-  moving: u32;
+  moving: u8;
+  /** How often segments were seen to arrive in another order than they were sent, modulo 2^8. */
+  reorderings: u8;
+  /** By how many segments they were out of order at most; 0: never by more than 3. */
+  reordering: u16;
   /** Where runs of arrived segments begin that the peer named last, latest first (landmarks.ts). */
   landmark0: u32;
   landmark1: u32;

@@ -19,14 +19,15 @@ import { sendBare } from "./emit";
 import { sendSyn } from "./emit-syn";
 import { finishOrderly, kill } from "./end";
 import { collapseWindow } from "./fast-recovery";
-import { cut, output, resend, retransmitHead, sendAck } from "./output";
+import { cut, MORE_FOLLOWS, output, resend, retransmitHead, sendAck, uncork } from "./output";
 import { keepAlive } from "./keep-alive";
 import { releaseTime } from "./pacing";
 import { backedOffRto } from "./rtt";
 import { beginLoss, reorderingTimeout } from "./selective";
-import { probeTail } from "./tail-probe";
+import { endProbe, probeTail } from "./tail-probe";
 import { isGivenUp, nextTimeout } from "./user-timeout";
 import {
+  C_CORKED,
   C_KEEP_ALIVE,
   C_PACE_WAIT,
   coldOf,
@@ -34,8 +35,10 @@ import {
   F_ACK_PENDING,
   F_DEADLINE,
   F_FIN_SENT,
+  F_MORE,
   F_PERSIST,
   F_RESENDING,
+  F_SCOREBOARD,
   FIN_WAIT_2,
   R_HALF_OPEN,
   R_REORDERING_TIMER,
@@ -126,6 +129,10 @@ function repeatSyn(tcb: Tcb): bool {
  */
 function probe(tcb: Tcb): bool {
   const cold = coldOf(tcb);
+  if (isHeldBack(tcb)) {
+    sendHeldBack(tcb);
+    return true;
+  }
   if (cold.retries != 0 && isGivenUp(tcb, cold, cold.retries)) {
     kill(tcb, RC_TIMEOUT);
     return false;
@@ -147,6 +154,19 @@ function probe(tcb: Tcb): bool {
   return true;
 }
 
+/** Whether it is the application that holds data back, which fits the window. */
+function isHeldBack(tcb: Tcb): bool {
+  if (!(tcb.flags & F_MORE) && !(tcb.controlFlags & C_CORKED)) return false;
+  return tcb.txNext != 0 && changetype<Buffer>(tcb.txNext).length <= tcb.sndWnd;
+}
+
+/** It has had long enough to go on. */
+function sendHeldBack(tcb: Tcb): void {
+  tcb.flags &= ~F_PERSIST;
+  changetype<Buffer>(tcb.txTail).flags &= ~MORE_FOLLOWS;
+  uncork(tcb);
+}
+
 /** RFC 6298 sections 5.4 to 5.7: send the oldest again, back off, start over from sndUna. */
 function retransmitTimeout(tcb: Tcb): bool {
   const cold = coldOf(tcb);
@@ -157,8 +177,12 @@ function retransmitTimeout(tcb: Tcb): bool {
   }
   count(CNT_TCP_TIMEOUTS);
   const selective = (cold.repair & R_SACK) != 0 && tcb.txHead != 0;
-  if (selective) beginLoss(tcb, cold);
-  else collapseWindow(tcb);
+  if (selective) {
+    beginLoss(tcb, cold);
+  } else {
+    if (tcb.flags & F_SCOREBOARD) endProbe(tcb, cold);
+    collapseWindow(tcb);
+  }
   cold.retries++;
   if (tcb.backoff < 255) tcb.backoff++;
   if (selective) {

@@ -46,6 +46,7 @@ import {
   CLOSED,
   coldOf,
   DONE,
+  C_CORKED,
   F_ACK_NOW,
   F_ACK_PENDING,
   F_APP_CLOSED,
@@ -132,13 +133,13 @@ export function freeze(tcb: Tcb): i32 {
   if (!copyReferences(tcb)) return RC_NOBUFS;
   stopTimer(tcb);
   if (tcb.state == TIME_WAIT) unlinkTimeWait(tcb);
-  coldOf(tcb).moving |= M_LEFT;
+  coldOf(tcb).moving |= <u8>M_LEFT;
   return RC_OK;
 }
 
 /** Takes `freeze` back. */
 export function thaw(tcb: Tcb): void {
-  coldOf(tcb).moving &= ~M_LEFT;
+  coldOf(tcb).moving &= ~(<u8>M_LEFT);
   if (tcb.state == TIME_WAIT) linkTimeWait(tcb);
   if (tcb.state == DONE) return;
   rearm(tcb);
@@ -152,11 +153,11 @@ export function part(tcb: Tcb, target: u32): void {
   const flags = tcb.flags;
   if (flags & F_KNOWN) {
     pushEvent(EV_LEFT, tcb.handle, tcb.cookie, 0, target, 0);
-    if (!(flags & F_APP_CLOSED)) cold.moving |= M_KNOWN;
+    if (!(flags & F_APP_CLOSED)) cold.moving |= <u8>M_KNOWN;
   }
   if (flags & F_IN_BACKLOG) {
     leaveBacklog(tcb);
-    cold.moving |= M_IN_BACKLOG;
+    cold.moving |= <u8>M_IN_BACKLOG;
   }
   if (cold.repair & R_HALF_OPEN) leaveHalfOpen(tcb);
   tcb.flags &= ~F_KNOWN;
@@ -191,9 +192,10 @@ export function enter(tcb: Tcb, source: u32, arrived: u32, index: u32): void {
   const shaking = (tcb.state & (SYN_SENT | SYN_RECEIVED)) != 0;
   gauge(GAUGE_CONNECTIONS, 1);
   gauge(GAUGE_BUFFERS, buffersOf(tcb));
-  cold.moving = known && shaking ? M_HANDSHAKE : 0;
+  cold.moving = <u8>(known && shaking ? M_HANDSHAKE : 0);
   cold.unreported = 0;
   tcb.flags &= ~APPLICATION_FLAGS;
+  tcb.controlFlags &= ~(<u16>C_CORKED);
   offerAgain(tcb);
   markSent(tcb);
   if (known) {

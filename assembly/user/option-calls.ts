@@ -15,6 +15,7 @@ import {
   KEEP_ALIVE_INTERVAL_MAX,
   KEEP_ALIVE_PROBES_MAX,
   OPTION_CONGESTION_CONTROL,
+  OPTION_CORK,
   OPTION_FAST_OPEN,
   OPTION_FAST_OPEN_KEYS,
   OPTION_KEEP_ALIVE,
@@ -35,8 +36,9 @@ import { rearm } from "../tcp/deadlines";
 import { beginKeepAlive } from "../tcp/keep-alive";
 import { Listener, listenerOfHandle } from "../tcp/listeners";
 import { openState } from "../tcp/open-state";
-import { output } from "../tcp/output";
+import { output, uncork } from "../tcp/output";
 import {
+  C_CORKED,
   C_KEEP_ALIVE,
   coldOf,
   DONE,
@@ -66,9 +68,11 @@ export function sysOption(call: u32): i32 {
   if (tcb.state & (TIME_WAIT | DONE)) return RC_CLOSED;
   switch (option) {
     case OPTION_NAGLE:
-      return setFlag(tcb, F_NAGLE, value);
+      return setNagle(tcb, value);
     case OPTION_QUIET:
-      return setFlag(tcb, F_QUIET, value);
+      return setQuiet(tcb, value);
+    case OPTION_CORK:
+      return setCork(tcb, value);
     case OPTION_KEEP_ALIVE:
       return setKeepAlive(tcb, value, load<u32>(call, CALL_C), load<u32>(call, CALL_D));
     case OPTION_USER_TIMEOUT:
@@ -91,13 +95,31 @@ function setKeys(listener: Listener, address: u32, keys: u32): i32 {
   return RC_OK;
 }
 
-function setFlag(tcb: Tcb, flag: u32, value: u32): i32 {
+function setNagle(tcb: Tcb, value: u32): i32 {
   if (value > 1) return RC_INVAL;
   if (value == 1) {
-    tcb.flags |= flag;
+    tcb.flags |= F_NAGLE;
   } else {
-    tcb.flags &= ~flag;
-    if (flag == F_NAGLE && tcb.txNext != 0) output(tcb);
+    tcb.flags &= ~F_NAGLE;
+    uncork(tcb);
+  }
+  return RC_OK;
+}
+
+function setQuiet(tcb: Tcb, value: u32): i32 {
+  if (value > 1) return RC_INVAL;
+  if (value == 1) tcb.flags |= F_QUIET;
+  else tcb.flags &= ~F_QUIET;
+  return RC_OK;
+}
+
+function setCork(tcb: Tcb, value: u32): i32 {
+  if (value > 1) return RC_INVAL;
+  if (value == 1) {
+    tcb.controlFlags |= <u16>C_CORKED;
+  } else {
+    tcb.controlFlags &= ~(<u16>C_CORKED);
+    if (tcb.txNext != 0) output(tcb);
   }
   return RC_OK;
 }

@@ -20,6 +20,7 @@ import {
   FLAG_MORE,
   FLAG_NAGLE,
   FLAG_QUIET,
+  FLAG_RECORD_END,
   RC_AGAIN,
   RC_BADH,
   RC_CLOSED,
@@ -36,14 +37,15 @@ import {
 import { config } from "../core/config";
 import { markInProgress } from "../core/state";
 import { isCallable } from "../flow/groups";
+import { Buffer } from "../mem/buffers";
 import { isBroadcast } from "../net/routes";
-import { scheduleNotice, scheduleOutput } from "../tcp/agenda";
+import { scheduleNotice } from "../tcp/agenda";
 import { takeBack } from "../tcp/deliver";
 import { controlOf } from "../tcp/congestion";
 import { abortByApp, bury, kill, limitFinWait2, orderlyEnd, reset } from "../tcp/end";
 import { listen, listenHandle } from "../tcp/listeners";
 import { accept, connect, connectHandle, connectSending, reject } from "../tcp/open";
-import { output } from "../tcp/output";
+import { MORE_FOLLOWS, output, RECORD_END } from "../tcp/output";
 import { acceptable, enqueue, portion } from "../tcp/send";
 import {
   CAN_SEND,
@@ -299,12 +301,9 @@ function mayNotSend(tcb: Tcb): i32 {
 
 /** Sends what was queued, and remembers that the application wants to send more than it could. */
 function afterSend(tcb: Tcb, call: u32, requested: u32, taken: u32): i32 {
-  if (load<u32>(call, CALL_OP) & (FLAG_MORE << 16)) {
-    tcb.flags |= F_MORE;
-    scheduleOutput(tcb);
-  } else {
-    tcb.flags &= ~F_MORE;
-  }
+  tcb.flags &= ~F_MORE;
+  const wishes = load<u32>(call, CALL_OP) & ((FLAG_MORE | FLAG_RECORD_END) << 16);
+  if (wishes != 0 && taken != 0) noteWishes(tcb, wishes >> 16, taken == requested);
   if (tcb.txNext != 0) output(tcb);
   if (taken == requested) return taken;
   tcb.flags |= F_BLOCKED;
@@ -315,6 +314,15 @@ function afterSend(tcb: Tcb, call: u32, requested: u32, taken: u32): i32 {
     return RC_NOBUFS;
   }
   return taken;
+}
+
+/** Notes what the flags of a send, of which some was taken, say of its end. */
+function noteWishes(tcb: Tcb, flags: u32, whole: bool): void {
+  const last = changetype<Buffer>(tcb.txTail);
+  if (flags & FLAG_RECORD_END && whole) last.flags |= RECORD_END;
+  if (!(flags & FLAG_MORE)) return;
+  tcb.flags |= F_MORE;
+  last.flags |= MORE_FOLLOWS;
 }
 
 function queueFin(tcb: Tcb): void {

@@ -1,6 +1,15 @@
-/** Small segments that wait: Nagle's algorithm and FLAG_MORE (RFC 9293 section 3.7.4). */
+/** Small segments that wait, and records that end: Nagle's algorithm (RFC 9293 section 3.7.4), flags of send, corks. */
 import { describe, expect, test } from "vitest";
-import { FLAG_MORE, FLAG_NAGLE, SYS_SEND } from "../../assembly/abi.ts";
+import {
+  FLAG_MORE,
+  FLAG_NAGLE,
+  FLAG_RECORD_END,
+  OPTION_CORK,
+  OPTION_NAGLE,
+  RC_INVAL,
+  RC_OK,
+  SYS_SEND,
+} from "../../assembly/abi.ts";
 import { pattern } from "../support/bytes.ts";
 import type { Call } from "../support/application.ts";
 import { startKernel } from "../support/kernel.ts";
@@ -105,8 +114,90 @@ describe.each(kernels)("$name kernel", (build) => {
       const k = startKernel(build);
       const peer = TcpPeer.established(k);
       k.send(peer.handle, pattern(10), { flags: FLAG_MORE });
+      k.advance(100_000);
+      peer.expectNothing();
       k.advance(SECOND);
       expect(peer.takeAll()[0].payload).toEqual(pattern(10));
+    });
+
+    test("holds data back until an ACK, whose end then is not pushed", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.send(peer.handle, pattern(1470), { flags: FLAG_MORE });
+      peer.expect({ length: 1460 });
+      peer.expectNothing();
+      peer.ack();
+      peer.expect({ flags: "A", psh: false, payload: pattern(10, 1460) });
+    });
+
+    test("is forgotten by a send without it, even one of nothing", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.send(peer.handle, pattern(10), { flags: FLAG_MORE });
+      k.send(peer.handle, pattern(0));
+      peer.expect({ payload: pattern(10) });
+    });
+  });
+
+  describe("FLAG_RECORD_END", () => {
+    test("keeps later data out of a record's last segment, which is pushed", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k, { flags: FLAG_NAGLE });
+      k.send(peer.handle, pattern(10));
+      peer.expect({ length: 10 });
+      k.send(peer.handle, pattern(20, 10), { flags: FLAG_RECORD_END });
+      k.send(peer.handle, pattern(30, 30));
+      peer.ack();
+      peer.expect({ flags: "A", psh: true, payload: pattern(20, 10) });
+      peer.ack();
+      peer.expect({ payload: pattern(30, 30) });
+    });
+  });
+
+  describe("OPTION_CORK", () => {
+    test("sends full segments only until it is taken off", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      expect(k.option(peer.handle, OPTION_CORK, 1)).toBe(RC_OK);
+      k.send(peer.handle, pattern(1500));
+      peer.expect({ length: 1460 });
+      peer.ack();
+      peer.expectNothing();
+      expect(k.option(peer.handle, OPTION_CORK, 0)).toBe(RC_OK);
+      peer.expect({ flags: "A", psh: true, payload: pattern(40, 1460) });
+    });
+
+    test("does not hold data back for ever, nor the FIN", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.option(peer.handle, OPTION_CORK, 1);
+      k.send(peer.handle, pattern(10));
+      peer.expectNothing();
+      k.advance(SECOND);
+      expect(peer.takeAll()[0].payload).toEqual(pattern(10));
+      peer.ack();
+      k.send(peer.handle, pattern(10, 10));
+      peer.expectNothing();
+      k.shutdown(peer.handle);
+      peer.expect({ flags: "FA", payload: pattern(10, 10) });
+    });
+
+    test("is overridden by an end of Nagle's algorithm, and stays", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k, { flags: FLAG_NAGLE });
+      k.option(peer.handle, OPTION_CORK, 1);
+      k.send(peer.handle, pattern(10));
+      peer.expectNothing();
+      k.option(peer.handle, OPTION_NAGLE, 0);
+      peer.expect({ payload: pattern(10) });
+      k.send(peer.handle, pattern(10, 10));
+      peer.expectNothing();
+    });
+
+    test("takes no other value than 0 and 1", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      expect(k.option(peer.handle, OPTION_CORK, 2)).toBe(RC_INVAL);
     });
   });
 });

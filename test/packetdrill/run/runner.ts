@@ -17,7 +17,6 @@ import type { Flow } from "./flow.ts";
 import { Flows } from "./flows.ts";
 import { formatLive } from "./format.ts";
 import { buildInbound } from "./inbound.ts";
-import { noDelayAhead } from "./lookahead.ts";
 import { mismatch, type Level, type MatchRules } from "./match.ts";
 import { joined } from "./segments.ts";
 import { dataplaneOptions, hostsOf, type Settings } from "./settings.ts";
@@ -323,7 +322,6 @@ export class Runner {
         resetAfterEnd: dialect === "nplab" ? "ECONNRESET" : "EPIPE",
       },
       now: () => stack.now,
-      noDelayAhead: (fd) => noDelayAhead(this.#script.events, this.#index, fd),
       made: (socket) => this.#flows.made(socket),
       connecting: (socket, remote) => this.#flows.connecting(socket, remote),
     };

@@ -59,7 +59,7 @@ const LINUX: Readonly<Record<string, Apply>> = {
   tcp_reordering: only("3"),
   tcp_early_retrans: only("3", "4"),
   tcp_recovery: only("1"),
-  tcp_slow_start_after_idle: only("0"),
+  tcp_slow_start_after_idle: only("0", "1"),
   tcp_mtu_probing: only("0"),
   tcp_notsent_lowat: only("4294967295", "-1"),
   tcp_window_scaling: only("1"),

@@ -57,6 +57,8 @@ const STATES: Readonly<Record<string, number>> = {
 
 /** What Linux calls an ssthresh that nothing has set. */
 const INFINITE_SSTHRESH = 0x7fffffff;
+/** Linux begins with RFC 5681's duplicate threshold. */
+const USUAL_REORDERING = 3;
 const INFINITE_FROM = 0x3fffffff;
 
 type Reader = (tcb: TcbView) => number | undefined;
@@ -106,6 +108,8 @@ const READERS: Readonly<Record<string, Reader>> = {
   tcpi_retrans: (tcb) => tcb.inFlightWith("SENT_AGAIN"),
   // Linux counts what was sent again as lost until it is acknowledged.
   tcpi_lost: (tcb) => sum(tcb.inFlightWith("LOST"), tcb.inFlightWith("SENT_AGAIN")),
+  tcpi_reordering: field("reordering", (value) => Math.max(value, USUAL_REORDERING)),
+  tcpi_reord_seen: field("reorderings"),
   tcpi_ca_state: congestionState,
 };
 

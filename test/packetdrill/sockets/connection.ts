@@ -2,7 +2,7 @@
  * A TCP connection's stream as a socket sees it: bytes to read, room to write, the peer's end, the
  * error that ended it. The receive window opens by what is read, as with Linux.
  */
-import { FLAG_MORE, RC_OK } from "../../../assembly/abi.ts";
+import { FLAG_MORE, FLAG_RECORD_END, RC_OK } from "../../../assembly/abi.ts";
 import { Completions } from "./completions.ts";
 import type { EventSink, Network } from "./network.ts";
 import { errnoOf } from "./outcome.ts";
@@ -12,6 +12,12 @@ import { ERRNO } from "./symbols.ts";
 export type Change = "room" | "state";
 
 export type Phase = "connecting" | "open" | "dead";
+
+/** What MSG_MORE and MSG_EOR ask for. */
+export interface SendWishes {
+  readonly more: boolean;
+  readonly recordEnd: boolean;
+}
 
 export class Connection implements EventSink {
   handle = 0;
@@ -82,8 +88,9 @@ export class Connection implements EventSink {
   }
 
   /** Offers zeros to the kernel. Returns how many were accepted, 0 when it has no room. */
-  give(bytes: number, more: boolean): number {
-    const accepted = this.#network.send(this.handle, bytes, more ? FLAG_MORE : 0);
+  give(bytes: number, { more, recordEnd }: SendWishes): number {
+    const flags = (more ? FLAG_MORE : 0) | (recordEnd ? FLAG_RECORD_END : 0);
+    const accepted = this.#network.send(this.handle, bytes, flags);
     if (accepted <= 0) return 0;
     this.outstanding += accepted;
     this.#accepted += accepted;
@@ -94,6 +101,11 @@ export class Connection implements EventSink {
   noteZeroCopy(): void {
     this.completions.sent(this.#accepted);
     this.completions.acknowledged(this.#accepted - this.outstanding);
+  }
+
+  /** Changes how the kernel treats the connection, `OPTION_*`. */
+  setOption(option: number, ...values: readonly [number, number?, number?]): number {
+    return this.#network.call((ix) => ix.option(this.handle, option, ...values)).result;
   }
 
   finish(): void {

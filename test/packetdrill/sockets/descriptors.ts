@@ -15,8 +15,6 @@ export interface CallContext {
   readonly habits: SocketHabits;
   /** Virtual time, µs. */
   now(): number;
-  /** Whether TCP_NODELAY is set on this descriptor before anything is written to it. */
-  noDelayAhead(fd: number): boolean;
   /** A socket was made; packets are about it from now on. */
   made(socket: Socket): void;
   /** A socket begins to connect. */

@@ -68,7 +68,6 @@ const listen = onSocket((socket, call) => immediate(socket.listen(numberOf(call.
 const connect = onSocket((socket, call, context) => {
   const remote = endpoint(call.args[1], context.remote);
   const fresh = socket instanceof TcpSocket && socket.isFresh;
-  if (fresh) socket.noDelay ||= context.noDelayAhead(numberOf(call.args[0]));
   const operation = socket.connect(remote);
   if (fresh || socket instanceof UdpSocket) context.connecting(socket, remote);
   return operation;
@@ -77,7 +76,7 @@ const connect = onSocket((socket, call, context) => {
 const accept = onSocket((socket, call, context) => {
   if (!(socket instanceof TcpSocket)) return immediate(failed("EOPNOTSUPP"));
   const fd = Math.max(numberOf(call.result), 0);
-  const { operation, taken } = socket.accept(context.noDelayAhead(fd));
+  const { operation, taken } = socket.accept();
   const attempt = (): Outcome | undefined => {
     const outcome = operation.attempt();
     const accepted = taken();

@@ -106,6 +106,7 @@ const PASSIVE_FLAGS = [
   "MSG_DONTWAIT",
   "MSG_PEEK",
   "MSG_MORE",
+  "MSG_EOR",
   "MSG_WAITALL",
   "MSG_ZEROCOPY",
 ];
@@ -114,7 +115,7 @@ const PASSIVE_FLAGS = [
 export function checkFlags(flags: number): void {
   const known = PASSIVE_FLAGS.reduce((bits, name) => bits | symbolValue(name)!, 0);
   if (flags & ~known) {
-    const names = ["MSG_FASTOPEN", "MSG_ERRQUEUE", "MSG_OOB", "MSG_EOR"];
+    const names = ["MSG_FASTOPEN", "MSG_ERRQUEUE", "MSG_OOB"];
     const name = names.find((flag) => flags & symbolValue(flag)!);
     throw new Unsupported(name ?? `message flags 0x${(flags & ~known).toString(16)}`);
   }

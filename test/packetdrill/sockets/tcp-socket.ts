@@ -1,10 +1,16 @@
 /** A TCP socket: fresh, listening, or with a connection. */
-import { FLAG_NAGLE, RC_OK } from "../../../assembly/abi.ts";
+import {
+  FLAG_NAGLE,
+  OPTION_CORK,
+  OPTION_NAGLE,
+  OPTION_USER_TIMEOUT,
+  RC_OK,
+} from "../../../assembly/abi.ts";
 import { IpAddress } from "../../../host/libix/ip-address.ts";
 import { Unsupported } from "../language/errors.ts";
 import type { Expression } from "../language/script.ts";
 import { TcbView } from "../run/tcb.ts";
-import { Connection, type Change } from "./connection.ts";
+import { Connection, type Change, type SendWishes } from "./connection.ts";
 import { Listener } from "./listener.ts";
 import type { Network } from "./network.ts";
 import {
@@ -24,6 +30,7 @@ const MSG_PEEK = symbolValue("MSG_PEEK")!;
 const MSG_DONTWAIT = symbolValue("MSG_DONTWAIT")!;
 const MSG_WAITALL = symbolValue("MSG_WAITALL")!;
 const MSG_MORE = symbolValue("MSG_MORE")!;
+const MSG_EOR = symbolValue("MSG_EOR")!;
 const MSG_ZEROCOPY = symbolValue("MSG_ZEROCOPY")!;
 const SHUT_RD = 0;
 const SHUT_WR = 1;
@@ -70,6 +77,7 @@ export class TcpSocket extends Socket {
     const socket = new TcpSocket(listening.#network, listening.#habits);
     socket.remote = remote;
     socket.noDelay = listening.noDelay;
+    socket.#cork = listening.#cork;
     socket.#zeroCopy = listening.#zeroCopy;
     socket.#localPort = listening.#bound;
     socket.connection = new Connection(
@@ -97,7 +105,9 @@ export class TcpSocket extends Socket {
     if (!connection) return false;
     const cookie = this.#network.register(connection);
     const flags = this.noDelay ? 0 : FLAG_NAGLE;
-    return this.#network.call((ix) => ix.accept(connection.handle, cookie, flags)).result === RC_OK;
+    const { result } = this.#network.call((ix) => ix.accept(connection.handle, cookie, flags));
+    if (result === RC_OK && this.#cork) this.#tell(OPTION_CORK, 1);
+    return result === RC_OK;
   }
 
   override bind(local: Endpoint): Outcome {
@@ -133,19 +143,19 @@ export class TcpSocket extends Socket {
     fresh.handle = handle;
     this.connection = fresh;
     this.remote = remote;
+    if (this.#cork) this.#tell(OPTION_CORK, 1);
     if (this.nonblocking) return immediate(failed("EINPROGRESS"));
     return waiting(() => this.#connectOutcome(fresh), false);
   }
 
   /** Takes the oldest connection that waits to be accepted. */
-  accept(noDelay: boolean): { readonly operation: Operation; taken(): TcpSocket | undefined } {
+  accept(): { readonly operation: Operation; taken(): TcpSocket | undefined } {
     const { listener } = this;
     let taken: TcpSocket | undefined;
     const attempt = (): Outcome | undefined => {
       const next = listener?.take();
       if (!next) return undefined;
       taken = TcpSocket.accepted(this, next.handle, next.remote);
-      taken.noDelay ||= noDelay;
       if (next.dead !== undefined || !taken.own()) {
         taken.connection!.dead(next.handle, next.dead ?? 0, 0);
       }
@@ -164,7 +174,7 @@ export class TcpSocket extends Socket {
   override write(count: number, flags: number): Operation {
     checkFlags(flags);
     const nonblocking = this.nonblocking || (flags & MSG_DONTWAIT) !== 0;
-    const more = this.#cork || (flags & MSG_MORE) !== 0;
+    const wishes = { more: (flags & MSG_MORE) !== 0, recordEnd: (flags & MSG_EOR) !== 0 };
     const zeroCopy = this.#zeroCopy && (flags & MSG_ZEROCOPY) !== 0 && count > 0;
     let written = 0;
     const end = (): Outcome => {
@@ -176,7 +186,7 @@ export class TcpSocket extends Socket {
       if (connection?.phase === "connecting") return undefined;
       const refused = this.#writeError(connection);
       if (refused) return written > 0 ? end() : refused;
-      written += this.#push(connection!, count - written, more);
+      written += this.#push(connection!, count - written, wishes);
       if (written === count || (nonblocking && written > 0)) return end();
       return undefined;
     };
@@ -244,17 +254,15 @@ export class TcpSocket extends Socket {
   override setOption(name: string, value: number, argument: Expression | undefined): Outcome {
     switch (name) {
       case "TCP_NODELAY":
-        if (this.connection && this.noDelay !== (value !== 0)) {
-          throw new Unsupported("TCP_NODELAY on a connection that has sent");
-        }
         this.noDelay = value !== 0;
+        this.#tell(OPTION_NAGLE, this.noDelay ? 0 : 1);
         return done(0);
       case "TCP_CORK":
-        if (value === 0 && this.#cork && (this.connection?.outstanding ?? 0) > 0) {
-          throw new Unsupported("TCP_CORK taken off with data queued");
-        }
         this.#cork = value !== 0;
+        this.#tell(OPTION_CORK, this.#cork ? 1 : 0);
         return done(0);
+      case "TCP_USER_TIMEOUT":
+        return this.#setUserTimeout(value);
       case "SO_ZEROCOPY":
         this.#zeroCopy = value !== 0;
         return done(0);
@@ -285,6 +293,7 @@ export class TcpSocket extends Socket {
       case "TCP_CORK":
         return this.#cork ? 1 : 0;
       case "TCP_NOTSENT_LOWAT":
+      case "TCP_USER_TIMEOUT":
         return this.stored.get(name) ?? 0;
       case "SO_SNDBUF":
         return this.#sendBuffer;
@@ -344,12 +353,12 @@ export class TcpSocket extends Socket {
     return failed(this.takeError() || ERRNO.EPIPE);
   }
 
-  #push(connection: Connection, bytes: number, more: boolean): number {
+  #push(connection: Connection, bytes: number, wishes: SendWishes): number {
     let written = 0;
     while (written < bytes) {
       const room = this.#sendBuffer - connection.outstanding;
       if (room <= 0) break;
-      const accepted = connection.give(Math.min(bytes - written, room), more);
+      const accepted = connection.give(Math.min(bytes - written, room), wishes);
       if (accepted === 0) break;
       written += accepted;
     }
@@ -363,6 +372,22 @@ export class TcpSocket extends Socket {
     if (connection.outstanding * 3 > this.#sendBuffer * 2) return false;
     connection.full = false;
     return true;
+  }
+
+  /** Changes a live connection; one that is not there yet learns it when it is. */
+  #tell(option: number, value: number): void {
+    const { connection } = this;
+    if (!connection || connection.phase === "dead") return;
+    if (connection.setOption(option, value) === RC_OK) return;
+    throw new Unsupported("socket option in the handshake");
+  }
+
+  #setUserTimeout(millis: number): Outcome {
+    if (millis % 1000 !== 0) throw new Unsupported("TCP_USER_TIMEOUT that is no whole second");
+    if (!this.connection) throw new Unsupported("TCP_USER_TIMEOUT without a connection");
+    this.#tell(OPTION_USER_TIMEOUT, millis / 1000);
+    this.stored.set("TCP_USER_TIMEOUT", millis);
+    return done(0);
   }
 
   #setLinger(argument: Expression | undefined): Outcome {
