@@ -5,12 +5,14 @@
 /// <reference path="./abi-types.d.ts" preserve="true" />
 export { realClock, type Clock } from "./dataplane/clock.ts";
 export { Core } from "./dataplane/core.ts";
+export { CoreControl } from "./dataplane/core-control.ts";
 export type { CoreManager, CoreState, MigrationResult } from "./dataplane/core-manager.ts";
 export { NO_COSTS, REFERENCE_COSTS, type CostModel } from "./dataplane/cost-model.ts";
 export type { CounterName, Counters, GaugeName, Gauges } from "./dataplane/counters.ts";
 export { createDataplane, Dataplane, type DataplaneHandle } from "./dataplane/dataplane.ts";
 export { ElasticThread, type ElasticThreadOptions } from "./dataplane/elastic-thread.ts";
-export { Elasticity } from "./dataplane/elasticity.ts";
+export { runElasticLoop, type IdlePolicy } from "./dataplane/elastic-loop.ts";
+export { Elasticity, type CoreHost, type CoreStatus } from "./dataplane/elasticity.ts";
 export type { Incident } from "./control/watchdog.ts";
 export {
   CoreError,
@@ -31,6 +33,7 @@ export {
 } from "./dataplane/inline.ts";
 export { loadKernel } from "./dataplane/load-kernel.ts";
 export type { CoreMap, MemoryMap, Region } from "./dataplane/memory-map.ts";
+export { Parking } from "./dataplane/parking.ts";
 export type {
   DataplaneOptions,
   NeighbourOptions,

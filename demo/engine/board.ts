@@ -10,9 +10,11 @@ type NumberName = keyof typeof RANGES;
 const NUMBERS = Object.keys(RANGES) as NumberName[];
 const VERSION = NUMBERS.length;
 const PATTERN = NUMBERS.length + 1;
-/** One more than the core whose application is to fail next; 0: none. */
+/** One more than the core whose thread is to fail next; 0: none. */
 const DOOMED = NUMBERS.length + 2;
-const WORDS = NUMBERS.length + 3;
+/** 1: no requests are sent. */
+const PAUSED = NUMBERS.length + 3;
+const WORDS = NUMBERS.length + 4;
 
 /** What may change of the levers, within their ranges and with nothing that is no lever. */
 export function cleaned<T extends Partial<Scenario>>(changes: T): T {
@@ -79,7 +81,16 @@ export class Board {
     return this.get("load") * swing(PATTERNS[this.#values[PATTERN]], now);
   }
 
-  /** Has the application of a server's core fail at its next event. */
+  /** Whether the clients hold their requests back. */
+  get paused(): boolean {
+    return this.#values[PAUSED] !== 0;
+  }
+
+  set paused(isPaused: boolean) {
+    this.#values[PAUSED] = isPaused ? 1 : 0;
+  }
+
+  /** Has the thread of a server's core fail when it looks at its messages next. */
   doom(core: number): void {
     this.#values[DOOMED] = core + 1;
   }

@@ -49,6 +49,13 @@ export class Engine {
     return this.#queue;
   }
 
+  /** Ends what runs, after all messages so far. */
+  async stop(): Promise<void> {
+    await this.#queue;
+    await this.#runner?.stop();
+    this.#runner = undefined;
+  }
+
   async #serve(message: PageMessage): Promise<void> {
     switch (message.type) {
       case "start":

@@ -61,7 +61,6 @@ export class Load {
   #dialing = 0;
   /** When the next request is due, µs; Infinity in a closed loop. */
   #next = Infinity;
-  #wasOpenLoop = false;
 
   constructor(ix: Ix, options: LoadOptions) {
     this.#options = options;
@@ -98,10 +97,10 @@ export class Load {
     this.#reshape();
     const now = this.#now;
     const rate = this.#board.loadAt(now);
-    const isOpenLoop = this.#board.get("load") > 0;
-    if (isOpenLoop) this.#offer(now, rate);
-    else if (this.#wasOpenLoop) for (const each of this.#all) this.#fill(each);
-    this.#wasOpenLoop = isOpenLoop;
+    const isClosedLoop = this.#board.get("load") === 0;
+    if (this.#board.paused) this.#next = Infinity;
+    else if (!isClosedLoop) this.#offer(now, rate);
+    else for (const each of this.#all) this.#fill(each);
     this.#after(Math.max(Math.min(this.#next - now, LOOK), 0));
   }
 
@@ -169,7 +168,7 @@ export class Load {
 
   /** In a closed loop: as many requests as may be under way. */
   #fill(conversation: Conversation): void {
-    if (!conversation.isOpen || this.#board.get("load") > 0) return;
+    if (!conversation.isOpen || this.#board.paused || this.#board.get("load") > 0) return;
     while (conversation.underWay.length < this.#board.get("inFlight")) {
       if (!this.#send(conversation, this.#now)) return;
     }

@@ -78,27 +78,37 @@ export class Tracker {
       active: true,
       indexOf: (port) => this.#ports.findIndex(({ state }) => state === port.state),
       sent: (port, now, view, at, length) => this.sent(port, core, now, cut(view, at, length)),
-      delivered: (port, now, view, at, length) => this.delivered(port, now, cut(view, at, length)),
+      delivered: (port, now, view, at, length) => {
+        this.delivered(port, now, cut(view, at, length));
+      },
       travels: (_, view, at, length, due) => this.travels(cut(view, at, length), due),
       dropped: (now, view, at, length, where) => this.dropped(now, cut(view, at, length), where),
       flush: () => {},
     };
   }
 
-  sent(port: number, core: number, now: number, bytes: Uint8Array<ArrayBuffer>): void {
+  /** A frame has left a port, and a core if that is the server's; of `length` bytes, of which `bytes` may be the first ones only. */
+  sent(
+    port: number,
+    core: number | ((group: number) => number),
+    now: number,
+    bytes: Uint8Array<ArrayBuffer>,
+    length = bytes.length,
+  ): void {
     const seen = glance(bytes);
     const way = port === 0 ? "out" : "in";
     const hash = hashOf(bytes, seen, way);
     const group = hash & 127;
     const client = way === "in" ? seen.sourcePort : seen.destinationPort;
     const isOurs = isClients(seen);
+    const sender = typeof core === "number" ? core : core(group);
     const packet: Tracked = {
       id: this.#nextId++,
       kind: kindOf(seen, isOurs),
       fate: "flying",
       way,
       again: isOurs && this.#isAgain(way, client, seen),
-      length: bytes.length,
+      length,
       payload: seen.payload,
       flags: seen.flags,
       seq: seen.seq,
@@ -106,7 +116,7 @@ export class Tracker {
       flow: isOurs ? this.#flowOf(client) : -1,
       hash,
       group,
-      core: way === "out" ? core : this.#steering.coreOf(this.#steering.queueOf(group)),
+      core: way === "out" ? sender : this.#steering.coreOf(this.#steering.queueOf(group)),
       sent: now,
       arrives: now,
       bytes,
@@ -139,9 +149,10 @@ export class Tracker {
     this.#move(packet);
   }
 
-  delivered(port: number, now: number, bytes: Uint8Array): void {
+  /** A frame has got into an RX ring of a port. Returns which, -1 of a frame that was not seen before. */
+  delivered(port: number, now: number, bytes: Uint8Array): number {
     const packet = this.#land(bytes, false);
-    if (!packet) return;
+    if (!packet) return -1;
     packet.fate = "waiting";
     packet.arrives = now;
     packet.ring = now;
@@ -154,6 +165,7 @@ export class Tracker {
     if (waiting) waiting.push(packet);
     else this.#rings.set(ring, [packet]);
     this.#move(packet);
+    return packet.queue;
   }
 
   /** An iteration has taken `count` packets out of a ring of a port. */

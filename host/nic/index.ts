@@ -2,7 +2,16 @@
 export { createBackend } from "./backend.ts";
 export type { BackendOptions } from "./backend.ts";
 export { Capture, type DropPlace, type FrameObserver } from "./capture.ts";
-export { CaptureRingWriter, type CaptureRingHandle } from "./capture-ring.ts";
+export {
+  CAPTURE_CONTROL_SIZE,
+  CAPTURE_ON,
+  CAPTURE_SNAP,
+  CaptureRingReader,
+  CaptureRingWriter,
+  createCaptureRing,
+  type CapturedFrame,
+  type CaptureRingHandle,
+} from "./capture-ring.ts";
 export type { FilterTuple } from "./filters.ts";
 export { LiveCapture } from "./live-capture.ts";
 export { PcapngWriter, INBOUND, OUTBOUND } from "./pcapng.ts";

@@ -38,6 +38,11 @@ export class Bench {
     if (failed) throw new Error(failed.message);
   }
 
+  /** Ends what runs in real time. */
+  async stop(): Promise<void> {
+    await this.#engine.stop();
+  }
+
   /** A frame, `ms` of the person's time after the last one. */
   async frame(ms = 16): Promise<Snapshot> {
     this.wall += ms;

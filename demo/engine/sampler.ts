@@ -1,0 +1,121 @@
+/**
+ * Packets at full speed: nobody could look at all of them, so those of a moment are. Every thread writes
+ * what it moves into a ring, while the sampler asks for it; the rest of the time that costs nothing.
+ */
+import {
+  CAPTURE_CONTROL_SIZE,
+  CAPTURE_ON,
+  CAPTURE_SNAP,
+  CaptureRingReader,
+  createCaptureRing,
+  INBOUND,
+  OUTBOUND,
+  PcapngWriter,
+  type CapturedFrame,
+  type CaptureRingHandle,
+  type PortHandle,
+} from "../../host/index.ts";
+import { join } from "./capture.ts";
+import type { CaptureFile } from "./messages.ts";
+import type { Tracker } from "./tracker.ts";
+
+const RING_BYTES = 1 << 20;
+/** Bytes of each sampled frame: all headers, and some of the payload. */
+const SNAP = 160;
+const WHOLE = 0xffff;
+/** How long a moment is, ms; and a capture: so long, or until it has so many packets. */
+const MOMENT = 1;
+const CAPTURE_TIME = 1000;
+const CAPTURE_PACKETS = 10_000;
+
+export class Sampler {
+  readonly #ports: readonly PortHandle[];
+  readonly #control = new SharedArrayBuffer(CAPTURE_CONTROL_SIZE);
+  readonly #words = new Int32Array(this.#control);
+  readonly #rings: CaptureRingReader[] = [];
+  #capturing = false;
+
+  /** @param ports the server's first */
+  constructor(ports: readonly PortHandle[]) {
+    this.#ports = ports;
+  }
+
+  /** A ring for one more thread. */
+  addThread(): CaptureRingHandle {
+    const ring = createCaptureRing(RING_BYTES);
+    this.#rings.push(new CaptureRingReader(ring));
+    return { ports: this.#ports, control: this.#control, ring };
+  }
+
+  /**
+   * Shows the tracker what passes within a moment. Times become relative to `origin`; `coreOf` knows the
+   * core of the server that sends for a flow group.
+   */
+  async sample(tracker: Tracker, origin: number, coreOf: (group: number) => number): Promise<void> {
+    if (this.#capturing) return;
+    this.#begin(SNAP);
+    await pause(MOMENT);
+    for (const frame of this.#end()) show(frame, tracker, origin, coreOf);
+  }
+
+  /** Captures what passes the server's port for a while. */
+  async capture(): Promise<CaptureFile> {
+    if (this.#capturing) throw new Error("a capture is under way already");
+    this.#capturing = true;
+    this.#begin(WHOLE);
+    const frames: CapturedFrame[] = [];
+    for (let ms = 0; ms < CAPTURE_TIME && frames.length < CAPTURE_PACKETS; ms += 10) {
+      await pause(10);
+      for (const ring of this.#rings) ring.drain(frames);
+    }
+    frames.push(...this.#end());
+    this.#capturing = false;
+    const own = frames.filter(({ port }) => port === 0).toSorted((a, b) => a.time - b.time);
+    return this.#fileOf(own.slice(0, CAPTURE_PACKETS));
+  }
+
+  #begin(snap: number): void {
+    for (const ring of this.#rings) ring.discard();
+    this.#words[CAPTURE_SNAP] = snap;
+    Atomics.store(this.#words, CAPTURE_ON, 1);
+  }
+
+  #end(): CapturedFrame[] {
+    Atomics.store(this.#words, CAPTURE_ON, 0);
+    const frames: CapturedFrame[] = [];
+    for (const ring of this.#rings) ring.drain(frames);
+    return frames.toSorted((a, b) => a.time - b.time || b.direction - a.direction);
+  }
+
+  #fileOf(frames: readonly CapturedFrame[]): CaptureFile {
+    const parts: Uint8Array[] = [];
+    const [{ name, mac }] = this.#ports;
+    const writer = new PcapngWriter((bytes) => parts.push(bytes));
+    writer.addInterface(name, mac);
+    for (const { time, bytes, length, direction } of frames) {
+      writer.packet(0, time, bytes, 0, length, direction);
+    }
+    writer.flush();
+    return { type: "capture", bytes: join(parts), packets: frames.length };
+  }
+}
+
+function show(
+  { port, time, bytes, length, direction }: CapturedFrame,
+  tracker: Tracker,
+  origin: number,
+  coreOf: (group: number) => number,
+): void {
+  const at = time - origin;
+  const own = new Uint8Array(bytes);
+  if (direction === OUTBOUND) tracker.sent(port, coreOf, at, own, length);
+  if (direction !== INBOUND) return;
+  const queue = tracker.delivered(port, at, own);
+  // What a core does with a single packet is not known: that it was taken at once is good enough to draw.
+  const times = { taken: at, protocols: at, app: at, done: at };
+  if (queue >= 0) tracker.taken(port, queue, 1, times);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
