@@ -3,29 +3,28 @@
  * WinterTC's `connect` and the simulations need of a stack is here: listening by port, dialing by name,
  * UDP, timers.
  */
-import { RC_INUSE, RC_NOMEM, RC_OK } from "../../assembly/abi.ts";
+import { FLAG_DEFER, RC_INUSE, RC_NOMEM, RC_OK } from "../../assembly/abi.ts";
 import type { Dataplane } from "../dataplane/dataplane.ts";
+import { IpAddress } from "../libix/ip-address.ts";
 import type { IxevContext } from "../libix/ixev-context.ts";
 import type { Ix } from "../libix/ix.ts";
 import { Ixev, type IxevListener, type Knock } from "../libix/ixev.ts";
+import {
+  EVERYWHERE,
+  ListeningPort,
+  type Accept,
+  type Binding,
+  type Where,
+} from "./listening-port.ts";
+import { isThisHost, LOOPBACK } from "./names.ts";
 import type { Network } from "./network.ts";
 import { UdpLayer } from "./udp.ts";
-
-/** Who knocks is taken in with a fresh context, or turned away with null. */
-export type Accept = (knock: Knock) => IxevContext | null;
 
 /** A TCP port that is listened on. */
 export interface PortListener {
   readonly port: number;
   /** Listens no more; connections that were accepted go on. */
   close(): void;
-}
-
-interface Listening {
-  readonly listener: IxevListener;
-  readonly accept: Accept;
-  /** Told what came of it, an `RC_*` code. */
-  readonly settled: (outcome: number) => void;
 }
 
 const EPHEMERAL_LOW = 49152;
@@ -36,8 +35,10 @@ export class Host {
   readonly name: string;
   /** Own IPv4 address. */
   readonly address: string;
+  /** Own IPv6 address; undefined where the host has IPv4 alone. */
+  readonly address6: string | undefined;
   readonly dataplane: Dataplane;
-  readonly #listening = new Map<number, Listening>();
+  readonly #listening = new Map<number, ListeningPort>();
   readonly #dialed = new Map<IxevContext, (outcome: number) => void>();
   readonly #released = new WeakMap<IxevContext, () => void>();
   #ixev: Ixev | undefined;
@@ -49,6 +50,8 @@ export class Host {
     this.name = name;
     this.address = address;
     this.dataplane = dataplane;
+    const [first] = dataplane.options.ip6?.addresses ?? [];
+    this.address6 = first && IpAddress.fromBytes(first.address).toString();
   }
 
   /** The runner's: makes the application of the host's core. */
@@ -56,7 +59,7 @@ export class Host {
     const ixev = new Ixev(
       ix,
       {
-        accept: (knock) => this.#listening.get(knock.localPort)?.accept(knock) ?? null,
+        accept: (knock) => this.#accept(knock),
         listening: (listener) => this.#settle(listener),
         dialed: (context, outcome) => this.#finishDial(context, outcome),
         released: (context) => this.#released.get(context)?.(),
@@ -66,7 +69,7 @@ export class Host {
       { wake: () => this.network.runner.wake() },
     );
     this.#ixev = ixev;
-    this.#udp = new UdpLayer(ixev, this.address);
+    this.#udp = new UdpLayer(ixev, (address) => this.ownFor(address));
     return ixev;
   }
 
@@ -78,34 +81,75 @@ export class Host {
     return this.#udp!;
   }
 
-  /** The address that a name or an address in text form means to this host; undefined: no such name. */
+  /**
+   * The addresses that a name or an address in text form means, the preferred one first (RFC 6724: IPv4
+   * before unique local IPv6). Loopback addresses stay what they are. None: there is no such name.
+   */
+  addressesOf(nameOrAddress: string): readonly string[] {
+    const found = this.network.names.lookUp(nameOrAddress);
+    if (this.address6 !== undefined || found.length < 2) return found;
+    return found.filter((each) => !each.includes(":"));
+  }
+
+  /** The one address of them that packets are sent to; undefined: no such name. */
   resolve(nameOrAddress: string): string | undefined {
-    return this.network.names.resolve(nameOrAddress, this.address);
+    const [first] = this.addressesOf(nameOrAddress);
+    return first && this.toWire(first);
+  }
+
+  /** What packets to an address have as their destination: of loopback addresses the host's own. */
+  toWire(address: string): string {
+    return isThisHost(address) ? this.ownFor(address) : address;
+  }
+
+  /** The host's own address of the same family. */
+  ownFor(address: string): string {
+    return address.includes(":") ? (this.address6 ?? this.address) : this.address;
+  }
+
+  /** True for every address by which the host is meant. */
+  isOwn(address: string): boolean {
+    return isThisHost(address) || address === this.address || address === this.address6;
+  }
+
+  /** How an address of a peer is shown: what comes from the host itself comes from loopback. */
+  shown(address: string): string {
+    if (address === this.address) return LOOPBACK.ipv4;
+    return address === this.address6 ? LOOPBACK.ipv6 : address;
   }
 
   /**
    * Listens on a TCP port, 0 for any free one. `settled` is called once the kernel has answered, with
-   * RC_OK or why not: at once with RC_INUSE when this host listens there already.
+   * RC_OK or why not: at once when this host listens there already.
+   *
+   * @param backlog connections that may wait, at least. Who knocks is answered in the same round, so that
+   * a smaller number than a quarter of `maxConnections` would only refuse some of many who come at once
+   * @param where which connections are meant. Default all
    */
   listen(
     port: number,
     backlog: number,
     accept: Accept,
     settled: (outcome: number, listener: PortListener) => void,
+    where: Where = EVERYWHERE,
   ): PortListener {
     const chosen = port === 0 ? this.#freePort() : port;
-    const listener: PortListener = { port: chosen, close: () => this.#close(entry) };
-    if (chosen === 0 || this.#listening.has(chosen)) {
-      const outcome = chosen === 0 ? RC_NOMEM : RC_INUSE;
-      settled(outcome, { port: chosen, close: () => {} });
-      return listener;
+    const binding: Binding = { where, accept, settled: (outcome) => settled(outcome, listener) };
+    const listener: PortListener = { port: chosen, close: () => this.#close(chosen, binding) };
+    const existing = this.#listening.get(chosen);
+    if (chosen === 0 || existing?.isTaken(where)) {
+      settled(chosen === 0 ? RC_NOMEM : RC_INUSE, listener);
+    } else if (existing !== undefined) {
+      existing.add(binding);
+      if (existing.listener.outcome === RC_OK) settled(RC_OK, listener);
+    } else {
+      // Who is not meant is to be refused at once, not after the handshake.
+      const flags = where.ipv4 && where.ipv6 && where.address === null ? 0 : FLAG_DEFER;
+      const waiting = Math.max(backlog, this.dataplane.options.maxConnections >> 2);
+      const opened = new ListeningPort(this.ixev.listen(chosen, waiting, flags));
+      opened.add(binding);
+      this.#listening.set(chosen, opened);
     }
-    const entry: Listening = {
-      listener: this.ixev.listen(chosen, backlog),
-      accept,
-      settled: (outcome) => settled(outcome, listener),
-    };
-    this.#listening.set(chosen, entry);
     return listener;
   }
 
@@ -135,19 +179,24 @@ export class Host {
     settled?.(outcome);
   }
 
-  #settle(listener: IxevListener): void {
-    const entry = this.#listening.get(listener.port);
-    if (entry?.listener !== listener) return;
-    const outcome = listener.outcome!;
-    if (outcome !== RC_OK) this.#listening.delete(listener.port);
-    entry.settled(outcome);
+  #accept(knock: Knock): IxevContext | null {
+    const port = this.#listening.get(knock.localPort);
+    return port?.accept(knock, this.isOwn(knock.address.toString())) ?? null;
   }
 
-  #close(entry: Listening): void {
-    const { listener } = entry;
-    if (this.#listening.get(listener.port) !== entry) return;
-    this.#listening.delete(listener.port);
-    this.ixev.unlisten(listener);
+  #settle(listener: IxevListener): void {
+    const port = this.#listening.get(listener.port);
+    if (port?.listener !== listener) return;
+    const outcome = listener.outcome!;
+    if (outcome !== RC_OK) this.#listening.delete(listener.port);
+    for (const binding of [...port.bindings]) binding.settled(outcome);
+  }
+
+  #close(number: number, binding: Binding): void {
+    const port = this.#listening.get(number);
+    if (port === undefined || !port.remove(binding) || port.bindings.length > 0) return;
+    this.#listening.delete(number);
+    this.ixev.unlisten(port.listener);
   }
 
   #freePort(): number {

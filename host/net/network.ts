@@ -22,14 +22,21 @@ export interface NetworkOptions {
   readonly startAt?: number;
   /** The first two numbers of every address; hosts are numbered from .0.1. Default "10.0". */
   readonly prefix?: string;
+  /** The first four groups of every IPv6 address, which ends like the IPv4 one. Default "fd00::". */
+  readonly prefix6?: string;
 }
 
 /** What a host is made with. Everything of `DataplaneOptions` may be said besides what follows. */
-export interface HostOptions extends Omit<Partial<DataplaneOptions>, "ip" | "cores" | "kernel"> {
+export interface HostOptions extends Omit<
+  Partial<DataplaneOptions>,
+  "ip" | "ip6" | "cores" | "kernel"
+> {
   /** Its address within the network; default the next free one. */
   readonly address?: string;
   /** Bits of its address that its neighbours share. Default 16. */
   readonly prefixLength?: number;
+  /** As the dataplane's option; false: no IPv6. Default one address from `prefix6`. */
+  readonly ip6?: DataplaneOptions["ip6"] | false;
   /** The link between it and the switch. Default perfect. */
   readonly link?: HostLink;
 }
@@ -74,15 +81,17 @@ export class Network {
   readonly #hosts = new Map<string, Host>();
   readonly #addresses = new Set<string>();
   readonly #prefix: string;
+  readonly #prefix6: string;
   readonly #real: boolean;
   #next = 1;
   #users = 0;
   #done: Promise<void> | undefined;
 
   constructor(options: NetworkOptions) {
-    const { kernel, clock = "real", startAt, prefix = "10.0" } = options;
+    const { kernel, clock = "real", startAt, prefix = "10.0", prefix6 = "fd00::" } = options;
     this.#kernel = kernel;
     this.#prefix = prefix;
+    this.#prefix6 = prefix6;
     this.#real = clock === "real";
     this.switch = new Switch({ flowControl: this.#real });
     this.runner = new InlineRunner({ clock, startAt });
@@ -98,7 +107,7 @@ export class Network {
    * @throws {RangeError} the name or the address is taken, or an option is out of its range
    */
   addHost(name: string, options: HostOptions = {}): Host {
-    const { address = this.#freeAddress(), prefixLength = 16, link, ...rest } = options;
+    const { address = this.#freeAddress(), prefixLength = 16, link, ip6, ...rest } = options;
     if (this.#hosts.has(name))
       throw new OptionRangeError(`ixwasm: there is a host "${name}" already`);
     if (this.#addresses.has(address)) {
@@ -111,12 +120,14 @@ export class Network {
       tcp: { profile: "lan", ...(this.#real && { minRto: MIN_RTO }), ...rest.tcp },
       kernel: this.#kernel,
       ip: `${address}/${prefixLength}`,
+      ip6: ip6 === false ? undefined : (ip6 ?? this.#ip6For(address)),
     });
     const host = this.createHost(name, address, dataplane);
     this.#start(host, link);
     this.#hosts.set(name, host);
     this.#addresses.add(address);
-    this.names.set(name, address);
+    const { address6 } = host;
+    this.names.set(name, address, ...(address6 === undefined ? [] : [address6]));
     return host;
   }
 
@@ -155,6 +166,15 @@ export class Network {
       if (this.#users === 0) this.runner.unref();
     }
     this.runner.wake();
+  }
+
+  /** The last 32 bits are those of the IPv4 address, so that none is given twice. */
+  #ip6For(address: string): DataplaneOptions["ip6"] {
+    return {
+      addresses: [`${this.#prefix6}${address}/64`],
+      autoconfigured: false,
+      detectDuplicates: false,
+    };
   }
 
   #freeAddress(): string {

@@ -145,7 +145,7 @@ export class Socket implements StreamSocket {
   #open(address: string, port: number): void {
     this.#settle.resolve({
       remoteAddress: formatEndpoint(address, port),
-      localAddress: formatEndpoint(this.#host.address, this.context.localPort),
+      localAddress: formatEndpoint(this.#host.ownFor(address), this.context.localPort),
       alpn: null,
     });
   }

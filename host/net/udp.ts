@@ -106,12 +106,12 @@ export class UdpLayer {
   #waiting: Sending[] = [];
   #cookies = 0;
 
-  /** The host's own address, in text form. */
-  readonly ownAddress: string;
+  /** The host's own address of the family of another one, in text form. */
+  readonly #ownFor: (address: string) => string;
 
-  constructor(ixev: Ixev, ownAddress: string) {
+  constructor(ixev: Ixev, ownFor: (address: string) => string) {
     this.#ixev = ixev;
-    this.ownAddress = ownAddress;
+    this.#ownFor = ownFor;
   }
 
   /** Binds a UDP port, 0 for any free one. */
@@ -261,7 +261,7 @@ export class UdpLayer {
     for (const socket of this.#sockets.values()) {
       if (!from.loopback || socket.port !== port || !socket.groups.has(text)) continue;
       const copy = bytes.slice();
-      const { ownAddress } = this;
+      const ownAddress = this.#ownFor(text);
       const { port: fromPort } = from;
       this.#ixev.later(() => {
         if (!socket.closed) socket.handlers.message(copy, ownAddress, fromPort);

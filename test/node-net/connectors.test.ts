@@ -93,16 +93,22 @@ describe("lookup", () => {
 
   test("answers in the forms of dns.lookup", async () => {
     const via = aHost();
-    const { address } = neighbourOf(via, "db");
+    const { address, address6 } = neighbourOf(via, "db");
+    const both = [
+      { address, family: 4 },
+      { address: address6, family: 6 },
+    ];
     expect(await found("db", { via })).toEqual([null, address, 4]);
-    expect(await found("db", { via, all: true })).toEqual([null, [{ address, family: 4 }]]);
-    expect(await found("localhost", { via, family: "IPv4" })).toEqual([null, via.address, 4]);
+    expect(await found("db", { via, all: true })).toEqual([null, both]);
+    expect(await found("db", { via, all: true, family: 6 })).toEqual([null, [both[1]]]);
+    expect(await found("localhost", { via, family: "IPv4" })).toEqual([null, "127.0.0.1", 4]);
+    expect(await found("localhost", { via, family: 6 })).toEqual([null, "::1", 6]);
   });
 
-  test.each([{ name: "no.such.host" }, { name: "here", family: 6 }])(
+  test.each([{ name: "no.such.host" }, { name: "here", family: 6, ip6: false as const }])(
     "finds nothing for $name",
-    async ({ name, ...options }) => {
-      const [error] = await found(name, { via: aHost(), ...options });
+    async ({ name, family, ip6 }) => {
+      const [error] = await found(name, { via: aHost({ ip6 }), family });
       expect(error).toMatchObject({ code: "ENOTFOUND", hostname: name });
     },
   );

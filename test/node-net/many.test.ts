@@ -22,7 +22,7 @@ test.each(["one host", "two hosts"])(
     server.listen(80, "", COUNT);
     await once(server, "listening");
     const sockets = Array.from({ length: COUNT }, () =>
-      connect({ port: 80, host: there.name, via }),
+      connect({ port: 80, host: there.address, via }),
     );
     await Promise.all(sockets.map((socket) => once(socket, "connect")));
     expect(via.dataplane.gauges().connections).toBeGreaterThanOrEqual(COUNT);

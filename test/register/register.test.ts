@@ -36,7 +36,7 @@ async function run(name: string, environment: Record<string, string> = {}): Prom
 test("an HTTP server and fetch in one process", async () => {
   expect(await run("http-fetch.mjs")).toEqual([
     "200 /hello",
-    "own address: true",
+    "from: ::ffff:127.0.0.1",
     "family: IPv6",
     "instances: true",
     "pending: false, IPv4",
@@ -48,7 +48,7 @@ test("a CommonJS program whose agent keeps its connection", async () => {
 });
 
 test("an Express application", async () => {
-  expect(await run("express.mjs")).toEqual(["201 ada 1815 true"]);
+  expect(await run("express.mjs")).toEqual(["201 ada 1815 ::ffff:127.0.0.1"]);
 });
 
 test("a TLS server and its client", async () => {
@@ -56,8 +56,8 @@ test("a TLS server and its client", async () => {
     "authorized true",
     "echoed later",
     "echoed over TLS",
-    "from true true",
-    "from true true",
+    "from 127.0.0.1 true",
+    "from 127.0.0.1 true",
   ]);
 });
 

@@ -154,7 +154,7 @@ export class Socket extends EventEmitter {
     lookUp(host, name!, { lookup: this.#lookup, family: this.#family }, (error, address) => {
       if (this.#closed) return;
       if (error !== null) this.#bindFailed(error);
-      else if (address === host.address) this.#bindTo(host, port);
+      else if (host.isOwn(address!)) this.#bindTo(host, port);
       else this.#bindFailed(named("bind", "EADDRNOTAVAIL", { address: address!, port }));
     });
   }
@@ -419,7 +419,7 @@ export class Socket extends EventEmitter {
   #checkOwn(what: string, address: string | undefined): void {
     if (address === undefined || address === "") return;
     const host = this.#host ?? this.#via ?? defaultHost();
-    if (host.resolve(address) !== host.address) throw named(what, "EADDRNOTAVAIL");
+    if (!host.isOwn(host.resolve(address) ?? "")) throw named(what, "EADDRNOTAVAIL");
   }
 
   // -------------------------------------------------------------------------------------------
@@ -560,13 +560,13 @@ export class Socket extends EventEmitter {
   }
 
   get #shownAddress(): string {
-    if (!this.#anyAddress) return this.#host!.address;
+    if (!this.#anyAddress) return this.#host!.ownFor(this.#loopback);
     return this.type === "udp4" ? "0.0.0.0" : "::";
   }
 
   #find(name: string, found: (error: Error | null, address?: string) => void): void {
     if (this.#lookup === undefined && isThisHost(name)) {
-      process.nextTick(found, null, this.#host!.address);
+      process.nextTick(found, null, this.#host!.toWire(name));
       return;
     }
     lookUp(this.#host!, name, { lookup: this.#lookup, family: this.#family }, found);

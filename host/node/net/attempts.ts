@@ -55,11 +55,14 @@ export class Attempts {
     this.#context = context;
     this.#events.begin(context, to);
     if (this.#context !== context) return;
-    if (this.#next < endpoints.length) {
-      this.#timer = setTimeout(() => this.#giveUp(to), patience);
-    }
-    host.dial(context, to.address, to.port, localPort, (outcome) => {
+    host.dial(context, host.toWire(to.address), to.port, localPort, (outcome) => {
       if (this.#context === context) this.#settled(to, context, outcome);
+    });
+    // The own host always answers, however long the thread is busy.
+    if (this.#next === endpoints.length || host.isOwn(to.address)) return;
+    // Where very many connect at once it takes a while until this one is sent.
+    host.ixev.later(() => {
+      if (this.#context === context) this.#timer = setTimeout(() => this.#giveUp(to), patience);
     });
   }
 

@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import type { Host } from "../../net/host.ts";
 import { defaultHost } from "./defaults.ts";
 import { notFound } from "./errors.ts";
+import { ofFamily } from "./lookup.ts";
 import { Socket } from "./socket.ts";
 
 /** Milliseconds that a connection of undici may take to open, as undici has it. */
@@ -128,12 +129,11 @@ export function lookup(
   const request = typeof options === "object" ? options : {};
   const asked = typeof options === "number" ? options : request.family;
   const host = request.via ?? defaultHost();
-  const address = host.resolve(hostname);
-  const family = address === undefined ? 0 : isIP(address);
   const wanted = Number(String(asked ?? 0).replace("IPv", ""));
+  const addresses = ofFamily(host.addressesOf(hostname), wanted);
   process.nextTick(() => {
-    if (address === undefined || (wanted !== 0 && wanted !== family)) found(notFound(hostname));
-    else if (request.all) found(null, [{ address, family }]);
-    else found(null, address, family);
+    if (addresses.length === 0) found(notFound(hostname));
+    else if (request.all) found(null, addresses);
+    else found(null, addresses[0].address, addresses[0].family);
   });
 }

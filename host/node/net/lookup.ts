@@ -1,7 +1,7 @@
 /** From names to addresses: the network's own names, or a function of the caller's. */
 import { isIP } from "node:net";
 import type { Host } from "../../net/host.ts";
-import { addressOf, isThisHost } from "../../net/names.ts";
+import { addressOf } from "../../net/names.ts";
 import { coded, invalidType, notFound } from "./errors.ts";
 
 /** An address that a name has. */
@@ -42,10 +42,10 @@ export function lookUpAll(
     throw invalidType("options.lookup", "of type function", lookup);
   }
   if (lookup === undefined || addressOf(name) !== undefined) {
-    const address = host.resolve(name);
+    const addresses = ofFamily(host.addressesOf(name), addressOf(name) ? 0 : family);
     process.nextTick(() => {
-      if (address === undefined) found(notFound(name), []);
-      else found(null, [{ address, family: isIP(address) }]);
+      if (addresses.length === 0) found(notFound(name), []);
+      else found(null, addresses);
     });
     return;
   }
@@ -53,16 +53,17 @@ export function lookUpAll(
   lookup(name, { family, hints, all }, (error, result) => {
     const list = typeof result === "string" ? [{ address: result, family: isIP(result) }] : result;
     const wrong = error ?? (list === undefined || list.length === 0 ? notFound(name) : check(list));
-    process.nextTick(() =>
-      found(
-        wrong,
-        (list ?? []).map((each) => own(host, each)),
-      ),
-    );
+    process.nextTick(() => found(wrong, list ?? []));
   });
 }
 
-/** Finds one address of a name. `found` is called later, never at once. */
+/** Those of a family, 4 or 6; otherwise all. */
+export function ofFamily(addresses: readonly string[], family = 0): LookupAddress[] {
+  const all = addresses.map((address) => ({ address, family: isIP(address) }));
+  return family === 4 || family === 6 ? all.filter((each) => each.family === family) : all;
+}
+
+/** Finds the address that packets to a name are sent to. `found` is called later, never at once. */
 export function lookUp(
   host: Host,
   name: string,
@@ -70,7 +71,7 @@ export function lookUp(
   found: (error: Error | null, address?: string) => void,
 ): void {
   lookUpAll(host, name, { ...options, autoSelectFamily: false }, (error, addresses) => {
-    if (error === null) found(null, addresses[0].address);
+    if (error === null) found(null, host.toWire(addresses[0].address));
     else found(error);
   });
 }
@@ -81,8 +82,4 @@ function check(addresses: readonly LookupAddress[]): Error | null {
   if (wrong === undefined) return null;
   const error = new TypeError(`Invalid IP address: ${String(wrong.address)}`);
   return coded(error, "ERR_INVALID_IP_ADDRESS");
-}
-
-function own(host: Host, { address, family }: LookupAddress): LookupAddress {
-  return isThisHost(address) ? { address: host.address, family: 4 } : { address, family };
 }

@@ -54,6 +54,8 @@ export interface ListenOptions {
   readonly backlog?: number;
   readonly signal?: AbortSignal;
   readonly exclusive?: boolean;
+  /** With the host "::": no IPv4. Default false. */
+  readonly ipv6Only?: boolean;
   readonly via?: Host;
 }
 

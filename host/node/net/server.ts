@@ -6,8 +6,9 @@ import type { IxevContext } from "../../libix/ixev-context.ts";
 import type { Knock } from "../../libix/ixev.ts";
 import type { Host, PortListener } from "../../net/host.ts";
 import { normalizeListen } from "./arguments.ts";
+import { Bound } from "./bound.ts";
 import { defaultHost } from "./defaults.ts";
-import { coded, familyOf, invalidType, named, notFound, systemError } from "./errors.ts";
+import { coded, familyOf, invalidType, systemError } from "./errors.ts";
 import { Hold } from "./hold.ts";
 import type { AddressInfo, Endpoint, ListenOptions, ServerOptions } from "./options.ts";
 import { Socket } from "./socket.ts";
@@ -44,6 +45,7 @@ export class Server extends EventEmitter {
   readonly #connections = new Set<Socket>();
   readonly #hold = new Hold();
   #host: Host | null = null;
+  #bound: Bound | null = null;
   #listener: PortListener | null = null;
   #listening = false;
 
@@ -79,19 +81,20 @@ export class Server extends EventEmitter {
     if (listener !== undefined) this.once("listening", listener);
     this.#closeOn(options.signal);
     const host = options.via ?? this.#via ?? defaultHost();
-    const name = options.host || undefined;
-    const port = Number(options.port ?? 0);
-    if (name !== undefined && host.resolve(name) !== host.address) {
-      this.#refuse(name, host.resolve(name), port);
+    try {
+      this.#bound = Bound.of(host, options);
+    } catch (error) {
+      process.nextTick(() => this.emit("error", error));
       return this;
     }
     this.#host = host;
     this.#hold.begin(host);
     const bound: PortListener = host.listen(
-      port,
+      Number(options.port ?? 0),
       options.backlog ?? BACKLOG,
       (knock) => this.#accept(knock),
       (outcome, of) => process.nextTick(() => this.#settled(outcome, bound, of.port)),
+      this.#bound.where,
     );
     this.#listener = bound;
     return this;
@@ -111,13 +114,6 @@ export class Server extends EventEmitter {
     this.once("close", () => signal.removeEventListener("abort", abort));
   }
 
-  /** Another host's address, or a name that nobody has. */
-  #refuse(name: string, address: string | undefined, port: number): void {
-    const error =
-      address === undefined ? notFound(name) : named("listen", "EADDRNOTAVAIL", { address, port });
-    process.nextTick(() => this.emit("error", error));
-  }
-
   #settled(outcome: number, listener: PortListener, port: number): void {
     if (this.#listener !== listener) return;
     if (outcome === RC_OK) {
@@ -127,7 +123,7 @@ export class Server extends EventEmitter {
     }
     this.#listener = null;
     this.#hold.end();
-    this.emit("error", systemError("listen", outcome, { address: this.#host!.address, port }));
+    this.emit("error", systemError("listen", outcome, { address: this.#bound!.address, port }));
   }
 
   // -------------------------------------------------------------------------------------------
@@ -135,14 +131,15 @@ export class Server extends EventEmitter {
 
   #accept(knock: Knock): IxevContext | null {
     const { maxConnections } = this;
-    const remote = { address: knock.address.toString(), port: knock.port };
-    const local = { address: this.#host!.address, port: knock.localPort };
+    const shown = this.#bound!.shown(knock.address.toString());
+    const remote = { address: shown.remote, port: knock.port };
+    const local = { address: shown.local, port: knock.localPort };
     if (maxConnections !== undefined && this.#connections.size >= maxConnections) {
       process.nextTick(() => this.emit("drop", dropped(local, remote)));
       return null;
     }
     const { allowHalfOpen, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark } = this;
-    const { socket, context } = Socket.accepted(this.#host!, remote, knock.localPort, {
+    const { socket, context } = Socket.accepted(this.#host!, local, remote, {
       allowHalfOpen,
       noDelay,
       keepAlive,
@@ -218,7 +215,7 @@ export class Server extends EventEmitter {
 
   address(): AddressInfo | null {
     if (this.#listener === null) return null;
-    const { address } = this.#host!;
+    const { address } = this.#bound!;
     return { address, port: this.#listener.port, family: familyOf(address) };
   }
 

@@ -8,7 +8,7 @@ import { getDefaultAutoSelectFamilyAttemptTimeout } from "node:net";
 import { KEEP_ALIVE_IDLE_MAX, RC_OK } from "../../../assembly/abi.ts";
 import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../../libix/ixev-context.ts";
 import type { Host } from "../../net/host.ts";
-import { addressOf } from "../../net/names.ts";
+import { addressOf, isThisHost, isUnspecified } from "../../net/names.ts";
 import { AddressedStream } from "./addressed.ts";
 import { checkLocal, checkOnRead, checkSocketOptions, normalizeConnect } from "./arguments.ts";
 import { Attempts } from "./attempts.ts";
@@ -68,8 +68,8 @@ export class Socket extends AddressedStream {
   /** The server's: a socket for a connection that knocked, and its context. */
   static accepted(
     host: Host,
+    local: Endpoint,
     remote: Endpoint,
-    localPort: number,
     options: SocketOptions,
   ): { socket: Socket; context: IxevContext } {
     const socket = new Socket(options);
@@ -77,7 +77,7 @@ export class Socket extends AddressedStream {
     socket.#hold.begin(host);
     socket.#adopt(context);
     socket.remote = remote;
-    socket.local = { address: host.address, port: localPort };
+    socket.local = local;
     return { socket, context };
   }
 
@@ -103,7 +103,7 @@ export class Socket extends AddressedStream {
       if (!this.#connecting) return;
       this.#announceLookup(name, error, addresses);
       if (error !== null) this.destroy(error);
-      else if (local !== undefined && host.resolve(local) !== host.address) {
+      else if (local !== undefined && !host.isOwn(local)) {
         this.destroy(named("bind", "EADDRNOTAVAIL", { address: local, port: 0 }));
       } else this.#dial(host, addresses, port, options);
     });
@@ -153,8 +153,11 @@ export class Socket extends AddressedStream {
   #connected(host: Host, context: IxevContext, to: Endpoint): void {
     this.#attempts = null;
     this.#connecting = false;
-    this.local = { address: host.address, port: context.localPort };
-    this.remote = to;
+    const { address, port } = to;
+    const own = host.ownFor(address);
+    const loops = isThisHost(address);
+    this.local = { address: loops ? host.shown(own) : own, port: context.localPort };
+    this.remote = isUnspecified(address) ? { address: host.shown(own), port } : to;
     this.#idle.touch();
     this.emit("connect");
     this.emit("ready");

@@ -43,7 +43,7 @@ function isInsideHost(host: string): boolean {
   if (everything || bare === "" || isThisHost(bare)) return true;
   const own = defaultHost();
   const found = own.resolve(bare);
-  if (found === undefined || found === own.address) return found !== undefined;
+  if (found === undefined || own.isOwn(found)) return found !== undefined;
   return addressOf(bare) === undefined || own.network.names.nameOf(found) !== undefined;
 }
 
@@ -51,7 +51,7 @@ function isInsideHost(host: string): boolean {
 export function isOwn(host: string | undefined): boolean {
   if (!host || isThisHost(host)) return true;
   const own = defaultHost();
-  return own.resolve(host) === own.address;
+  return own.isOwn(own.resolve(host) ?? "");
 }
 
 /** Reads (port[, host][, …][, listener]), (path), (options[, listener]), or what node:net made of it. */

@@ -48,6 +48,7 @@ export function configure(environment: NodeJS.ProcessEnv): void {
     address: parts[1],
     prefixLength: Number(parts[2]),
     gateway: IXWASM_GATEWAY,
+    ip6: false,
     offloads: tap.offloads,
     tcp: { profile: "default" },
   });

@@ -16,7 +16,11 @@ interface Internals {
 
 type OuterServer = net.Server & Internals;
 
-type ListenRequest = Request & { readonly backlog?: number; readonly signal?: AbortSignal };
+type ListenRequest = Request & {
+  readonly backlog?: number;
+  readonly ipv6Only?: boolean;
+  readonly signal?: AbortSignal;
+};
 
 const prototype = net.Server.prototype as OuterServer;
 const listenNode = prototype.listen as (...args: unknown[]) => OuterServer;
@@ -24,19 +28,13 @@ const listenNode = prototype.listen as (...args: unknown[]) => OuterServer;
 /** What Node's server asks of its handle. */
 class ListeningHandle {
   readonly #inner: Server;
-  readonly #host: string | undefined;
 
-  constructor(inner: Server, host: string | undefined) {
+  constructor(inner: Server) {
     this.#inner = inner;
-    this.#host = host;
   }
 
   getsockname(out: object): number {
-    const own = this.#inner.address();
-    if (own === null) return 0;
-    const any = this.#host ? undefined : { address: "::", family: "IPv6" };
-    const asked = net.isIP(this.#host ?? "") ? { address: this.#host } : { address: "127.0.0.1" };
-    Object.assign(out, own, this.#host === own.address ? {} : (any ?? asked));
+    Object.assign(out, this.#inner.address());
     return 0;
   }
 
@@ -56,14 +54,15 @@ class ListeningHandle {
 function listen(this: OuterServer, ...args: unknown[]): OuterServer {
   const [request, listener] = readArguments(args) as [ListenRequest, (() => void) | undefined];
   if (this._handle || !isForDataplane(request, args[0])) return listenNode.apply(this, args);
-  const { host, signal } = request;
+  const { host, ipv6Only, signal } = request;
   const inner = new Server({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
     accept(this, socket),
   );
   const numbers = args.slice(1).filter((each) => typeof each === "number");
-  inner.listen({ port: request.port ?? 0, backlog: request.backlog ?? (numbers[0] as number) });
+  const backlog = request.backlog ?? (numbers[0] as number);
+  inner.listen({ port: request.port ?? 0, host, ipv6Only, backlog });
   if (listener !== undefined) this.once("listening", listener);
-  const handle = new ListeningHandle(inner, host);
+  const handle = new ListeningHandle(inner);
   this._handle = handle;
   signal?.addEventListener("abort", () => this.close(), { once: true });
   if (signal?.aborted) process.nextTick(() => this.close());

@@ -12,7 +12,7 @@ const server = app.listen(0, async () => {
     body: JSON.stringify({ born: 1815 }),
   });
   const { name, born, ip } = await response.json();
-  console.log(response.status, name, born, /10\.0\./.test(ip));
+  console.log(response.status, name, born, ip);
   server.closeAllConnections();
   server.close();
 });

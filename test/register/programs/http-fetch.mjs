@@ -13,7 +13,7 @@ server.listen(3000, async () => {
   const plain = connect(port);
   const facts = [
     `${answer.status} ${url}`,
-    `own address: ${from.startsWith("10.0.")}`,
+    `from: ${from}`,
     `family: ${family}`,
     `instances: ${server instanceof Server && plain instanceof Socket}`,
   ];

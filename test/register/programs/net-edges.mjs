@@ -3,7 +3,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const refused = net.connect(9);
+const refused = net.connect(9, "127.0.0.1");
 const [error] = await once(refused, "error").catch((thrown) => [thrown]);
 const [hadError] = await once(refused, "close");
 console.log(error.code, error.syscall, error.port, hadError);

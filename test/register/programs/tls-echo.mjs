@@ -4,7 +4,7 @@ import { connect, createServer, TLSSocket } from "node:tls";
 
 const [key, cert] = [readFileSync(process.env.KEY), readFileSync(process.env.CERT)];
 const server = createServer({ key, cert }, (socket) => {
-  console.log("from", socket.remoteAddress.startsWith("10.0."), socket instanceof TLSSocket);
+  console.log("from", socket.remoteAddress, socket instanceof TLSSocket);
   socket.pipe(socket);
 });
 server.listen(8443, "localhost", () => {
