@@ -4,6 +4,7 @@ import { Board } from "./charts/board.ts";
 import { Inspector } from "./inspector/packet.ts";
 import { CoreControls } from "./levers/cores.ts";
 import { LeverPanel } from "./levers/panel.ts";
+import { Description } from "./page/description.ts";
 import { write } from "./page/dom.ts";
 import { Engine } from "./page/engine.ts";
 import { FrameRate } from "./page/frame-rate.ts";
@@ -48,7 +49,7 @@ const masthead = new Masthead({
 const migrate = (groups: number[], to: number): void => send({ type: "migrate", groups, to });
 const kill = (core: number): void => send({ type: "kill", core });
 
-const picture = new Picture(byId("picture"), byId("summary"), run.scenario, {
+const picture = new Picture(byId("picture"), byId("speech"), run.scenario, {
   onMigrate: migrate,
   onPacket: (id) => send({ type: "packet", id }),
   onWatch: watch,
@@ -62,6 +63,7 @@ const levers = new LeverPanel(byId("levers"), run, {
   Trouble: [cores.kill],
 });
 const board = new Board(byId("charts"));
+const description = new Description(byId("description"));
 const frames = new FrameRate();
 let watched = 0;
 
@@ -102,6 +104,7 @@ function show(snapshot: Snapshot): void {
   transport.take(snapshot);
   cores.take(snapshot);
   board.take(snapshot);
+  description.take(snapshot);
   frames.take(snapshot);
 }
 

@@ -50,7 +50,7 @@ function drawLink(pen: Pen, layout: Layout, scenario: Scenario): void {
 }
 
 /** What the link is like, a line each. */
-function linkFacts({ delay, jitter, loss, reorder, rate }: Scenario): string[] {
+export function linkFacts({ delay, jitter, loss, reorder, rate }: Scenario): string[] {
   const facts = [`${time(delay)} each way`];
   if (jitter > 0) facts.push(`up to ${time(jitter)} more`);
   if (loss > 0) facts.push(`loses ${percent(loss)}`);
@@ -115,6 +115,33 @@ function drawRow(pen: Pen, layout: Layout, row: Row): void {
   for (const array of [row.rx, row.tx, row.eventArray, row.callArray]) {
     pen.frame(array, palette.line);
   }
+  drawTurn(pen, row);
+}
+
+/** From the end of an iteration to the beginning of the next. */
+function drawTurn(pen: Pen, row: Row): void {
+  if (row.receive.dv < 14) return;
+  const { context, palette } = pen;
+  const u = row.receive.u - 2;
+  const from = row.transmit.v + row.transmit.dv / 2;
+  const to = row.receive.v + row.receive.dv / 2;
+  const reach = 9;
+  context.beginPath();
+  context.moveTo(pen.x(u, from), pen.y(u, from));
+  context.bezierCurveTo(
+    pen.x(u - reach, from),
+    pen.y(u - reach, from),
+    pen.x(u - reach, to),
+    pen.y(u - reach, to),
+    pen.x(u, to),
+    pen.y(u, to),
+  );
+  context.moveTo(pen.x(u - 5, to - 3), pen.y(u - 5, to - 3));
+  context.lineTo(pen.x(u, to), pen.y(u, to));
+  context.lineTo(pen.x(u - 5, to + 4), pen.y(u - 5, to + 4));
+  context.strokeStyle = palette.ink3;
+  context.lineWidth = 1.25;
+  context.stroke();
 }
 
 /** What the application cannot get past. */

@@ -1,5 +1,6 @@
 /** A square for each connection, in the colour of the core that serves it. */
 import type { Snapshot } from "../engine/messages.ts";
+import { grouped } from "../page/numbers.ts";
 import { clientOf, type Layout } from "./geometry.ts";
 import type { Pen } from "./pen.ts";
 import type { Scene } from "./scene.ts";
@@ -27,6 +28,21 @@ export class Answers {
       else this.#levels.set(flow, level * rest);
     }
   }
+}
+
+/** Reasons that are named; the others are in the packets' own stories. */
+const MOST_REASONS = 4;
+
+/** Under the link's facts: what was lost or dropped so far, and why. */
+export function drawDrops(pen: Pen, layout: Layout, { totals }: Snapshot, facts: number): void {
+  if (layout.upright) return;
+  const reasons = Object.entries(totals.drops).sort(([, a], [, b]) => b - a);
+  const top = layout.inLane + 30 + 17 * facts;
+  reasons.slice(0, MOST_REASONS).forEach(([reason, count], index) => {
+    const v = top + 17 * index;
+    const style = { size: 11, colour: pen.palette.alarm };
+    pen.text(`✕ ${grouped(count)} ${reason}`, layout.link.u, v, { ...style, room: layout.link.du });
+  });
 }
 
 export function drawClients(

@@ -1,7 +1,7 @@
 /** The picture: a canvas that shows the latest snapshot, and what the reader does on it. */
 import { MAX_CORES, type Scenario, type Snapshot } from "../engine/messages.ts";
-import { drawBackdrop } from "./draw-backdrop.ts";
-import { Answers, drawClients } from "./draw-clients.ts";
+import { drawBackdrop, linkFacts } from "./draw-backdrop.ts";
+import { Answers, drawClients, drawDrops } from "./draw-clients.ts";
 import { drawCores, StageLights } from "./draw-cores.ts";
 import { drawPackets } from "./draw-packets.ts";
 import { drawReta, Glow } from "./draw-reta.ts";
@@ -138,6 +138,7 @@ export class Picture {
     this.#answers.take(this.#scene);
     const { selected, cursor, chosen, dropCore } = this.#gestures;
     drawClients(pen, this.#layout, snapshot, this.#answers, this.#watched);
+    drawDrops(pen, this.#layout, snapshot, linkFacts(this.#scenario).length);
     drawReta(pen, this.#layout, snapshot, this.#glow, selected, cursor);
     drawCores(pen, this.#layout, snapshot, this.#lights, dropCore);
     drawPackets(pen, this.#scene, snapshot.groups.owner, chosen);
