@@ -39,7 +39,7 @@ import { Tracker } from "./tracker.ts";
 import { ConnectionWatch } from "./watch.ts";
 
 /** Longest wait for all connections to open, and for the first step of anything, µs. */
-const WARM_UP = 200_000;
+const WARM_UP = 20_000;
 const STEP_LIMIT = 1_000_000;
 /** Time that passes between two samples at most, µs; and of the wall clock in one go, ms. */
 const CHUNK = 5000;

@@ -177,16 +177,14 @@ function rowsOf(body: Box, open: readonly number[], columns: Columns, upright: b
   let v = body.v;
   for (let core = 0; core < MAX_CORES; core++) {
     const dv = least + (sum === 0 ? 0 : (spare * open[core]) / sum);
-    rows.push(
-      rowOf(core, { u: columns.ring, v, du: end(body) - columns.ring, dv }, columns, upright),
-    );
+    const box = { u: columns.ring, v, du: end(body) - columns.ring, dv };
+    rows.push(rowOf(core, box, open[core] < 0.5, columns, upright));
     v += dv;
   }
   return rows;
 }
 
-function rowOf(core: number, box: Box, columns: Columns, upright: boolean): Row {
-  const folded = box.dv < (upright ? 16 : 40);
+function rowOf(core: number, box: Box, folded: boolean, columns: Columns, upright: boolean): Row {
   const title = upright ? 2 : folded ? 0 : 18;
   const space = box.dv - title - (folded ? 4 : 8);
   const lane = Math.max(2, Math.min(44, (space - 3) / 2));

@@ -39,7 +39,14 @@ export class RunState {
     this.#listeners.push(listener);
   }
 
-  set(changes: Partial<Levers>): void {
+  /** Levers that stand there already are not touched. */
+  set(wanted: Partial<Levers>): void {
+    const changes = Object.fromEntries(
+      Object.entries(wanted).filter(
+        ([key, value]) => this.#scenario[key as keyof Levers] !== value,
+      ),
+    ) as Partial<Levers>;
+    if (Object.keys(changes).length === 0) return;
     this.#scenario = { ...this.#scenario, ...changes };
     this.#announce({ what: "levers", changes });
   }

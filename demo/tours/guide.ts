@@ -57,7 +57,9 @@ export class Guide {
     this.#actions.point(point);
     this.#actions.resume();
     if (step > 0 || back) {
-      this.#actions.set({ ...tour.levers, ...levers });
+      // What an earlier step or the reader has set is as it was, so that the step shows what it says.
+      const { seed: _, ...base } = FIRST_SCENARIO;
+      this.#actions.set({ ...base, ...tour.levers, ...levers });
       this.#actions.setPace(pace ?? tour.pace);
     }
     this.#showStep(tour, tour.steps[step]);
