@@ -36,7 +36,7 @@ const MOST_REASONS = 4;
 /** Under the link's facts: what was lost or dropped so far, and why. */
 export function drawDrops(pen: Pen, layout: Layout, { totals }: Snapshot, facts: number): void {
   if (layout.upright) return;
-  const reasons = Object.entries(totals.drops).sort(([, a], [, b]) => b - a);
+  const reasons = Object.entries(totals.drops).toSorted(([, a], [, b]) => b - a);
   const top = layout.inLane + 30 + 17 * facts;
   reasons.slice(0, MOST_REASONS).forEach(([reason, count], index) => {
     const v = top + 17 * index;
