@@ -36,7 +36,7 @@ export const fairness = defineExperiment<FairnessOptions>({
         ...CONTROLS,
       ])
       .option("--mixed", "let the flows have the controls in turn, not all the same", false)
-      .option("--flows <n>", "how many", integers(1, 512), [1, 2, 4, 16, 64])
+      .option("--flows <n>", "how many", integers(1, 512), [1, 2, 4, 8, 16, 32, 64])
       .option("--rate <mbit>", "of the link, Mbit/s", decimal(0.1, 10_000), 100)
       .option("--rtt <ms>", "round trip", decimal(0.01, 10_000), 20)
       .option("--queue <n>", "frames the link holds, in contents of the path", decimal(0, 100), 1)
