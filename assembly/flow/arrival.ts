@@ -14,6 +14,7 @@ import { markInProgress, STATE_ARRIVAL } from "../core/state";
 import { tcpSegment } from "../tcp/input";
 import { asTcb, coldOf } from "../tcp/tcb";
 import { enter } from "../tcp/travel";
+import { isBefore, now } from "../time/clock";
 import { eventRoom, reserveEvents } from "../user/events";
 import { isCaughtUp, takeLate, takeWaiting } from "./backlog";
 import { departed, endIdleness, isDraining } from "./departure";
@@ -140,6 +141,12 @@ function readMail(): u32 {
     if (message == null) continue;
     if (message.kind == MAIL_HANDOVER) {
       if (arrival.source != 0) continue;
+      // Cores look at the clock when they begin a poll, and not all at once: with a time before the last
+      // that its connections have seen, their timestamps would go back, and peers drop that (PAWS).
+      if (isBefore(now, message.at)) {
+        arrival.waits = 1;
+        continue;
+      }
       takeOver(core, message);
     } else if (message.kind == MAIL_TAKEN) {
       departed();

@@ -394,6 +394,7 @@ function drain(): u32 {
   store<u32>(coreBlock + CORE_MIGRATION_CONNECTIONS, connections);
   store<u32>(coreBlock + CORE_MIGRATION_PACKETS, packets);
   message.flags = departure.flags;
+  message.at = now;
   departure.posted = mailboxPosition(target);
   enterStep(MIGRATION_HANDED);
   post(target);

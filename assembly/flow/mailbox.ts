@@ -35,6 +35,8 @@ export class Message {
   groups2: u64;
   /** HANDOVER: `ARRIVED_*` of all connections. */
   flags: u32;
+  /** HANDOVER: the sender's time, µs: for what it gives, time must not go back. */
+  at: u32;
 }
 
 /** The groups are yours, with their connections and what came for them. */

@@ -99,6 +99,34 @@ describe.each(kernels)("$name kernel", (build) => {
     expect(a.steered()).toBe(RC_INVAL);
   });
 
+  test("is taken by no core whose time is behind that of its giver", () => {
+    const cores = new Cores(build, 2);
+    const [peer] = peersOf(cores, 1, 0, { timestamps: 5000 });
+    const [a, b] = cores.all;
+    a.advance(3000);
+    a.send(peer.handle, text("before"));
+    peer.expect({ payload: text("before") });
+    const before = peer.tsSeen;
+    cores.command(0, 1, [groupOf(peer)]);
+    while (a.word(CORE_MIGRATION) !== MIGRATION_HANDED) {
+      a.pollOnce();
+      cores.steer(0);
+    }
+    b.pollOnce();
+    b.noEvents();
+    // It asks for another poll soon, and then goes on where the other was.
+    expect(b.deadline()).toBeLessThan(b.now + 1000);
+    b.advance(2999);
+    b.noEvents();
+    b.advance(1);
+    const { handle } = b.event("arrived");
+    peer.k = b;
+    b.accept(handle);
+    b.send(handle, text("after"));
+    peer.expect({ payload: text("after") });
+    expect(peer.tsSeen - before).toBe(0);
+  });
+
   describe("what arrives meanwhile", () => {
     const segments = Array.from({ length: 6 }, (_, i) => pattern(100, i * 100));
 
