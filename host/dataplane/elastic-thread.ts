@@ -167,7 +167,8 @@ export class ElasticThread {
       this.#steeredAt = now + this.#steer();
       work = 1;
     }
-    if (now < this.#steeredAt) return work;
+    // A sender that holds a queue is waited for as long as it takes; if its thread dies, the lock is freed.
+    if (now < this.#steeredAt || !this.#port.settle()) return work;
     this.#steeredAt = undefined;
     this.#kernel.steered(now);
     return work + 1;

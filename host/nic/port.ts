@@ -110,6 +110,8 @@ export class Port {
   /** Own address: first four bytes and last two, as they lie in memory. */
   readonly #macHead: number;
   readonly #macTail: number;
+  /** Queues that a sender may still be delivering to by an old RETA, or old filters. */
+  readonly #unsettled = new Set<number>();
 
   constructor(handle: PortHandle) {
     const { state, mac } = handle;
@@ -179,13 +181,13 @@ export class Port {
   }
 
   /**
-   * Moves flow groups to other queues, all in one step. When this returns, no frame of these groups
+   * Moves flow groups to other queues, all in one step. When this returns true, no frame of these groups
    * comes to their old queues any more: a sender holds a queue's lock while it delivers, and looks
    * there whether what it steered by is still in force; here every old queue's lock is passed through
-   * after the change. (A sender that was stopped in mid-delivery is waited for up to 100 ms, then
-   * counted as `senderStuck`.)
+   * after the change. False: a sender has been stopped in mid-delivery for so long that it was not waited
+   * for; `settle` then tells when it is over.
    */
-  updateReta(changes: Iterable<readonly [group: number, queue: number]>): void {
+  updateReta(changes: Iterable<readonly [group: number, queue: number]>): boolean {
     const list = Array.from(changes);
     for (const [group, queue] of list) {
       if (!Number.isInteger(group) || group < 0 || group >= FLOW_GROUPS) {
@@ -193,7 +195,7 @@ export class Port {
       }
       this.#checkQueue(queue);
     }
-    this.#change(() => {
+    return this.#change(() => {
       const selector = Atomics.load(this.state, STATE_RETA_SELECTOR >> 2);
       const current = this.#tables[selector];
       const next = this.#tables[1 - selector];
@@ -204,8 +206,19 @@ export class Port {
         next[group] = queue;
       }
       Atomics.store(this.state, STATE_RETA_SELECTOR >> 2, 1 - selector);
-      this.#turnOver(old);
+      return this.#turnOver(old);
     });
+  }
+
+  /** True when all changes that were made here hold for every sender, as `updateReta` says. */
+  settle(): boolean {
+    for (const queue of this.#unsettled) {
+      const index = this.lockOf(queue);
+      if (!lock(this.state, index)) continue;
+      unlock(this.state, index);
+      this.#unsettled.delete(queue);
+    }
+    return this.#unsettled.size === 0;
   }
 
   /**
@@ -286,14 +299,11 @@ export class Port {
     });
   }
 
-  /** Makes what senders have steered by an old version, and waits until none delivers by it. */
-  #turnOver(queues: Iterable<number>): void {
+  /** Makes what senders have steered by an old version. True when none delivers by it any more. */
+  #turnOver(queues: Iterable<number>): boolean {
     Atomics.add(this.state, STATE_VERSION >> 2, 1);
-    for (const queue of queues) {
-      const index = this.lockOf(queue);
-      if (lock(this.state, index)) unlock(this.state, index);
-      else this.count("senderStuck");
-    }
+    for (const queue of queues) this.#unsettled.add(queue);
+    return this.settle();
   }
 
   #change<T>(body: () => T): T {

@@ -6,8 +6,9 @@
  *
  * A sender spins first, because a batch takes microseconds, and then sleeps in Atomics.wait. A
  * page's main thread may not sleep, so there it goes on spinning. Either way it gives up after
- * PATIENCE_MS: then the holder was killed in mid-batch or is not being run, and dropping frames is
- * what is left to do. Nobody waits for one ring's lock while holding another's.
+ * PATIENCE_MS, which is more than a busy machine keeps a thread waiting for a processor: then the
+ * holder was killed in mid-batch, and dropping frames is what is left to do. Nobody waits for one
+ * ring's lock while holding another's.
  *
  * A thread that was killed never gives its locks back; whoever knows that it is gone does so for it
  * (`freeLock`), by the holder in the word.
@@ -22,7 +23,7 @@ export const LOCK_HOLDER = 1 + (crypto.getRandomValues(new Uint32Array(1))[0] % 
 const HELD = LOCK_HOLDER << 1;
 
 const SPINS = 2000;
-const PATIENCE_MS = 100;
+const PATIENCE_MS = 1000;
 const NAP_MS = 5;
 
 const maySleep = threadMaySleep();

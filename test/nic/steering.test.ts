@@ -112,13 +112,13 @@ describe("a change of the RETA while a batch is under way", () => {
     const control = new Port(b.handle);
     lock(control.state, control.lockOf(2));
     // Queue 2 is not concerned.
-    control.updateReta([[0, 1]]);
-    expect(control.counters().senderStuck).toBe(0);
-    // Here it is, and its sender never ends.
-    control.updateReta([[2, 1]]);
-    expect(control.counters().senderStuck).toBe(1);
+    expect(control.updateReta([[0, 1]])).toBe(true);
+    // Here it is, and its sender does not end soon.
+    expect(control.updateReta([[2, 1]])).toBe(false);
     expect(control.retaEntries()[2]).toBe(1);
+    expect(control.settle()).toBe(false);
     unlock(control.state, control.lockOf(2));
+    expect(control.settle()).toBe(true);
   });
 });
 
