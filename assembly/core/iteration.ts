@@ -11,8 +11,8 @@
  */
 import { CNT_ITERATIONS, CORE_DEADLINE, CORE_HAS_DEADLINE, CORE_WORK } from "../abi";
 import { isOurs } from "../flow/groups";
-import { balanceStock } from "../flow/departure";
 import { migrate, migrationWaits } from "../flow/migration";
+import { balanceStock } from "../flow/stock";
 import { readLearned } from "../net/learned";
 import { fragmentTimer } from "../net/fragments";
 import { runGroups } from "../net/groups";

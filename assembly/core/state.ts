@@ -27,6 +27,7 @@ export const STATE_ICMP: u32 = 5252;
 export const STATE_USER_TIMERS: u32 = 5264;
 export const STATE_CHALLENGES: u32 = 5280;
 export const STATE_DEPARTURE: u32 = 5312;
+export const STATE_STOCK: u32 = 5368;
 export const STATE_ARRIVAL: u32 = 5376;
 /** A Fast Open cookie that is being sent. */
 export const STATE_COOKIE: u32 = 6080;

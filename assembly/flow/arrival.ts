@@ -17,7 +17,7 @@ import { enter } from "../tcp/travel";
 import { isBefore, now } from "../time/clock";
 import { eventRoom, reserveEvents } from "../user/events";
 import { isCaughtUp, takeLate, takeWaiting } from "./backlog";
-import { departed, endIdleness, isDraining } from "./departure";
+import { departed, isDraining } from "./departure";
 import { addToSet, copySet, nextInSet, removeFromSet, unite } from "./group-set";
 import { groupOf, resume, settle } from "./groups";
 import {
@@ -34,6 +34,7 @@ import {
   post,
   remind,
 } from "./mailbox";
+import { restock } from "./stock";
 
 /** Connections that one poll enters. */
 const CONNECTIONS_PER_POLL: u32 = 64;
@@ -158,7 +159,7 @@ function readMail(): u32 {
 }
 
 function takeOver(core: u32, message: Message): void {
-  endIdleness();
+  restock();
   arrival.source = core + 1;
   arrival.next = message.connections;
   arrival.flags = message.flags;

@@ -55,10 +55,8 @@ import {
 } from "../abi";
 import { config, coreBlock } from "../core/config";
 import { markInProgress, STATE_DEPARTURE } from "../core/state";
-import { balanceBuffers } from "../mem/buffers";
-import { hasDepots } from "../mem/depot";
 import { markRx, markTx, rxPassed, txPassed } from "../nic/rings";
-import { asTcb, balanceTcbs, coldOf, M_LEFT } from "../tcp/tcb";
+import { asTcb, coldOf, M_LEFT } from "../tcp/tcb";
 import { freeze, part, thaw, withdrawNotices } from "../tcp/travel";
 import { condemn } from "../tcp/inspection";
 import { runNotices } from "../tcp/notices";
@@ -75,8 +73,17 @@ import {
   nextInSet,
   removeFromSet,
 } from "./group-set";
-import { bucketCount, coreId, firstInBucket, groupOf, isOwned, settle, suspend } from "./groups";
+import {
+  bucketCount,
+  coreId,
+  firstInBucket,
+  groupOf,
+  ownsNothing,
+  settle,
+  suspend,
+} from "./groups";
 import { draft, groupsOf, MAIL_HANDOVER, mailboxPosition, post, remind } from "./mailbox";
+import { shareStock } from "./stock";
 
 /** Connections and hash buckets that one poll looks at. */
 const CONNECTIONS_PER_POLL: u32 = 64;
@@ -107,8 +114,6 @@ class Departure {
   posted: u32;
   /** ARRIVED_RESCUED when the thread of this core was lost. */
   flags: u32;
-  /** True when the core has given all its groups away: what it has to spare is the others'. */
-  idle: bool;
 }
 
 let departure = changetype<Departure>(0);
@@ -401,30 +406,9 @@ function drain(): u32 {
   return 1;
 }
 
-/** Keeps what this core has in stock near what it needs. */
-export function balanceStock(): void {
-  if (!hasDepots()) return;
-  balanceBuffers(departure.idle);
-  balanceTcbs(departure.idle);
-}
-
-/** This core has groups again. */
-export function endIdleness(): void {
-  departure.idle = false;
-}
-
-/** True when this core has no flow groups. */
-function ownsNothing(): bool {
-  for (let i: u32 = 0; i < FLOW_GROUPS; i++) {
-    if (isOwned(i)) return false;
-  }
-  return true;
-}
-
 function end(result: i32): void {
-  departure.idle = ownsNothing();
   // It may not poll again.
-  if (departure.idle) balanceStock();
+  if (ownsNothing()) shareStock();
   store<i32>(coreBlock + CORE_MIGRATION_RESULT, result);
   store<u32>(coreBlock + CORE_MIGRATION_OVER, now);
   enterStep(MIGRATION_IDLE);

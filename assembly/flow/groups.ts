@@ -83,6 +83,14 @@ export function isCallable(hash: u32): bool {
   return group.owner == coreId && group.target == 0;
 }
 
+/** True when this core has no flow groups. */
+export function ownsNothing(): bool {
+  for (let i: u32 = 0; i < FLOW_GROUPS; i++) {
+    if (isOwned(i)) return false;
+  }
+  return true;
+}
+
 /** True when this core owns the group of that hash, be it on the move or not. */
 export function isOwned(hash: u32): bool {
   return groupOf(hash).owner == coreId;

@@ -4,10 +4,12 @@
  */
 import { arrivalWaits, arrive, bindArrival, isArriving, isSettled } from "./arrival";
 import { bindDeparture, depart, departureWaits, isDeparting } from "./departure";
+import { bindStock } from "./stock";
 
 /** Binds this instance to the core. */
 export function bindMigration(): void {
   bindDeparture();
+  bindStock();
   bindArrival();
 }
 

@@ -211,6 +211,24 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(answer.tcp?.flags).toBe("SA");
     });
 
+    test("connections opened meanwhile find room where a core had given its stock away", () => {
+      // 65 TCBs a core: without groups it keeps one, because what it gives are chunks of 64.
+      const cores = new Cores(build, 2, { maxConnections: 130 });
+      cores.listen(80);
+      expect(cores.migrate(1, 0, ALL)).toBe(RC_OK);
+      const peers = Array.from(
+        { length: 8 },
+        (_, i) => new TcpPeer(cores.at(0), { port: 20_000 + i }),
+      );
+      cores.command(0, 1, ALL);
+      cores.at(0).pollOnce();
+      for (const peer of peers) cores.at(0).inject(peer.frame({ flags: "S" }));
+      expect(cores.finish(0)).toBe(RC_OK);
+      cores.at(0).nothingSent();
+      const answers = cores.at(1).sent();
+      expect(answers.map(({ tcp }) => tcp?.flags)).toEqual(peers.map(() => "SA"));
+    });
+
     test("after the hand-over the old queue takes no more for the group", () => {
       const cores = new Cores(build, 2);
       const [peer] = peersOf(cores, 1);
