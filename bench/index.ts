@@ -1,8 +1,10 @@
 /** `npm run bench`: the experiments. Without a name it is a tour of them in under three minutes. */
 import { Command } from "commander";
 import process from "node:process";
+import { compareCommand } from "./compare/command.ts";
 import { EXPERIMENTS } from "./experiments.ts";
 import { describeMachine } from "./lib/machine.ts";
+import { reportCommand, writeReport } from "./report/command.ts";
 import { addRunOptions, runExperiment, runSeveral, writeProfiles } from "./run.ts";
 import type { RunOptions } from "./run.ts";
 
@@ -35,8 +37,13 @@ add(
 add(
   addRunOptions(new Command("all"))
     .description("every experiment with bounded settings, and then the report")
-    .action((options: RunOptions) => runSeveral(EXPERIMENTS, options, "bounded")),
+    .action(async (options: RunOptions) => {
+      await runSeveral(EXPERIMENTS, options, "bounded");
+      writeReport(EXPERIMENTS, options.results);
+    }),
 );
+add(reportCommand(EXPERIMENTS));
+add(compareCommand());
 
 function add(command: Command, isDefault = false): void {
   command.copyInheritedSettings(program);

@@ -81,7 +81,7 @@ export const connections = defineExperiment<ConnectionsOptions>({
       title: "Memory of one connection",
       x: { param: "conns", label: "connections", log: true },
       y: { metric: "resident_bytes_both_ends", label: "resident bytes, both ends" },
-      where: ({ params }) => Number(params.conns) >= 1000,
+      where: ({ params }) => Number(params.conns) >= 10_000,
     },
   ],
 });

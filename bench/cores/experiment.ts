@@ -121,10 +121,15 @@ function simulated(
   ]);
   const head = ["cores, simulated", "messages/s", "× one core", "busy ns a message", "cores busy"];
   reporter.table(head, rows);
+  reporter.record({
+    system: "cost model, ns",
+    params: { costs: model },
+    metrics: single({ ...costs }),
+  });
   for (const [i, result] of results.entries()) {
     reporter.record({
       system: "ixwasm simulated",
-      params: { ...paramsOf(options), cores: i + 1, costs: model, model: describeCosts(costs) },
+      params: { ...paramsOf(options), cores: i + 1, costs: model },
       metrics: single({
         msgs_per_s: rate(result),
         speedup: rate(result) / rate(results[0]),

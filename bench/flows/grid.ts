@@ -53,7 +53,8 @@ export const grid = defineExperiment<GridOptions>({
       title: "Use of the link by loss",
       x: { param: "loss", label: "loss, %" },
       y: { metric: "link_share", label: "% of the link", scale: 100 },
-      by: ["control", "rate", "rtt"],
+      per: "rtt",
+      by: ["control", "rate"],
     },
   ],
 });

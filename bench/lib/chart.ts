@@ -21,33 +21,34 @@ interface ChartBase {
   readonly note?: string;
   /** Lines of results that belong to it; default all. */
   readonly where?: (line: ResultLine) => boolean;
+  /** A chart for each value of this parameter. */
+  readonly per?: string;
+  /** A line, or bar, for each system and each combination of these parameters. */
+  readonly by?: readonly string[];
 }
 
-/** A line for each system (and each value of the parameters `by`) over a parameter. */
+/** Lines over a parameter. */
 export interface LineChart extends ChartBase {
   readonly kind: "lines";
   /** The parameter, or the metric, that goes across. */
   readonly x: Axis & { readonly param?: string; readonly metric?: string };
   readonly y: Axis & { readonly metric: string; readonly scale?: number };
-  readonly by?: readonly string[];
   readonly paper?: readonly Reference[];
 }
 
-/** A bar for each system (and each value of the parameters `by`). */
+/** Bars. */
 export interface BarChart extends ChartBase {
   readonly kind: "bars";
   readonly y: Axis & { readonly metric: string; readonly scale?: number };
-  readonly by?: readonly string[];
   /** The paper's bars. */
   readonly paper?: readonly { readonly label: string; readonly value: number }[];
 }
 
-/** Columns of `series` over another column, one chart for each line of results. */
+/** Columns of `series` over another column, one chart for each column. */
 export interface SeriesChart extends ChartBase {
   readonly kind: "series";
   readonly x: Axis & { readonly column: string; readonly scale?: number };
   readonly y: readonly (Axis & { readonly column: string; readonly scale?: number })[];
-  readonly by?: readonly string[];
 }
 
 export type Chart = LineChart | BarChart | SeriesChart;

@@ -20,7 +20,7 @@ const LIMIT = 120;
 
 export const migration = defineExperiment<MigrationOptions>({
   name: "migration",
-  figure: "TOCS '16, migration",
+  figure: "migration, TOCS '16",
   description: "time that flow groups take from one core to another, idle and under load",
   method:
     "Flow groups go back and forth between two cores of a server. Loaded: every connection has a " +
