@@ -49,7 +49,7 @@ export class FullRunner implements Runner {
     this.#tell = tell;
     this.#policy = scenario.policy;
     this.#board.set(scenario);
-    this.#network = createNetwork(scenario, kernel);
+    this.#network = createNetwork(scenario, kernel, "real");
     const { server, client, flooder, wires } = this.#network;
     this.#sampler = new Sampler([server.port, client.port, flooder]);
     const shared = {
@@ -133,14 +133,14 @@ export class FullRunner implements Runner {
     this.#watch.follow(flow);
   }
 
-  async snapshot(): Promise<Snapshot> {
+  snapshot(): Promise<Snapshot> {
     const owners = this.#plant.manager.owners();
-    await this.#sampler.sample(this.#tracker, this.#origin, (group) => owners[group]);
+    this.#sampler.show(this.#tracker, this.#origin, (group) => owners[group], this.#travel);
     const now = this.#clock();
     this.#readings.sample(now);
     const { packets, unseen } = this.#tracker.take(MOST_PACKETS);
     const migrations = this.#readings.migrations();
-    return {
+    return Promise.resolve({
       type: "snapshot",
       mode: this.mode,
       now: now - this.#origin,
@@ -156,7 +156,7 @@ export class FullRunner implements Runner {
       packets,
       unseen,
       watched: this.#watch.take(),
-    };
+    });
   }
 
   packet(id: number): PacketLife {
@@ -171,6 +171,12 @@ export class FullRunner implements Runner {
     clearInterval(this.#ticker);
     await this.#plant.stop();
   }
+
+  /** How long a frame of so many bytes travels over an idle link, µs. */
+  readonly #travel = (length: number): number => {
+    const rate = this.#board.get("rate");
+    return this.#board.get("delay") + (rate > 0 ? (length * 8e6) / rate : 0);
+  };
 
   get #now(): number {
     return this.#clock() - this.#origin;

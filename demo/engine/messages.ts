@@ -41,7 +41,7 @@ export interface Levers {
   readonly connections: number;
   /** Messages a second, all connections together, 0 to 2 000 000; 0: closed loop, see `inFlight`. */
   readonly load: number;
-  /** Closed loop: requests that each connection keeps under way, 1 to 16. */
+  /** Requests that a connection has under way at most, and in a closed loop always, 1 to 16. */
   readonly inFlight: number;
   /** Bytes of a request and of its echo, 1 to 65 536. */
   readonly size: number;
@@ -75,7 +75,7 @@ export const DEFAULT_SCENARIO: Scenario = {
   cores: 4,
   connections: 32,
   load: 60_000,
-  inFlight: 1,
+  inFlight: 4,
   size: 64,
   work: 1,
   batch: 64,

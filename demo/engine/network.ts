@@ -27,14 +27,25 @@ export interface Network {
   };
 }
 
-/** Entries of the server's RX rings: few enough that they can be seen to fill. */
-export const RING_SIZE = 256;
-const FRAMES = 1536;
+/**
+ * What depends on the clock. In virtual time rings are small enough that they can be seen to fill, and
+ * timeouts those of a data centre. In real time a thread may be held up for long, because others have its
+ * processor: that is neither a loss nor a reason to drop.
+ */
+const CLOCKS = {
+  virtual: { ringSize: 256, frames: 1536, tcp: { profile: "lan" } },
+  real: { ringSize: 1024, frames: 5120, tcp: { minRto: 200_000, delayedAck: 1000 } },
+} as const;
 
-export function createNetwork(scenario: Scenario, kernel: WebAssembly.Module): Network {
+export function createNetwork(
+  scenario: Scenario,
+  kernel: WebAssembly.Module,
+  clock: keyof typeof CLOCKS,
+): Network {
+  const { ringSize, frames } = CLOCKS[clock];
   const random = new Random(scenario.seed);
   const secret = (): Uint8Array => Uint8Array.from({ length: 16 }, () => random.below(256));
-  const tcp = { profile: "lan", congestionControl: scenario.congestion } as const;
+  const tcp = { ...CLOCKS[clock].tcp, congestionControl: scenario.congestion };
   const server = createDataplane({
     name: "server",
     kernel,
@@ -44,9 +55,9 @@ export function createNetwork(scenario: Scenario, kernel: WebAssembly.Module): N
     cores: MAX_CORES,
     activeCores: scenario.cores,
     batch: scenario.batch,
-    ringSize: RING_SIZE,
-    txRingSize: 4 * RING_SIZE,
-    frames: MAX_CORES * FRAMES,
+    ringSize,
+    txRingSize: 4 * ringSize,
+    frames: MAX_CORES * frames,
     // What one core may have to take, and those that the flood leaves half open.
     maxConnections: MAX_CORES * 2 * RANGES.connections[1],
     applicationWindow: MAX_CORES << 20,

@@ -33,7 +33,7 @@ import {
   type Migration,
   type Totals,
 } from "./messages.ts";
-import { RING_SIZE, type Network } from "./network.ts";
+import type { Network } from "./network.ts";
 import { MAX_FLOWS, percentile, type Tally } from "./tally.ts";
 
 /** What a runner knows of a core beyond its memory. */
@@ -149,6 +149,7 @@ export class Readings {
   cores(now: number): CoreSnapshot[] {
     const span = this.#span(now);
     const owners = this.#manager.owners();
+    const { ringSize } = this.#network.server.options;
     const states = this.#manager.cores;
     return states.map((state, core) => {
       const { first, last, seconds } = span;
@@ -166,8 +167,8 @@ export class Readings {
         asleep: extras.asleep,
         iteration: extras.iteration,
         rxDepth: metrics.waiting,
-        fillDepth: Math.min(gauges.fill, RING_SIZE),
-        ringSize: RING_SIZE,
+        fillDepth: Math.min(gauges.fill, ringSize),
+        ringSize,
         txDepth: this.#txDepth(core),
         batch: extras.iteration?.received ?? metrics.queueNow,
         batchMean: metrics.batch.fast,

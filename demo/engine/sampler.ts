@@ -1,6 +1,6 @@
 /**
- * Packets at full speed: nobody could look at all of them, so those of a moment are. Every thread writes
- * what it moves into a ring, while the sampler asks for it; the rest of the time that costs nothing.
+ * Packets at full speed: nobody could look at all of them, so the first ones after each frame of the
+ * page are. Every thread writes them into a ring; the rest of the time that costs nothing.
  */
 import {
   CAPTURE_CONTROL_SIZE,
@@ -17,14 +17,14 @@ import {
 } from "../../host/index.ts";
 import { join } from "./capture.ts";
 import type { CaptureFile } from "./messages.ts";
+import { SAMPLE_ALL, SAMPLE_ASKED } from "./sample-writer.ts";
 import type { Tracker } from "./tracker.ts";
 
 const RING_BYTES = 1 << 20;
 /** Bytes of each sampled frame: all headers, and some of the payload. */
 const SNAP = 160;
 const WHOLE = 0xffff;
-/** How long a moment is, ms; and a capture: so long, or until it has so many packets. */
-const MOMENT = 1;
+/** A capture's length, ms, or so many packets. */
 const CAPTURE_TIME = 1000;
 const CAPTURE_PACKETS = 10_000;
 
@@ -48,42 +48,59 @@ export class Sampler {
   }
 
   /**
-   * Shows the tracker what passes within a moment. Times become relative to `origin`; `coreOf` knows the
-   * core of the server that sends for a flow group.
+   * Shows the tracker what has passed since the last call, a few packets of each thread, and asks for
+   * more. Times become relative to `origin`; `coreOf` knows the core of the server that sends for a flow
+   * group, `travel` how long a frame is on the link.
    */
-  async sample(tracker: Tracker, origin: number, coreOf: (group: number) => number): Promise<void> {
+  show(
+    tracker: Tracker,
+    origin: number,
+    coreOf: (group: number) => number,
+    travel: (length: number) => number,
+  ): void {
     if (this.#capturing) return;
-    this.#begin(SNAP);
-    await pause(MOMENT);
-    for (const frame of this.#end()) show(frame, tracker, origin, coreOf);
+    const frames = this.#drain();
+    this.#ask(SNAP, false);
+    for (const { port, time, bytes, length, direction } of frames) {
+      const at = time - origin;
+      const own = new Uint8Array(bytes);
+      if (direction === OUTBOUND) tracker.sent(port, coreOf, at, own, length, at + travel(length));
+      if (direction !== INBOUND) continue;
+      const queue = tracker.delivered(port, at, own);
+      // What a core does with a single packet is not known: to say that it took it at once will do.
+      const times = { taken: at, protocols: at, app: at, done: at };
+      if (queue >= 0) tracker.taken(port, queue, 1, times);
+    }
   }
 
   /** Captures what passes the server's port for a while. */
   async capture(): Promise<CaptureFile> {
     if (this.#capturing) throw new Error("a capture is under way already");
     this.#capturing = true;
-    this.#begin(WHOLE);
+    this.#drain();
+    this.#ask(WHOLE, true);
     const frames: CapturedFrame[] = [];
     for (let ms = 0; ms < CAPTURE_TIME && frames.length < CAPTURE_PACKETS; ms += 10) {
       await pause(10);
-      for (const ring of this.#rings) ring.drain(frames);
+      frames.push(...this.#drain());
     }
-    frames.push(...this.#end());
+    this.#ask(SNAP, false);
     this.#capturing = false;
     const own = frames.filter(({ port }) => port === 0).toSorted((a, b) => a.time - b.time);
     return this.#fileOf(own.slice(0, CAPTURE_PACKETS));
   }
 
-  #begin(snap: number): void {
-    for (const ring of this.#rings) ring.discard();
+  #ask(snap: number, all: boolean): void {
     this.#words[CAPTURE_SNAP] = snap;
+    this.#words[SAMPLE_ALL] = all ? 1 : 0;
+    this.#words[SAMPLE_ASKED]++;
     Atomics.store(this.#words, CAPTURE_ON, 1);
   }
 
-  #end(): CapturedFrame[] {
-    Atomics.store(this.#words, CAPTURE_ON, 0);
+  #drain(): CapturedFrame[] {
     const frames: CapturedFrame[] = [];
     for (const ring of this.#rings) ring.drain(frames);
+    // At the same instant a frame leaves before it arrives.
     return frames.toSorted((a, b) => a.time - b.time || b.direction - a.direction);
   }
 
@@ -98,22 +115,6 @@ export class Sampler {
     writer.flush();
     return { type: "capture", bytes: join(parts), packets: frames.length };
   }
-}
-
-function show(
-  { port, time, bytes, length, direction }: CapturedFrame,
-  tracker: Tracker,
-  origin: number,
-  coreOf: (group: number) => number,
-): void {
-  const at = time - origin;
-  const own = new Uint8Array(bytes);
-  if (direction === OUTBOUND) tracker.sent(port, coreOf, at, own, length);
-  if (direction !== INBOUND) return;
-  const queue = tracker.delivered(port, at, own);
-  // What a core does with a single packet is not known: that it was taken at once is good enough to draw.
-  const times = { taken: at, protocols: at, app: at, done: at };
-  if (queue >= 0) tracker.taken(port, queue, 1, times);
 }
 
 function pause(ms: number): Promise<void> {

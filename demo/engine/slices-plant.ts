@@ -1,14 +1,10 @@
 /** All cores on the engine's own thread, in real time, in slices between which messages are heard. */
-import {
-  CaptureRingWriter,
-  InlineRunner,
-  type Elasticity,
-  type ElasticThread,
-} from "../../host/index.ts";
+import { InlineRunner, type Elasticity, type ElasticThread } from "../../host/index.ts";
 import { setBatch } from "./batch-bound.ts";
 import { clientApp, clientBackend, serverApp, serverBackend } from "./machines.ts";
 import { applyLink } from "./network.ts";
 import type { Plant, PlantOptions } from "./plant.ts";
+import { SampleWriter } from "./sample-writer.ts";
 
 export class SlicesPlant implements Plant {
   readonly mode = "slices";
@@ -23,7 +19,7 @@ export class SlicesPlant implements Plant {
     const { server, client } = network;
     this.#options = options;
     this.#batch = board.get("batch");
-    const observer = new CaptureRingWriter(sampler.addThread());
+    const observer = new SampleWriter(sampler.addThread());
     this.#runner.add(server, {
       backend: (port, queue) =>
         serverBackend(shared, port, queue, server.cores[queue].block, observer),

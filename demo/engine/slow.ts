@@ -96,7 +96,7 @@ export class SlowRunner implements Runner {
     this.#pace = pace === "full" ? 1e6 : pace;
     this.#policy = scenario.policy;
     this.#board.set(scenario);
-    this.#network = createNetwork(scenario, kernel);
+    this.#network = createNetwork(scenario, kernel, "virtual");
     applyLink(this.#network, this.#board);
     this.#runner = new SimulatedRunner({
       costs: REFERENCE_COSTS,

@@ -94,6 +94,7 @@ export class Tracker {
     now: number,
     bytes: Uint8Array<ArrayBuffer>,
     length = bytes.length,
+    arrives = now,
   ): void {
     const seen = glance(bytes);
     const way = port === 0 ? "out" : "in";
@@ -118,7 +119,7 @@ export class Tracker {
       group,
       core: way === "out" ? sender : this.#steering.coreOf(this.#steering.queueOf(group)),
       sent: now,
-      arrives: now,
+      arrives,
       bytes,
       glance: seen,
       queue: 0,
@@ -208,6 +209,7 @@ export class Tracker {
     const [oldest] = this.#kept.values();
     this.#kept.delete(oldest.id);
     if (this.#changed.delete(oldest)) this.#unseen++;
+    if (oldest.fate === "flying") this.#forget(oldest);
   }
 
   /** Takes a packet off the link: the latest with these bytes, or the oldest. */
@@ -218,6 +220,14 @@ export class Tracker {
     const packet = latest ? packets.pop() : packets.shift();
     if (packets.length === 0) this.#flying.delete(key);
     return packet;
+  }
+
+  /** Nobody will see it arrive any more. */
+  #forget(packet: Tracked): void {
+    const key = fingerprint(packet.bytes);
+    const others = this.#flying.get(key)?.filter((other) => other !== packet) ?? [];
+    if (others.length > 0) this.#flying.set(key, others);
+    else this.#flying.delete(key);
   }
 
   #isAgain(way: string, client: number, { seq, payload, flags }: Glance): boolean {

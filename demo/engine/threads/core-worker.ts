@@ -3,17 +3,11 @@
  * not turn its event loop, so what it is to do meanwhile stands on the board, and a word in the core's
  * control block says that something new stands there.
  */
-import {
-  CaptureRingWriter,
-  Core,
-  ElasticThread,
-  Parking,
-  realClock,
-  runElasticLoop,
-} from "../../../host/index.ts";
+import { Core, ElasticThread, Parking, realClock, runElasticLoop } from "../../../host/index.ts";
 import { Board } from "../board.ts";
 import { clientApp, clientBackend, serverApp, serverBackend } from "../machines.ts";
 import { applyLink } from "../network.ts";
+import { SampleWriter } from "../sample-writer.ts";
 import type { CoreTask, WorkerMessage } from "./core-task.ts";
 
 /** The part of a worker's global scope that is used. */
@@ -29,7 +23,7 @@ function runCore(task: CoreTask): void {
   const { memory, port, kernel, announce } = dataplane;
   const board = new Board(shared.board);
   const core = new Core(kernel, memory, id);
-  const observer = new CaptureRingWriter(capture);
+  const observer = new SampleWriter(capture);
   applyLink(shared, board);
   // A queue a core.
   const backend =

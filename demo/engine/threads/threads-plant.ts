@@ -1,8 +1,9 @@
 /** A worker for every core of the server that is active, and one for the clients. */
-import { CaptureRingWriter, CoreControl, type Elasticity } from "../../../host/index.ts";
+import { CoreControl, type Elasticity } from "../../../host/index.ts";
 import { writeBatch } from "../batch-bound.ts";
 import { clientBackend, serverBackend } from "../machines.ts";
 import type { Plant, PlantOptions } from "../plant.ts";
+import { SampleWriter } from "../sample-writer.ts";
 import type { CoreTask } from "./core-task.ts";
 import { WebCore } from "./web-core.ts";
 import { WebCores } from "./web-cores.ts";
@@ -34,14 +35,14 @@ export class ThreadsPlant implements Plant {
       const rescue = sampler.addThread();
       return new WebCore(
         () => ({ ...this.#common, capture, dataplane: server.handle, core: id, role: "server" }),
-        () => serverBackend(shared, server.port, id, block, new CaptureRingWriter(rescue)),
+        () => serverBackend(shared, server.port, id, block, new SampleWriter(rescue)),
         (core) => this.#changed(id, core),
       );
     });
     const capture = sampler.addThread();
     this.#client = new WebCore(
       () => ({ ...this.#common, capture, dataplane: client.handle, core: 0, role: "client" }),
-      () => clientBackend(shared, client.port, 0, new CaptureRingWriter(capture)),
+      () => clientBackend(shared, client.port, 0, new SampleWriter(capture)),
       (core) => this.#changed(-1, core),
     );
     this.#clientControl = new CoreControl(client.memory, client.cores[0].block);
