@@ -100,7 +100,10 @@ describe("the link", () => {
 });
 
 test("a batch bound of one takes packets one by one, a larger one takes what waits", async () => {
-  const bench = await Bench.start({ cores: 1, load: 0, connections: 200, delay: 0, batch: 1 }, 5000);
+  const bench = await Bench.start(
+    { cores: 1, load: 0, connections: 200, delay: 0, batch: 1 },
+    5000,
+  );
   for (let i = 0; i < 20; i++) await bench.frame();
   const one = (await bench.frame()).cores[0];
   expect(one.batchHistogram.slice(1).every((count) => count === 0)).toBe(true);
