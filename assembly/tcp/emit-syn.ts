@@ -98,8 +98,9 @@ function emitSyn(
   const bits = flags | ecnSynFlags(tcb, flags);
   emitTcp(header, swapPorts(tcb.ports), seq, ack, bits, synWindow(tcb), optionBytes);
   const value = timestampNow(cold);
-  // As Linux, with what the path is known to take: the way back is likely to be no wider.
-  const mss = min<u32>(localMss(), pathMss());
+  // As Linux, a SYN names what the path is known to take, since the way back is likely to be no wider. A
+  // SYN-ACK names what we take in (RFC 9293 section 3.7.1).
+  const mss = offers ? min<u32>(localMss(), pathMss()) : localMss();
   emitSynOptions(header, mss, sack, timestamps, scale, tcb.rcvShift, value, cold.tsRecent);
   if (kind != 0) emitCookie(header + TCP_HEADER_SIZE + plainBytes, kind, cookie, cookieLength);
   const start = finish(header, headerLength, end, length, tcb.localIp, tcb.remoteIp);

@@ -301,7 +301,7 @@ function mayNotSend(tcb: Tcb): i32 {
 
 /** Sends what was queued, and remembers that the application wants to send more than it could. */
 function afterSend(tcb: Tcb, call: u32, requested: u32, taken: u32): i32 {
-  tcb.flags &= ~F_MORE;
+  if (tcb.flags & F_MORE) noMore(tcb);
   const wishes = load<u32>(call, CALL_OP) & ((FLAG_MORE | FLAG_RECORD_END) << 16);
   if (wishes != 0 && taken != 0) noteWishes(tcb, wishes >> 16, taken == requested);
   if (tcb.txNext != 0) output(tcb);
@@ -314,6 +314,12 @@ function afterSend(tcb: Tcb, call: u32, requested: u32, taken: u32): i32 {
     return RC_NOBUFS;
   }
   return taken;
+}
+
+/** What was said to follow has come, or does not: what waits for it ends with PSH. */
+function noMore(tcb: Tcb): void {
+  tcb.flags &= ~F_MORE;
+  if (tcb.txNext != 0) changetype<Buffer>(tcb.txTail).flags &= ~MORE_FOLLOWS;
 }
 
 /** Notes what the flags of a send, of which some was taken, say of its end. */

@@ -248,6 +248,81 @@ describe("notices of zero-copy sends", () => {
   );
 });
 
+describe("timestamps of sends", () => {
+  onlyRightIsTaken(
+    `${ACCEPTED}
+   +0 setsockopt(4, SOL_SOCKET, SO_TIMESTAMPING, [SOF_TIMESTAMPING_TX_ACK |
+                  SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID], 4) = 0
+   +0 write(4, ..., 2000) = 2000
+   +0 > P. 1:2001(2000) ack 1
+  +.1 < . 1:1(0) ack 2001 win 32792
+   +0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 0}], msg_flags=MSG_ERRQUEUE|MSG_TRUNC,
+                  msg_control=[{cmsg_level=SOL_SOCKET, cmsg_type=SCM_TIMESTAMPING,
+                    cmsg_data={scm_sec=0, scm_nsec=200000000}},
+                   {cmsg_level=CMSG_LEVEL_IP, cmsg_type=CMSG_TYPE_RECVERR,
+                    cmsg_data={ee_errno=ENOMSG, ee_origin=SO_EE_ORIGIN_TIMESTAMPING, ee_type=0,
+                               ee_code=0, ee_info=SCM_TSTAMP_ACK, ee_data=1999}}]},
+              MSG_ERRQUEUE) = 0
+`,
+    [
+      ["the flags", "MSG_ERRQUEUE|MSG_TRUNC", "MSG_ERRQUEUE"],
+      ["the time", "scm_nsec=200000000", "scm_nsec=195000000"],
+      ["the second", "scm_sec=0", "scm_sec=1"],
+      ["the error", "ee_errno=ENOMSG", "ee_errno=0"],
+      ["the origin", "SO_EE_ORIGIN_TIMESTAMPING", "SO_EE_ORIGIN_ZEROCOPY"],
+      ["the event", "SCM_TSTAMP_ACK", "SCM_TSTAMP_SND"],
+      ["the byte", "ee_data=1999", "ee_data=2000"],
+      ["none yet", "  +.1 < . 1:1(0) ack 2001 win 32792\n", ""],
+    ],
+  );
+});
+
+describe("what a socket takes, and how long", () => {
+  onlyRightIsTaken(
+    `\`rm -f /tmp/zeros
+dd bs=1 count=5 if=/dev/zero of=/tmp/zeros\`
+${ACCEPTED}
+   +0 setsockopt(4, SOL_TCP, TCP_NOTSENT_LOWAT, [4000], 4) = 0
+   +0 open("/tmp/zeros", O_RDONLY) = 5
+   +0 sendfile(4, 5, [0], 9) = 5
+   +0 > P. 1:6(5) ack 1
+  +.1 < . 1:1(0) ack 6 win 32792
+   +0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0
+   +0 write(4, ..., 40000) = 26000
+   +0 > P. 6:10006(10000) ack 1
+  +.1 < . 1:1(0) ack 10006 win 0
+  +.1 %{ assert 99000 <= tcpi_rwnd_limited <= 101000, tcpi_rwnd_limited }%
+   +0 %{ assert 299000 <= tcpi_busy_time <= 301000, tcpi_busy_time }%
+   +0 %{ assert tcpi_reordering == 3, tcpi_reordering }%
+`,
+    [
+      ["sendfile's result", "[0], 9) = 5", "[0], 9) = 9"],
+      ["an offset", "[0], 9) = 5", "[1], 9) = 5"],
+      ["a file that is not there", '("/tmp/zeros"', '("/tmp/others"'],
+      ["what a write takes", "= 26000", "= 26001"],
+      ["another low water", "[4000]", "[20000]"],
+      ["time that the window limits", "99000 <= tcpi_rwnd", "109000 <= tcpi_rwnd"],
+      ["busy time", "299000 <= tcpi_busy", "309000 <= tcpi_busy"],
+      ["reordering", "tcpi_reordering == 3", "tcpi_reordering == 4"],
+    ],
+  );
+});
+
+describe("IPv6", () => {
+  onlyRightIsTaken(
+    `--ip_version=ipv6
+${LISTEN}
+   +0 < S 0:0(0) win 32792 <mss 1000>
+   +0 > (hlim 64) S. 0:0(0) ack 1 <mss 1460>
+`,
+    [
+      ["the hop limit", "hlim 64", "hlim 63"],
+      ["the MSS", "mss 1460", "mss 1440"],
+      ["the number", "ack 1", "ack 2"],
+    ],
+  );
+});
+
 describe("ECN", () => {
   onlyRightIsTaken(
     `\`sysctl -q net.ipv4.tcp_ecn=2\`

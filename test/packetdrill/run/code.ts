@@ -71,7 +71,7 @@ function statementsOf(code: string): string[] {
     if (current.trim() !== "") statements.push(current.trim());
     current = "";
   };
-  const text = code.replace(/\\\r?\n/g, " ");
+  const text = code.replace(/\\\s*(?:\r?\n|$)/g, " ");
   for (const [piece] of text.matchAll(/'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|#[^\n]*|[\s\S]/g)) {
     if (piece.startsWith("#")) continue;
     if ("([{".includes(piece)) depth++;

@@ -112,8 +112,9 @@ export class Flow {
 
   /** Acknowledgment number on the wire of one that the script sends. */
   localAck(spec: TcpSpec): number {
-    if (spec.ack === undefined) return 0;
-    return (spec.ack + this.#localOffset(spec, spec.ackAbsolute)) >>> 0;
+    // Without a number it counts as 0, which with the flag is one of this connection.
+    if (spec.ack === undefined && !(spec.flags & FLAG.ACK)) return 0;
+    return ((spec.ack ?? 0) + this.#localOffset(spec, spec.ackAbsolute)) >>> 0;
   }
 
   /** Sequence number expected of the stack. */

@@ -49,7 +49,9 @@ export function buildInbound(
         length: body.length,
       };
       const mtu = settings.mtu ?? DEFAULT_MTU;
-      return segmented(numbers, mtu - (settings.version === 6 ? 60 : 40)).map((segment) =>
+      const room = mtu - (settings.version === 6 ? 60 : 40) - numbers.options.length;
+      const size = Math.min(room, settings.mergedSegment ?? room);
+      return segmented(numbers, size).map((segment) =>
         encodeFrame(LINK, ends, PROTOCOL_TCP, encodeTcp(ends, segment), packet.ip),
       );
     }
@@ -60,9 +62,8 @@ export function buildInbound(
   }
 }
 
-/** Segments that fit `room` bytes of options and payload: FIN and PSH on the last, CWR on the first. */
-function segmented(whole: TcpNumbers, room: number): TcpNumbers[] {
-  const size = room - whole.options.length;
+/** Segments of `size` bytes of payload: FIN and PSH on the last, CWR on the first. */
+function segmented(whole: TcpNumbers, size: number): TcpNumbers[] {
   if (whole.length <= size) return [whole];
   const segments: TcpNumbers[] = [];
   for (let at = 0; at < whole.length; at += size) {

@@ -13,6 +13,7 @@ import type { Operation, Outcome } from "../sockets/outcome.ts";
 import { errorName, symbolValue } from "../sockets/symbols.ts";
 import { numberOf } from "../sockets/values.ts";
 import { AssertionFailure, runCode, type Value } from "./code.ts";
+import { Chronicle } from "./chronicle.ts";
 import type { Flow } from "./flow.ts";
 import { Flows } from "./flows.ts";
 import { formatLive } from "./format.ts";
@@ -58,6 +59,7 @@ export class Runner {
   readonly #descriptors = new Descriptors();
   readonly #network = new Network();
   readonly #flows: Flows;
+  readonly #chronicle = new Chronicle();
   #stack: Stack | undefined;
   #blocked: Blocked | undefined;
   /** Script time at which the event before was due. */
@@ -95,9 +97,16 @@ export class Runner {
   get #live(): Stack {
     if (!this.#stack) {
       const options = dataplaneOptions(this.#settings, this.#kernel);
-      this.#stack = new Stack(options, START, this.#network);
+      this.#stack = new Stack(options, START, this.#network, (now) => this.#settled(now));
     }
     return this.#stack;
+  }
+
+  /** The stack is quiet: what sockets and statistics want to see of it. */
+  #settled(now: number): void {
+    this.#network.settled(now);
+    const { current } = this.#flows;
+    this.#chronicle.note(current && this.#tcbOf(current), now - START);
   }
 
   #run(event: Event): void {
@@ -307,21 +316,26 @@ export class Runner {
   }
 
   get #context(): CallContext {
-    const { bindPort, connectPort, sendBuffer, receiveBuffer, dialect } = this.#settings;
+    const { bindPort, connectPort, dialect } = this.#settings;
+    const { sendBuffer, receiveBuffer, notSentLowWater } = this.#settings;
     const hosts = hostsOf(this.#settings);
     const stack = this.#live;
     return {
       network: this.#network,
+      files: this.#settings.files,
       descriptors: this.#descriptors,
       local: { ip: hosts.local, port: bindPort },
       remote: { ip: hosts.remote, port: connectPort },
       habits: {
         sendBuffer,
         receiveBuffer,
+        notSentLowWater,
         wholeSegments: dialect === "nplab",
         resetAfterEnd: dialect === "nplab" ? "ECONNRESET" : "EPIPE",
       },
       now: () => stack.now,
+      start: START,
+      tolerance: this.#settings.toleranceMicros,
       made: (socket) => this.#flows.made(socket),
       connecting: (socket, remote) => this.#flows.connecting(socket, remote),
     };
@@ -369,7 +383,7 @@ export class Runner {
   #code(event: Event, code: string): void {
     const { current } = this.#flows;
     const tcb = this.#stack && current && this.#tcbOf(current);
-    const names = infoNames(tcb, this.#flows.listening);
+    const names = infoNames(tcb, this.#flows.listening, this.#chronicle.timesAt(this.#now));
     try {
       runCode(code, this.#variables, names);
     } catch (error) {

@@ -5,7 +5,7 @@
 import type { DataplaneOptions, TcpOptions } from "../../../host/dataplane/options.ts";
 import { SyntaxFault, Unsupported } from "../language/errors.ts";
 import type { Script, ScriptOption } from "../language/script.ts";
-import type { IpVersion } from "../packets/addresses.ts";
+import { addressBytes, addressText, type IpVersion } from "../packets/addresses.ts";
 
 /** Which packetdrill the script was written for. */
 export type Dialect = "google" | "nplab";
@@ -18,6 +18,8 @@ export interface Settings {
   prefix: number | undefined;
   gatewayIp: string | undefined;
   mtu: number | undefined;
+  /** Payload of the segments that an inbound packet larger than the MTU was merged from. */
+  mergedSegment: number | undefined;
   bindPort: number;
   connectPort: number;
   toleranceMicros: number;
@@ -27,12 +29,18 @@ export interface Settings {
   scaledEcho: boolean;
   strictSegments: boolean;
   tcp: TcpOptions;
+  /** Sizes of files, by name; all of them hold zeros. */
+  readonly files: Map<string, number>;
   ttl: number | undefined;
   /** Bytes a socket holds for sending and for receiving, before SO_SNDBUF and SO_RCVBUF. */
   sendBuffer: number;
   receiveBuffer: number;
+  /** Unsent bytes from which on a socket has no room. */
+  notSentLowWater: number;
 }
 
+/** A host of IPv6 scripts has an IPv4 address too, which none of them uses. */
+const IPV4_BESIDES = "192.168.0.1";
 export const REMOTE_MAC = "02:00:00:00:00:02";
 export const LOCAL_MAC = "02:00:00:00:00:01";
 
@@ -47,6 +55,7 @@ export function defaultSettings(script: Script): Settings {
     prefix: undefined,
     gatewayIp: undefined,
     mtu: undefined,
+    mergedSegment: undefined,
     bindPort: 8080,
     connectPort: 8080,
     toleranceMicros: 4000,
@@ -55,9 +64,11 @@ export function defaultSettings(script: Script): Settings {
     scaledEcho: false,
     strictSegments: dialect === "nplab",
     tcp: {},
+    files: new Map(),
     ttl: undefined,
     sendBuffer: 4 << 20,
     receiveBuffer: 131_072,
+    notSentLowWater: 0xffffffff,
   };
 }
 
@@ -86,6 +97,9 @@ export function applyOption(settings: Settings, { name, value, line }: ScriptOpt
       return;
     case "mtu":
       settings.mtu = number();
+      return;
+    case "mss":
+      settings.mergedSegment = number();
       return;
     case "bind_port":
       settings.bindPort = number();
@@ -139,7 +153,17 @@ export function hostsOf(settings: Settings): Hosts {
   const local = settings.localIp ?? (ipv6 ? "fd3d:0a0b:17d6::1" : "192.168.0.1");
   const remote = settings.remoteIp ?? (ipv6 ? "fd3d:fa7b:d17d::1" : "192.0.2.1");
   const gateway = settings.gatewayIp ?? (ipv6 ? "fd3d:0a0b:17d6:8888::0" : neighbourOf(local));
-  return { local, remote, gateway, prefix: settings.prefix ?? (ipv6 ? 48 : 16) };
+  return {
+    local: canonical(local),
+    remote: canonical(remote),
+    gateway: canonical(gateway),
+    prefix: settings.prefix ?? (ipv6 ? 48 : 16),
+  };
+}
+
+/** An address as received packets show theirs. */
+function canonical(address: string): string {
+  return addressText(addressBytes(address));
 }
 
 /** Another host of the attached network, to be its router. */
@@ -154,13 +178,23 @@ export function dataplaneOptions(settings: Settings, kernel: WebAssembly.Module)
   const ipv6 = settings.version === 6;
   const onLink = !ipv6 && samePrefix(local, remote, prefix);
   const neighbour = onLink ? remote : gateway;
+  const addresses = ipv6
+    ? {
+        ip: `${IPV4_BESIDES}/16`,
+        ip6: {
+          addresses: [`${local}/${prefix}`],
+          autoconfigured: false,
+          detectDuplicates: false,
+        },
+        gateway6: gateway,
+      }
+    : { ip: `${local}/${prefix}`, ...(onLink ? {} : { gateway }) };
   const mtu = settings.mtu ?? (ipv6 ? 1520 : 1500);
   if (mtu < 576 || mtu > 1906) throw new Unsupported(`MTU of ${mtu} bytes`);
   return {
     kernel,
-    ip: `${local}/${prefix}`,
+    ...addresses,
     mac: LOCAL_MAC,
-    ...(onLink ? {} : { gateway }),
     neighbours: [{ ip: neighbour, mac: REMOTE_MAC }],
     mtu,
     ...(settings.ttl === undefined ? {} : { ttl: settings.ttl }),

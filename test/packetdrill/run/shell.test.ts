@@ -56,10 +56,20 @@ test("what changes nothing here is passed over", () => {
 });
 
 test("what is not known is unsupported, by its name", () => {
-  expect(() => settingsAfter("rm -f /tmp/file")).toThrow("shell command rm");
+  expect(() => settingsAfter("cp /tmp/file /tmp/other")).toThrow("shell command cp");
+  expect(() => settingsAfter("dd if=/dev/urandom of=/tmp/file bs=1 count=5")).toThrow("dd");
   expect(() => settingsAfter("sysctl -q net.ipv4.tcp_new=1")).toThrow("sysctl net.ipv4.tcp_new=1");
   expect(() => settingsAfter("sysctl -q net.ipv4.tcp_reordering=5")).toThrow(Unsupported);
   expect(() => settingsAfter("tc qdisc add dev tun0 root pfifo limit 0")).toThrow(Unsupported);
+});
+
+test("files of zeros are made and removed", () => {
+  const made = settingsAfter(
+    "/bin/rm -f /tmp/a\n/bin/dd bs=2 count=5 if=/dev/zero of=/tmp/a status=none",
+  );
+  expect([...made.files]).toEqual([["/tmp/a", 10]]);
+  const removed = settingsAfter("dd bs=1 count=1 if=/dev/zero of=/tmp/a; rm -f /tmp/a");
+  expect([...removed.files]).toEqual([]);
 });
 
 test("questions about states, and settings that come late", () => {

@@ -18,6 +18,8 @@ export function applyPreamble(settings: Settings, command: string): void {
     if (/^(defaults|set_defaults)\.sh$/.test(name)) applyLinuxDefaults(settings);
     else if (name === "sysctl" || name === "set_sysctls.py") applyAssignments(settings, words);
     else if (name === "ip") applyIp(settings, words);
+    else if (name === "rm") removeFiles(settings, words);
+    else if (name === "dd") makeFile(settings, words);
     else throw new Unsupported(`shell command ${name}`);
   }
 }
@@ -30,6 +32,20 @@ function applyAssignments(settings: Settings, words: readonly string[]): void {
     if (value === undefined) throw new Unsupported(`sysctl ${word}`);
     applySysctl(settings, key, value);
   }
+}
+
+function removeFiles(settings: Settings, words: readonly string[]): void {
+  for (const word of words.slice(1)) settings.files.delete(word);
+}
+
+/** `dd bs=N count=N if=/dev/zero of=FILE`: a file of zeros. */
+function makeFile(settings: Settings, words: readonly string[]): void {
+  const value = new Map(words.slice(1).map((word) => splitOnce(word, "=")));
+  const [file, size] = [value.get("of"), Number(value.get("bs")) * Number(value.get("count"))];
+  if (value.get("if") !== "/dev/zero" || file === undefined || !Number.isInteger(size)) {
+    throw new Unsupported("shell command dd");
+  }
+  settings.files.set(file, size);
 }
 
 function applyIp(settings: Settings, words: readonly string[]): void {

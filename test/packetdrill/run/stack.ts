@@ -22,10 +22,18 @@ export class Stack {
   /** Virtual time, µs. */
   now: number;
   readonly #nic: TestNic;
+  readonly #settled: (now: number) => void;
   #dropOutbound = false;
 
-  constructor(options: DataplaneOptions, start: number, app: App) {
+  /** `settled` is called whenever the kernel has become quiet. */
+  constructor(
+    options: DataplaneOptions,
+    start: number,
+    app: App,
+    settled: (now: number) => void = () => undefined,
+  ) {
     this.now = start;
+    this.#settled = settled;
     this.dataplane = makeDataplane(options);
     const { memory, port } = this.dataplane;
     this.#nic = new TestNic(memory, port.queues[0], port.offloads);
@@ -55,6 +63,7 @@ export class Stack {
     for (let round = 0; this.thread.iterate(this.now) !== 0; round++) {
       if (round > ROUNDS_MAX) throw new Error("the kernel is busy for ever");
     }
+    this.#settled(this.now);
   }
 
   /** When the kernel's next timer is due; Infinity when none is. */
@@ -89,7 +98,6 @@ function makeDataplane(options: DataplaneOptions): Dataplane {
     return createDataplane(options);
   } catch (error) {
     if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
-    if (options.ip.includes(":")) throw new Unsupported("IPv6");
     throw new Unsupported(error.message);
   }
 }

@@ -61,7 +61,9 @@ const LINUX: Readonly<Record<string, Apply>> = {
   tcp_recovery: only("1"),
   tcp_slow_start_after_idle: only("0", "1"),
   tcp_mtu_probing: only("0"),
-  tcp_notsent_lowat: only("4294967295", "-1"),
+  tcp_notsent_lowat: (settings, [bytes]) => {
+    settings.notSentLowWater = bytes >>> 0;
+  },
   tcp_window_scaling: only("1"),
   tcp_congestion_control: (settings, _values, name) => {
     const algorithm = CONGESTION[name];

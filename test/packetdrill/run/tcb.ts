@@ -81,6 +81,12 @@ export class TcbView {
     return count;
   }
 
+  /** Bytes of what is to be sent next; undefined when nothing is. */
+  get nextLength(): number | undefined {
+    const at = this.get("txNext") ?? 0;
+    return at === 0 ? undefined : this.#read(tcbLayout().buffer, at, "length");
+  }
+
   #read(layout: Layout, base: number, name: string): number | undefined {
     const field = layout.get(name);
     if (!field) return undefined;

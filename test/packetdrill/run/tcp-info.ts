@@ -3,6 +3,7 @@
  * kernel keeps nothing for is missing, and a script that asks for it unsupported.
  */
 import type { Value } from "./code.ts";
+import type { Times } from "./chronicle.ts";
 import type { TcbView } from "./tcb.ts";
 
 const CONSTANTS: Readonly<Record<string, number>> = {
@@ -131,14 +132,23 @@ function unacked(tcb: TcbView): number | undefined {
   return Math.ceil(((next - una) >>> 0) / Math.max(tcb.get("mss") ?? 1, 1));
 }
 
+/** Names for times, in Linux' units. */
+const TIMES: Readonly<Record<string, (times: Times) => number>> = {
+  tcpi_busy_time: ({ busy }) => busy,
+  tcpi_rwnd_limited: ({ windowLimited }) => windowLimited,
+  tcpi_last_data_recv: ({ sinceReceived }) => Math.floor(sinceReceived / 1000),
+};
+
 /** Names that a block of code may use; `tcb` is undefined when there is no connection. */
 export function infoNames(
   tcb: TcbView | undefined,
   listening: boolean,
+  times: Times,
 ): { get(name: string): Value | undefined } {
   return {
     get(name) {
       if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
+      if (Object.hasOwn(TIMES, name)) return tcb && TIMES[name](times);
       if (!Object.hasOwn(READERS, name)) return undefined;
       if (tcb) return READERS[name](tcb);
       if (name !== "tcpi_state") return undefined;

@@ -2,6 +2,7 @@
 import { Unsupported } from "../language/errors.ts";
 import type { CallSpec } from "../language/script.ts";
 import type { CallContext, Handler } from "./descriptors.ts";
+import { fileCalls } from "./file-calls.ts";
 import { ioCalls } from "./io-calls.ts";
 import { lifeCalls } from "./life-calls.ts";
 import { optionCalls } from "./option-calls.ts";
@@ -11,6 +12,7 @@ import { pollCalls } from "./poll-calls.ts";
 const HANDLERS: Readonly<Record<string, Handler>> = {
   ...lifeCalls,
   ...ioCalls,
+  ...fileCalls,
   ...optionCalls,
   ...pollCalls,
 };

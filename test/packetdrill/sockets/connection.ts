@@ -3,10 +3,13 @@
  * error that ended it. The receive window opens by what is read, as with Linux.
  */
 import { FLAG_MORE, FLAG_RECORD_END, RC_OK } from "../../../assembly/abi.ts";
+import { Unsupported } from "../language/errors.ts";
+import { TcbView } from "../run/tcb.ts";
 import { Completions } from "./completions.ts";
 import type { EventSink, Network } from "./network.ts";
 import { errnoOf } from "./outcome.ts";
 import { ERRNO } from "./symbols.ts";
+import { TxTimestamps } from "./tx-timestamps.ts";
 
 /** What may have made a socket ready: room to write, or anything else. */
 export type Change = "room" | "state";
@@ -33,10 +36,14 @@ export class Connection implements EventSink {
   outstanding = 0;
   /** The error to be reported next, 0: none. */
   error = 0;
-  /** A write found no room; room is reported again when a third is free. */
-  full = false;
   readonly completions = new Completions();
+  readonly timestamps = new TxTimestamps();
   #accepted = 0;
+  /** Bytes accepted that the kernel has not taken yet, what the last write wished, and what is to follow. */
+  #backlog = 0;
+  #wishes: SendWishes = { more: false, recordEnd: false };
+  #forbidden: string | undefined;
+  #ending: "none" | "finish" | "close" = "none";
   readonly #network: Network;
   readonly #resetAfterEnd: string;
   readonly #changed: (what: Change) => void;
@@ -64,17 +71,21 @@ export class Connection implements EventSink {
   }
 
   received(bytes: number): void {
+    this.#checkAllowed();
     if (bytes === 0) this.ended = true;
     else this.unread += bytes;
     this.#changed("state");
   }
 
   sent(bytes: number): void {
+    this.#checkAllowed();
+    this.#hand();
     this.#changed(this.#acknowledge(bytes) ? "state" : "room");
   }
 
   dead(_handle: number, reason: number, bytes: number): void {
     this.#acknowledge(bytes);
+    this.#backlog = 0;
     this.#end(reason);
     // Nothing refers to memory any more.
     this.completions.acknowledged(this.#accepted);
@@ -87,14 +98,29 @@ export class Connection implements EventSink {
     if (this.phase !== "dead") this.#network.call((ix) => ix.recvDone(this.handle, bytes));
   }
 
-  /** Offers zeros to the kernel. Returns how many were accepted, 0 when it has no room. */
-  give(bytes: number, { more, recordEnd }: SendWishes): number {
+  /** Accepts zeros for the kernel, which has them as soon as it has room. */
+  give(bytes: number, wishes: SendWishes): void {
+    this.#checkAllowed();
+    this.outstanding += bytes;
+    this.#accepted += bytes;
+    this.#backlog += bytes;
+    this.#wishes = wishes;
+    this.#hand();
+    if (bytes === 0 && this.#backlog === 0) this.#network.send(this.handle, 0, 0);
+  }
+
+  /** Hands over to the kernel what it takes; behind the last of it, the end of the stream. */
+  #hand(): void {
+    const { more, recordEnd } = this.#wishes;
     const flags = (more ? FLAG_MORE : 0) | (recordEnd ? FLAG_RECORD_END : 0);
-    const accepted = this.#network.send(this.handle, bytes, flags);
-    if (accepted <= 0) return 0;
-    this.outstanding += accepted;
-    this.#accepted += accepted;
-    return accepted;
+    while (this.#backlog > 0) {
+      const accepted = this.#network.send(this.handle, this.#backlog, flags);
+      if (accepted <= 0) return;
+      this.#backlog -= accepted;
+    }
+    if (this.#ending === "finish") this.#network.call((ix) => ix.shutdown(this.handle));
+    if (this.#ending === "close") this.#network.call((ix) => ix.close(this.handle));
+    this.#ending = "none";
   }
 
   /** What was given last was memory of the application's own. */
@@ -103,14 +129,35 @@ export class Connection implements EventSink {
     this.completions.acknowledged(this.#accepted - this.outstanding);
   }
 
+  /** Whether the error queue has entries. */
+  get hasNotices(): boolean {
+    return this.completions.waiting || this.timestamps.waiting;
+  }
+
+  /** Makes the script unsupported as soon as a packet comes or goes; undefined: no longer. */
+  forbid(option: string | undefined): void {
+    this.#forbidden = option;
+  }
+
+  settled(now: number): void {
+    const tcb = TcbView.ofHandle(this.#network.memory, this.handle);
+    const [next, una] = [tcb?.get("sndNxt"), tcb?.get("sndUna")];
+    if (next === undefined || una === undefined) return;
+    const acknowledged = this.#accepted - this.outstanding;
+    this.timestamps.advance(acknowledged + ((next - una) >>> 0), acknowledged, now);
+  }
+
   /** Changes how the kernel treats the connection, `OPTION_*`. */
   setOption(option: number, ...values: readonly [number, number?, number?]): number {
     return this.#network.call((ix) => ix.option(this.handle, option, ...values)).result;
   }
 
   finish(): void {
+    this.#checkAllowed();
     this.finished = true;
-    if (this.phase !== "dead") this.#network.call((ix) => ix.shutdown(this.handle));
+    if (this.phase === "dead") return;
+    this.#ending = "finish";
+    this.#hand();
   }
 
   /** Gives the connection up: in order, or with RST when data was not read or `abort` says so. */
@@ -120,8 +167,13 @@ export class Connection implements EventSink {
       this.#network.call((ix) => ix.abort(this.handle));
       this.phase = "dead";
     } else {
-      this.#network.call((ix) => ix.close(this.handle));
+      this.#ending = "close";
+      this.#hand();
     }
+  }
+
+  #checkAllowed(): void {
+    if (this.#forbidden !== undefined) throw new Unsupported(`socket option ${this.#forbidden}`);
   }
 
   /** Returns whether memory became free. */

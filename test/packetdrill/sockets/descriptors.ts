@@ -3,7 +3,7 @@ import type { CallSpec } from "../language/script.ts";
 import { Epoll } from "./epoll.ts";
 import type { Network } from "./network.ts";
 import type { Operation } from "./outcome.ts";
-import type { Endpoint, Socket } from "./socket.ts";
+import { Socket, type Endpoint } from "./socket.ts";
 import type { SocketHabits } from "./tcp-socket.ts";
 
 export interface CallContext {
@@ -13,27 +13,45 @@ export interface CallContext {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly habits: SocketHabits;
-  /** Virtual time, µs. */
+  /** Sizes of files, by name. */
+  readonly files: ReadonlyMap<string, number>;
+  /** Virtual time, µs, and what it was when the script began. */
   now(): number;
+  readonly start: number;
+  /** How far from what the script says a time may be, µs. */
+  readonly tolerance: number;
   /** A socket was made; packets are about it from now on. */
   made(socket: Socket): void;
   /** A socket begins to connect. */
   connecting(socket: Socket, remote: Endpoint): void;
 }
 
+/** A file of zeros. */
+export interface ZeroFile {
+  readonly size: number;
+}
+
+type Descriptor = Socket | Epoll | ZeroFile;
+
 /** Begins a call. */
 export type Handler = (call: CallSpec, context: CallContext) => Operation;
 
 export class Descriptors {
-  readonly #files = new Map<number, Socket | Epoll>();
+  readonly #files = new Map<number, Descriptor>();
 
-  add(fd: number, file: Socket | Epoll): void {
+  add(fd: number, file: Descriptor): void {
     this.#files.set(fd, file);
   }
 
   socket(fd: number): Socket | undefined {
     const file = this.#files.get(fd);
-    return file instanceof Epoll ? undefined : file;
+    return file instanceof Socket ? file : undefined;
+  }
+
+  /** A file that is not a socket. */
+  file(fd: number): ZeroFile | undefined {
+    const file = this.#files.get(fd);
+    return file instanceof Socket || file instanceof Epoll ? undefined : file;
   }
 
   epoll(fd: number): Epoll | undefined {
@@ -46,7 +64,7 @@ export class Descriptors {
     const file = this.#files.get(fd);
     if (!file) return false;
     this.#files.delete(fd);
-    if (file instanceof Epoll) return true;
+    if (!(file instanceof Socket)) return true;
     for (const other of this.#files.values()) if (other instanceof Epoll) other.forget(fd);
     file.close();
     return true;

@@ -8,9 +8,11 @@ import { done, failed, immediate, type Operation, type Outcome } from "./outcome
 import type { Endpoint, Socket } from "./socket.ts";
 import { symbolValue } from "./symbols.ts";
 import { TcpSocket } from "./tcp-socket.ts";
+import type { Stamp } from "./tx-timestamps.ts";
 import { addressOf, fieldOf, isEllipsis, isNull, numberOf, partLengths } from "./values.ts";
 
 const ERROR_QUEUE = symbolValue("MSG_ERRQUEUE")!;
+const TRUNCATED = symbolValue("MSG_TRUNC")!;
 const FAST_OPEN = symbolValue("MSG_FASTOPEN")!;
 
 /** A buffer that is nowhere fails the call, unless there is nothing to put into it. */
@@ -45,9 +47,9 @@ const sendmsg = onSocket((socket, call, context) => {
   return writeTo(socket, total(message), flags, fieldOf(message, "msg_name"), context);
 });
 
-const recvmsg = onSocket((socket, call) => {
+const recvmsg = onSocket((socket, call, context) => {
   const [, message, flagsArgument] = call.args;
-  if (optional(flagsArgument) & ERROR_QUEUE) return receiveNotice(socket, message);
+  if (optional(flagsArgument) & ERROR_QUEUE) return receiveNotice(socket, message, context);
   const operation = socket.read(total(message), optional(flagsArgument));
   const attempt = (): Outcome | undefined => {
     const outcome = operation.attempt();
@@ -95,11 +97,16 @@ function vectorLength(vector: Expression | undefined): number {
 }
 
 /** The next entry of the error queue. */
-function receiveNotice(socket: Socket, message: Expression | undefined): Operation {
+function receiveNotice(
+  socket: Socket,
+  message: Expression | undefined,
+  context: CallContext,
+): Operation {
   const connection = socket instanceof TcpSocket ? socket.connection : undefined;
-  const notice = connection?.completions.take();
-  if (!notice) return immediate(failed("EAGAIN"));
-  const wrong = checkNotice(notice, message);
+  const stamp = connection?.timestamps.take();
+  const notice = stamp ? undefined : connection?.completions.take();
+  if (!stamp && !notice) return immediate(failed("EAGAIN"));
+  const wrong = stamp ? checkStamp(stamp, message, context) : checkNotice(notice!, message);
   return immediate(wrong === undefined ? done(0) : { ...done(0), wrong });
 }
 
@@ -111,8 +118,7 @@ function checkNotice(notice: Notice, message: Expression | undefined): string | 
   const entry =
     control?.kind === "list" && control.items.length === 1 ? control.items[0] : undefined;
   if (!entry) return "one control message came";
-  const data = fieldOf(entry, "cmsg_data");
-  const actual: Readonly<Record<string, number>> = {
+  return differing(fieldOf(entry, "cmsg_data"), {
     ee_errno: 0,
     ee_origin: symbolValue("SO_EE_ORIGIN_ZEROCOPY")!,
     ee_type: 0,
@@ -120,9 +126,45 @@ function checkNotice(notice: Notice, message: Expression | undefined): string | 
     ee_code: symbolValue("SO_EE_CODE_ZEROCOPY_COPIED")!,
     ee_info: notice.first,
     ee_data: notice.last,
-  };
-  const names = Object.keys(actual);
-  const name = names.find((field) => numberOf(fieldOf(data, field)) !== actual[field]);
+  });
+}
+
+/** What is wrong with the timestamp that the message expects: when something happened to which byte. */
+function checkStamp(
+  stamp: Stamp,
+  message: Expression | undefined,
+  context: CallContext,
+): string | undefined {
+  const flags = fieldOf(message, "msg_flags");
+  // The packet would follow, for which there is no room.
+  if (flags && numberOf(flags) !== (ERROR_QUEUE | TRUNCATED)) {
+    return "msg_flags are MSG_ERRQUEUE|MSG_TRUNC";
+  }
+  const control = fieldOf(message, "msg_control");
+  if (control?.kind !== "list" || control.items.length !== 2) return "two control messages came";
+  const [time, entry] = control.items.map((item) => fieldOf(item, "cmsg_data"));
+  const expected =
+    numberOf(fieldOf(time, "scm_sec")) * 1_000_000 + numberOf(fieldOf(time, "scm_nsec")) / 1000;
+  const actual = stamp.at - context.start;
+  if (Math.abs(actual - expected) > context.tolerance) return `timestamp is ${actual} \u00b5s`;
+  return differing(entry, {
+    ee_errno: symbolValue("ENOMSG")!,
+    ee_origin: symbolValue("SO_EE_ORIGIN_TIMESTAMPING")!,
+    ee_type: 0,
+    ee_code: 0,
+    ee_info: stamp.info,
+    ee_data: stamp.key,
+  });
+}
+
+/** The first field of a structure that has another value. */
+function differing(
+  data: Expression | undefined,
+  actual: Readonly<Record<string, number>>,
+): string | undefined {
+  const name = Object.keys(actual).find(
+    (field) => numberOf(fieldOf(data, field)) !== actual[field],
+  );
   return name === undefined ? undefined : `${name} is ${actual[name]}`;
 }
 

@@ -31,6 +31,8 @@ export interface EventSink {
   sent?(bytes: number): void;
   dead?(handle: number, reason: number, bytes: number): void;
   datagram?(bytes: number, token: number): void;
+  /** The kernel is quiet for now. */
+  settled?(now: number): void;
 }
 
 /** Bytes that one system call sends at most; all of them zero. */
@@ -89,6 +91,10 @@ export class Network implements App {
     const ix = this.#ix;
     ix.writeEndpoint(this.#endpoint, IpAddress.parse(ip), port);
     return this.call(() => ix.udpSend(handle, this.#zeros, length, this.#endpoint)).result;
+  }
+
+  settled(now: number): void {
+    for (const sink of this.#sinks.values()) sink.settled?.(now);
   }
 
   handle(ix: Ix): void {

@@ -98,6 +98,8 @@ const HARMLESS = new Set([
   "SO_PRIORITY",
   "SO_MARK",
   "IP_FREEBIND",
+  // Whether packets may be fragmented on their way; packetdrill does not look at the bit.
+  "IP_MTU_DISCOVER",
 ]);
 
 /** MSG_* flags that some socket knows. */

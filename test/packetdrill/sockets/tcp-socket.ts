@@ -22,8 +22,10 @@ import {
   type Operation,
   type Outcome,
 } from "./outcome.ts";
+import { SendBuffer } from "./send-buffer.ts";
 import { checkFlags, POLL, Socket, type Endpoint, type SocketEnds } from "./socket.ts";
 import { ERRNO, symbolValue } from "./symbols.ts";
+import { TxTimestamps } from "./tx-timestamps.ts";
 import { numberOf, fieldOf } from "./values.ts";
 
 const MSG_PEEK = symbolValue("MSG_PEEK")!;
@@ -34,13 +36,14 @@ const MSG_EOR = symbolValue("MSG_EOR")!;
 const MSG_ZEROCOPY = symbolValue("MSG_ZEROCOPY")!;
 const SHUT_RD = 0;
 const SHUT_WR = 1;
-const LOWAT_OFF = 0xffffffff;
 
 /** Where the sockets of operating systems differ. */
 export interface SocketHabits {
   /** Buffer sizes before SO_SNDBUF and SO_RCVBUF, bytes. */
   readonly sendBuffer: number;
   readonly receiveBuffer: number;
+  /** Unsent bytes from which on there is no room. */
+  readonly notSentLowWater: number;
   /** As FreeBSD, say that a connection's receive buffer is a whole number of segments. */
   readonly wholeSegments: boolean;
   /** The error of a reset that comes after the peer's FIN. */
@@ -61,7 +64,7 @@ export class TcpSocket extends Socket {
   #lingerZero = false;
   #zeroCopy = false;
   #connectReported = false;
-  #sendBuffer: number;
+  readonly sendBuffer: SendBuffer;
   readonly #network: Network;
   readonly #habits: SocketHabits;
 
@@ -69,7 +72,8 @@ export class TcpSocket extends Socket {
     super();
     this.#network = network;
     this.#habits = habits;
-    this.#sendBuffer = habits.sendBuffer;
+    const { sendBuffer, notSentLowWater } = habits;
+    this.sendBuffer = new SendBuffer(sendBuffer, notSentLowWater, () => this.#tcb);
   }
 
   /** The socket of a connection that knocked. */
@@ -177,8 +181,10 @@ export class TcpSocket extends Socket {
     const wishes = { more: (flags & MSG_MORE) !== 0, recordEnd: (flags & MSG_EOR) !== 0 };
     const zeroCopy = this.#zeroCopy && (flags & MSG_ZEROCOPY) !== 0 && count > 0;
     let written = 0;
+    let waits = false;
     const end = (): Outcome => {
       if (zeroCopy) this.connection!.noteZeroCopy();
+      if (written > 0) this.connection!.timestamps.written(this.sendBuffer.taken);
       return done(written);
     };
     const attempt = (): Outcome | undefined => {
@@ -186,8 +192,10 @@ export class TcpSocket extends Socket {
       if (connection?.phase === "connecting") return undefined;
       const refused = this.#writeError(connection);
       if (refused) return written > 0 ? end() : refused;
+      if (waits && !this.sendBuffer.hasRoom()) return undefined;
       written += this.#push(connection!, count - written, wishes);
       if (written === count || (nonblocking && written > 0)) return end();
+      waits = true;
       return undefined;
     };
     return waiting(attempt, nonblocking);
@@ -214,11 +222,11 @@ export class TcpSocket extends Socket {
     const dead = connection.phase === "dead";
     const readShut = this.#readShut || connection.ended || dead;
     const writeShut = connection.finished || dead;
-    let ready = connection.error !== 0 || connection.completions.waiting ? POLL.ERR : 0;
+    let ready = connection.error !== 0 || connection.hasNotices ? POLL.ERR : 0;
     if (readShut && writeShut) ready |= POLL.HUP;
     if (readShut) ready |= POLL.IN | POLL.RDHUP;
     if (connection.unread > 0) ready |= POLL.IN;
-    if (connection.phase !== "connecting" && (writeShut || this.#hasRoom(connection))) {
+    if (connection.phase !== "connecting" && (writeShut || this.sendBuffer.hasRoom())) {
       ready |= POLL.OUT;
     }
     return ready;
@@ -263,6 +271,14 @@ export class TcpSocket extends Socket {
         return done(0);
       case "TCP_USER_TIMEOUT":
         return this.#setUserTimeout(value);
+      case "IP_TOS":
+        // A value that no packet has seen when it is taken back is none.
+        if (!this.connection && value !== 0) throw new Unsupported("socket option IP_TOS");
+        this.connection?.forbid(value === 0 ? undefined : "IP_TOS");
+        this.stored.set(name, value);
+        return done(0);
+      case "SO_TIMESTAMPING":
+        return this.#setTimestamping(value);
       case "SO_ZEROCOPY":
         this.#zeroCopy = value !== 0;
         return done(0);
@@ -271,13 +287,11 @@ export class TcpSocket extends Socket {
         this.inq = value !== 0;
         return done(0);
       case "TCP_NOTSENT_LOWAT":
-        if (value !== 0 && value >>> 0 !== LOWAT_OFF)
-          throw new Unsupported(`socket option ${name}`);
         this.stored.set(name, value >>> 0);
+        this.sendBuffer.lowWater = value === 0 ? this.#habits.notSentLowWater : value >>> 0;
         return done(0);
       case "SO_SNDBUF":
-        // Linux doubles it, to make room for its own bookkeeping.
-        this.#sendBuffer = value * 2;
+        this.sendBuffer.resize(value);
         return done(0);
       case "SO_LINGER":
         return this.#setLinger(argument);
@@ -294,9 +308,10 @@ export class TcpSocket extends Socket {
         return this.#cork ? 1 : 0;
       case "TCP_NOTSENT_LOWAT":
       case "TCP_USER_TIMEOUT":
+      case "IP_TOS":
         return this.stored.get(name) ?? 0;
       case "SO_SNDBUF":
-        return this.#sendBuffer;
+        return this.sendBuffer.limit;
       case "SO_RCVBUF":
         return this.#receiveBuffer();
       case "TCP_MAXSEG":
@@ -309,7 +324,8 @@ export class TcpSocket extends Socket {
   /** Room counts as news only to who found none. */
   #changed(what: Change): void {
     const { connection } = this;
-    if (what === "room" && !(connection?.full && this.#hasRoom(connection))) return;
+    if (connection) this.sendBuffer.acknowledge(this.sendBuffer.taken - connection.outstanding);
+    if (what === "room" && !(this.sendBuffer.awaited && this.sendBuffer.hasRoom())) return;
     this.wakeups++;
   }
 
@@ -354,24 +370,12 @@ export class TcpSocket extends Socket {
   }
 
   #push(connection: Connection, bytes: number, wishes: SendWishes): number {
-    let written = 0;
-    while (written < bytes) {
-      const room = this.#sendBuffer - connection.outstanding;
-      if (room <= 0) break;
-      const accepted = connection.give(Math.min(bytes - written, room), wishes);
-      if (accepted === 0) break;
-      written += accepted;
-    }
-    if (written < bytes) connection.full = true;
-    return written;
-  }
-
-  /** As Linux: after a write found no room, a third of the buffer must be free. */
-  #hasRoom(connection: Connection): boolean {
-    if (!connection.full) return connection.outstanding < this.#sendBuffer;
-    if (connection.outstanding * 3 > this.#sendBuffer * 2) return false;
-    connection.full = false;
-    return true;
+    const taken = this.sendBuffer.take(bytes, wishes.recordEnd, (part, end) =>
+      connection.give(part, end === "last" ? wishes : { more: end === "open", recordEnd: false }),
+    );
+    // What a write leaves behind that found no room is not held back for the rest.
+    if (taken < bytes && taken > 0) connection.give(0, { more: false, recordEnd: false });
+    return taken;
   }
 
   /** Changes a live connection; one that is not there yet learns it when it is. */
@@ -387,6 +391,14 @@ export class TcpSocket extends Socket {
     if (!this.connection) throw new Unsupported("TCP_USER_TIMEOUT without a connection");
     this.#tell(OPTION_USER_TIMEOUT, millis / 1000);
     this.stored.set("TCP_USER_TIMEOUT", millis);
+    return done(0);
+  }
+
+  #setTimestamping(flags: number): Outcome {
+    const { connection } = this;
+    if (!connection) throw new Unsupported("SO_TIMESTAMPING without a connection");
+    if (!TxTimestamps.knows(flags)) throw new Unsupported("these flags of SO_TIMESTAMPING");
+    connection.timestamps.set(flags, this.sendBuffer.taken);
     return done(0);
   }
 
