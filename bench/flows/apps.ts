@@ -84,6 +84,8 @@ export class FlowSender implements App {
 
 export class FlowReceiver implements App {
   readonly #fresh = new Map<number, number>();
+  /** Bytes of all streams so far. */
+  received = 0;
 
   start(ix: Ix): void {
     ix.listen(0, PORT, 1024);
@@ -95,6 +97,7 @@ export class FlowReceiver implements App {
       if (ix.eventOp(i) === EV_KNOCK) ix.accept(handle, 0, FLAG_QUIET);
       else if (ix.eventOp(i) === EV_RECV) {
         this.#fresh.set(handle, (this.#fresh.get(handle) ?? 0) + ix.eventB(i));
+        this.received += ix.eventB(i);
       }
     }
     for (const [handle, bytes] of this.#fresh) ix.recvDone(handle, bytes);

@@ -6,6 +6,7 @@ import { decimal, decimals, integer, someOf } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { single } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
+import { compareWithLinux } from "./against-linux.ts";
 import type { Outcome, Scenario } from "./simulate.ts";
 
 interface GridOptions {
@@ -18,6 +19,8 @@ interface GridOptions {
   readonly seconds: number;
   readonly seed: number;
   readonly sack: boolean;
+  readonly linux: boolean;
+  readonly repeats: number;
 }
 
 const TASK = new URL("task.js", import.meta.url);
@@ -41,9 +44,15 @@ export const grid = defineExperiment<GridOptions>({
       .option("--warmup <s>", "virtual seconds before measuring", decimal(0, 3600), 5)
       .option("--seconds <s>", "virtual seconds measured", decimal(0.1, 3600), 10)
       .option("--seed <n>", "of the link's random numbers", integer(0, 2 ** 31), 1)
-      .option("--no-sack", "recover by duplicate ACKs alone, as without SACK and timestamps"),
+      .option("--no-sack", "recover by duplicate ACKs alone, as without SACK and timestamps")
+      .option("--linux", "in real time, beside Linux through a TAP over the same link; needs root")
+      .option("--repeats <n>", "runs of each, with --linux", integer(1, 100), 3),
   help: ["Every run with the same seed gives the same figures, on any machine.", ""],
-  examples: ["--rates 100", "--cc bbr,cubic --rates 100 --rtts 20 --losses 1"],
+  examples: [
+    "--rates 100",
+    "--cc bbr,cubic --rates 100 --rtts 20 --losses 1",
+    "--linux --cc cubic,newreno --rates 100 --rtts 10 --losses 1",
+  ],
   bounded: { rates: [100], rtts: [10, 50], losses: [0, 0.1, 1, 3] },
   tour: { rates: [100], rtts: [20], losses: [0, 0.1, 1], warmup: 2, seconds: 5 },
   run: runGrid,
@@ -60,6 +69,7 @@ export const grid = defineExperiment<GridOptions>({
 });
 
 async function runGrid(options: GridOptions, reporter: Reporter): Promise<void> {
+  if (options.linux) return compareWithLinux(scenariosOf(options), options.repeats, reporter);
   const { warmup, seconds, queue, losses, seed, sack } = options;
   reporter.note(
     `grid: one flow, a queue of ${queue} × the path, ${seconds} s after ${warmup} s of warming up, ` +
@@ -88,6 +98,16 @@ async function runGrid(options: GridOptions, reporter: Reporter): Promise<void> 
     }
   }
   reporter.table(["link, round trip, control", ...losses.map((loss) => `loss ${loss} %`)], rows);
+}
+
+/** All of them. */
+function scenariosOf(options: GridOptions): Scenario[] {
+  const { rates, rtts, cc, losses } = options;
+  return rates.flatMap((rate) =>
+    rtts.flatMap((rtt) =>
+      cc.flatMap((control) => losses.map((loss) => scenarioOf(options, control, rate, rtt, loss))),
+    ),
+  );
 }
 
 function scenarioOf(

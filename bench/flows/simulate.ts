@@ -1,5 +1,6 @@
 /** Flows over one bottleneck in virtual time: every run of a scenario is the same. */
 import { InlineRunner } from "../../host/node/index.ts";
+import type { LinkOptions } from "../../host/node/index.ts";
 import { CONGESTION_CONTROLS } from "../../host/dataplane/options.ts";
 import type { CongestionControl } from "../../host/dataplane/options.ts";
 import { createPair } from "../lib/pair.ts";
@@ -36,13 +37,9 @@ const LEAST_QUEUE = 64;
 const MIB = 1 << 20;
 
 export function simulate(scenario: Scenario): Outcome {
-  const { controls, rate, roundTrip, loss, seed, ecnThreshold } = scenario;
-  const path = (rate * roundTrip) / 8e6;
-  const queueLimit = Math.max(Math.ceil((path * scenario.queue) / FRAME), LEAST_QUEUE);
-  const delay = roundTrip / 2;
-  const marking = ecnThreshold === undefined ? {} : { ecnThreshold };
-  const link = { rate, delay, loss, queueLimit, seed, ...marking };
-  const pair = createPair(dimensions(path * (1 + scenario.queue), scenario), link);
+  const { controls } = scenario;
+  const { link, flight } = linkOf(scenario);
+  const pair = createPair(dimensions(flight, scenario), link);
   const sender = new FlowSender(controls.map((name) => CONGESTION_CONTROLS.indexOf(name) + 1));
   const runner = new InlineRunner();
   runner.add(pair.server, { wire: pair.serverWire, app: () => new FlowReceiver() });
@@ -60,8 +57,21 @@ export function simulate(scenario: Scenario): Outcome {
   };
 }
 
+/** The link, both ways alike, and how many bytes it holds with its queue. */
+export function linkOf(scenario: Scenario): {
+  readonly link: LinkOptions;
+  readonly flight: number;
+} {
+  const { rate, roundTrip, loss, queue, seed, ecnThreshold } = scenario;
+  const path = (rate * roundTrip) / 8e6;
+  const queueLimit = Math.max(Math.ceil((path * queue) / FRAME), LEAST_QUEUE);
+  const marking = ecnThreshold === undefined ? {} : { ecnThreshold };
+  const link = { rate, delay: roundTrip / 2, loss, queueLimit, seed, ...marking };
+  return { link, flight: path * (1 + queue) };
+}
+
 /** Windows and buffers that let `flight` bytes, and as much again that is out of order, be on the way. */
-function dimensions(
+export function dimensions(
   flight: number,
   { controls, sack = true }: Scenario,
 ): Parameters<typeof createPair>[0] {

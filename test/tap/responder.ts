@@ -14,7 +14,7 @@ import {
 import type { LinkOptions } from "../../host/nic/types.ts";
 import { packageFile } from "../../host/node/kernel.ts";
 import { Namespace } from "./namespace.ts";
-import { createRepeater } from "./repeater.ts";
+import { createRepeater } from "../../bench/lib/repeater.ts";
 
 export const LINUX = "10.9.0.1";
 export const DATAPLANE = "10.9.0.2";
