@@ -674,6 +674,39 @@ export const CALL_B: u32 = 20;
 export const CALL_C: u32 = 24;
 export const CALL_D: u32 = 28;
 
+/** What tcp_info writes, words: times in µs, windows and amounts in bytes (RFC 4898's names in brackets). */
+export const TCP_INFO_STATE: u32 = 0;
+/** Smoothed round-trip time and its variation (RFC 6298), the least one; 0: not measured yet. */
+export const TCP_INFO_SRTT: u32 = 4;
+export const TCP_INFO_RTTVAR: u32 = 8;
+export const TCP_INFO_MIN_RTT: u32 = 12;
+/** The retransmission timeout without back-off, and how often it was doubled. */
+export const TCP_INFO_RTO: u32 = 16;
+export const TCP_INFO_BACKOFF: u32 = 20;
+export const TCP_INFO_MSS: u32 = 24;
+/** Congestion window [CurCwnd] and slow start threshold [CurSsthresh], 0x7fffffff or more: none yet. */
+export const TCP_INFO_CWND: u32 = 28;
+export const TCP_INFO_SSTHRESH: u32 = 32;
+/** Sent and not acknowledged [PipeSize]. */
+export const TCP_INFO_IN_FLIGHT: u32 = 36;
+/** The window that the peer allows, and the receive window as auto-tuning has it. */
+export const TCP_INFO_SEND_WINDOW: u32 = 40;
+export const TCP_INFO_RECEIVE_WINDOW: u32 = 44;
+/** Segments that were sent again so far [SegsRetrans]. */
+export const TCP_INFO_RETRANSMITS: u32 = 48;
+export const TCP_INFO_SIZE: u32 = 64;
+
+// TCP_INFO_STATE: the state of RFC 9293 section 3.3.2.
+export const TCP_STATE_SYN_SENT: u32 = 1;
+export const TCP_STATE_SYN_RECEIVED: u32 = 2;
+export const TCP_STATE_ESTABLISHED: u32 = 4;
+export const TCP_STATE_FIN_WAIT_1: u32 = 8;
+export const TCP_STATE_FIN_WAIT_2: u32 = 16;
+export const TCP_STATE_CLOSING: u32 = 32;
+export const TCP_STATE_TIME_WAIT: u32 = 64;
+export const TCP_STATE_CLOSE_WAIT: u32 = 128;
+export const TCP_STATE_LAST_ACK: u32 = 256;
+
 /**
  * Batched system calls. `result` receives RC_OK, a count of bytes, or a negative RC_* code.
  *
@@ -702,6 +735,7 @@ export const CALL_D: u32 = 28;
  * | timer_set     | -               | own    | delay, µs |           |          |        | code; handle := timer |
  * | timer_cancel  | timer           | passed |           |           |          |        | code   |
  * | tag           | connection      | passed | tag       |           |          |        | code   |
+ * | tcp_info      | connection      | passed | address of TCP_INFO_SIZE bytes | | |     | code; the record is written |
  * | option        | connection, or listener | passed | `OPTION_*` | value | more | more   | code   |
  *
  * Ports of connect: destination | source << 16, source 0 lets the kernel choose.
@@ -760,7 +794,8 @@ export const SYS_UDP_JOIN: u32 = 21;
 export const SYS_UDP_LEAVE: u32 = 22;
 export const SYS_OPTION: u32 = 23;
 export const SYS_CONNECT_SEND: u32 = 24;
-export const SYS_END: u32 = 25;
+export const SYS_TCP_INFO: u32 = 25;
+export const SYS_END: u32 = 26;
 
 /** 1: as FLAG_NAGLE and FLAG_QUIET; 0: not. What was held back goes out, by OPTION_CORK too. */
 export const OPTION_NAGLE: u32 = 1;

@@ -185,6 +185,12 @@ function resendLost(tcb: Tcb, cold: TcbCold): void {
   }
 }
 
+/** A segment went out that had gone out before. */
+export function countResent(tcb: Tcb): void {
+  count(CNT_TCP_RETRANSMITS);
+  coldOf(tcb).resent++;
+}
+
 /** Sends a segment again, by the scoreboard. False when nothing could be sent. */
 export function resend(tcb: Tcb, cold: TcbCold, buffer: Buffer): bool {
   if (buffer.length > tcb.mss) {
@@ -193,7 +199,7 @@ export function resend(tcb: Tcb, cold: TcbCold, buffer: Buffer): bool {
     noteCut(cold, buffer);
   }
   if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return false;
-  count(CNT_TCP_RETRANSMITS);
+  countResent(tcb);
   if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
   noteResent(cold, buffer);
   cold.limitedBytes += buffer.length;
@@ -222,7 +228,7 @@ export function retransmitHead(tcb: Tcb): void {
   const at = tcb.txHead;
   if (at == 0) {
     if (tcb.flags & F_FIN_SENT) {
-      count(CNT_TCP_RETRANSMITS);
+      countResent(tcb);
       sendBare(tcb, coldOf(tcb).sndEnd, FIN | ACK);
     }
     return;
@@ -231,7 +237,7 @@ export function retransmitHead(tcb: Tcb): void {
   // A path that takes less than when it was cut: only the first part.
   if (buffer.length > tcb.mss && !cut(buffer, tcb.mss, tcb)) return;
   if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return;
-  count(CNT_TCP_RETRANSMITS);
+  countResent(tcb);
   buffer.flags |= SENT_AGAIN;
   buffer.sentAt = now;
   if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
@@ -280,7 +286,7 @@ function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   }
   if (tcb.flags & F_RESENDING && seqBefore(buffer.seq, coldOf(tcb).sndMax)) {
     buffer.flags |= SENT_AGAIN;
-    count(CNT_TCP_RETRANSMITS);
+    countResent(tcb);
   }
   buffer.sentAt = now;
   if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
@@ -311,7 +317,7 @@ function outputFin(tcb: Tcb): void {
     scheduleOutput(tcb);
     return;
   }
-  if (tcb.flags & F_FIN_SENT) count(CNT_TCP_RETRANSMITS);
+  if (tcb.flags & F_FIN_SENT) countResent(tcb);
   tcb.flags |= F_FIN_SENT;
   advance(tcb, end + 1);
   // What is asked for by a probe is answered no sooner than a round trip after the FIN.

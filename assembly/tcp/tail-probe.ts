@@ -3,7 +3,7 @@
  * segments of a flight lost nothing later arrives that would show it, so after two round trips the last
  * one is sent again, or one more, for the SACK that it brings.
  */
-import { CNT_TCP_RETRANSMITS, CNT_TCP_TAIL_PROBES } from "../abi";
+import { CNT_TCP_TAIL_PROBES } from "../abi";
 import { rtoMin } from "../core/config";
 import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
@@ -12,7 +12,7 @@ import { ACK, FIN } from "../wire/tcp";
 import { onLoss, onRecoveryEnd } from "./congestion";
 import { setDeadline } from "./deadlines";
 import { sendBare } from "./emit";
-import { resend, sendNext, WITH_FIN } from "./output";
+import { countResent, resend, sendNext, WITH_FIN } from "./output";
 import { backedOffRto } from "./rtt";
 import { arrived, closeScoreboard, inFlight, twiceFrom, twiceTo } from "./scoreboard";
 import { seqAfter, seqBefore } from "./seq";
@@ -101,7 +101,7 @@ function resendLast(tcb: Tcb, cold: TcbCold): bool {
     if (!(tcb.flags & F_FIN_SENT) || last.flags & WITH_FIN) return resend(tcb, cold, last);
   }
   if (!sendBare(tcb, cold.sndEnd, FIN | ACK)) return false;
-  count(CNT_TCP_RETRANSMITS);
+  countResent(tcb);
   return true;
 }
 

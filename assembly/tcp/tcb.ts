@@ -375,6 +375,8 @@ export class TcbCold {
   landmark3: u32;
   /** Where RACK's look at what was sent again goes on; 0: at the front. */
   againNext: u32;
+  /** Segments that were sent again so far, modulo 2^32. */
+  resent: u32;
 }
 
 let hotBase: u32 = 0;

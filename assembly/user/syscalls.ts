@@ -36,6 +36,7 @@ import {
   SYS_SENDV,
   SYS_SHUTDOWN,
   SYS_TAG,
+  SYS_TCP_INFO,
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
@@ -67,6 +68,7 @@ import {
   sysShutdown,
   sysTag,
 } from "./tcp-calls";
+import { sysTcpInfo } from "./info-calls";
 import { cancelUserTimer, setTimer, timerHandle } from "./timers";
 import {
   sysUdpBind,
@@ -150,6 +152,8 @@ function run(call: u32): i32 {
       return cancelUserTimer(load<u32>(call, CALL_HANDLE));
     case SYS_TAG:
       return sysTag(call);
+    case SYS_TCP_INFO:
+      return sysTcpInfo(call);
     case SYS_OPTION:
       return sysOption(call);
     default:

@@ -272,7 +272,7 @@ export function wrongHandle(call: u32): i32 {
 }
 
 /** The live connection that a descriptor names, if the application has been told of it. */
-function knownTcb(call: u32): Tcb | null {
+export function knownTcb(call: u32): Tcb | null {
   const tcb = tcbOfHandle(load<u32>(call, CALL_HANDLE));
   if (tcb == null || !(tcb.flags & F_KNOWN) || !isCallable(tcb.hash)) return null;
   markInProgress(changetype<u32>(tcb));

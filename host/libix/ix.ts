@@ -46,6 +46,7 @@ import {
   SYS_SENDV,
   SYS_SHUTDOWN,
   SYS_TAG,
+  SYS_TCP_INFO,
   SYS_TIMER_CANCEL,
   SYS_TIMER_SET,
   SYS_UDP_BIND,
@@ -324,6 +325,13 @@ export class Ix {
   tag(handle: number, tag: number, cookie = 0): number {
     const index = this.#claim(SYS_TAG, handle, cookie);
     this.#calls.a[index << 3] = tag;
+    return index;
+  }
+
+  /** Has what is known of a connection written to a record of TCP_INFO_SIZE bytes in the window. */
+  tcpInfo(handle: number, record: number, cookie = 0): number {
+    const index = this.#claim(SYS_TCP_INFO, handle, cookie);
+    this.#calls.a[index << 3] = record;
     return index;
   }
 

@@ -32,6 +32,7 @@ import { ReceiveQueue } from "./receive-queue.ts";
 import type { Completion, SegmentPool } from "./segments.ts";
 import { SendQueue } from "./send-queue.ts";
 import type { VectorRoom } from "./send-queue.ts";
+import { readTcpInfo, type ConnectionInfo } from "./tcp-info.ts";
 
 /** The connection is over; `context.reason` says why. */
 export const IXEVHUP = 1;
@@ -189,6 +190,12 @@ export class IxevContext {
     this.#tag = tag >>> 0;
     this.#tagWanted = true;
     this.#loop?.requestCommit(this);
+  }
+
+  /** What the kernel knows of the connection at this moment; null while there is none. */
+  info(): ConnectionInfo | null {
+    const alive = this.#loop !== null && this.#handle !== 0 && this.#state !== DEAD;
+    return alive ? readTcpInfo(this.#loop!.ix, this.#handle) : null;
   }
 
   /** Bytes sent that the peer has not acknowledged yet. */

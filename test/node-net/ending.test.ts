@@ -3,6 +3,30 @@ import { describe, expect, test } from "vitest";
 import { connect, Socket } from "../../host/node/net/index.ts";
 import { aHost, all, closed, connected, journal, listening, once, pair } from "./support.ts";
 
+describe("the order of things", () => {
+  test("close comes in a turn of the loop of its own, after error and immediates that wait", async () => {
+    const { here } = await pair(aHost());
+    const events: string[] = [];
+    here.on("error", () => events.push("error"));
+    here.on("close", () => events.push("close"));
+    setImmediate(() => events.push("immediate"));
+    here.destroy(new Error("over"));
+    process.nextTick(() => events.push("tick"));
+    await Promise.resolve();
+    await closed(here);
+    expect(events).toEqual(["error", "tick", "immediate", "close"]);
+  });
+
+  test("without a connection close comes on the next tick", async () => {
+    const socket = new Socket();
+    const events = journal(socket, "close");
+    setImmediate(() => events.push("immediate"));
+    socket.destroy();
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    expect(events).toEqual(["close", "immediate"]);
+  });
+});
+
 describe("end", () => {
   test("brings the peer its end event after the data", async () => {
     const { here, there } = await pair(aHost());

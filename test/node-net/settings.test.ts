@@ -334,6 +334,40 @@ describe("the module", () => {
     expect(new Socket().tcpInfo()).toBeUndefined();
   });
 
+  test("tcpInfo tells how the connection is", async () => {
+    const via = aHost({ link: { delay: 2000 } });
+    const { here, there } = await pair(neighbourOf(via, "other"), {}, { via, host: "other" });
+    here.write(Buffer.alloc(100_000));
+    there.resume();
+    await expect.poll(() => there.bytesRead).toBe(100_000);
+    await expect.poll(() => here.tcpInfo()!.inFlight).toBe(0);
+    const info = here.tcpInfo()!;
+    expect(info).toMatchObject({ state: "established", retransmits: 0, backoff: 0 });
+    expect(info.rtt).toBeGreaterThanOrEqual(4000);
+    expect(info.minRtt).toBeLessThanOrEqual(info.rtt!);
+    expect(info.rttVariance).toBeGreaterThan(0);
+    expect(info.rto).toBeGreaterThan(info.rtt!);
+    expect(info.mss).toBeGreaterThan(1000);
+    expect(info.congestionWindow).toBeGreaterThanOrEqual(10 * info.mss!);
+    expect(info.slowStartThreshold).toBeGreaterThan(0);
+    expect(info.sendWindow).toBeGreaterThan(0);
+    expect(info.receiveWindow).toBeGreaterThan(0);
+    here.end();
+    await once(there, "end");
+    expect(there.tcpInfo()!.state).toMatch(/close-wait|last-ack/);
+  });
+
+  test("tcpInfo counts what was sent again", async () => {
+    const via = aHost({ link: { loss: 0.05, seed: 3 } });
+    const { here, there } = await pair(neighbourOf(via, "other"), {}, { via, host: "other" });
+    here.write(Buffer.alloc(1_000_000));
+    there.resume();
+    await expect.poll(() => there.bytesRead, { timeout: 10_000 }).toBe(1_000_000);
+    const info = here.tcpInfo()!;
+    expect(info.retransmits).toBeGreaterThan(0);
+    expect(info.slowStartThreshold).toBeLessThan(Infinity);
+  });
+
   // An ES class cannot be called; programs of today say `new`.
   test.fails("makes a Socket without new", () => {
     const make = Socket as unknown as () => Socket;

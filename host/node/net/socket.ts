@@ -295,6 +295,7 @@ export class Socket extends AddressedStream {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     const connecting = this.#connecting;
+    const hadConnection = connecting || this.#context !== null;
     this.#connecting = false;
     this.#idle.stop();
     this.#attempts?.cancel();
@@ -305,8 +306,9 @@ export class Socket extends AddressedStream {
     this.#outgoing.finish(error ?? pending);
     this.#hold.end();
     done(error);
-    // After "error", which the stream emits on the next tick.
-    process.nextTick(() => this.emit("close", error !== null));
+    // After "error", which the stream emits on the next tick; a connection's end takes a turn of the loop.
+    const later = hadConnection ? setImmediate : process.nextTick;
+    later(() => this.emit("close", error !== null));
   }
 
   destroySoon(): void {

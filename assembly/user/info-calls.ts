@@ -1,0 +1,47 @@
+/** What an application is told of a connection when it asks: a record of words in its window. */
+import {
+  CALL_A,
+  RC_FAULT,
+  RC_OK,
+  TCP_INFO_BACKOFF,
+  TCP_INFO_CWND,
+  TCP_INFO_IN_FLIGHT,
+  TCP_INFO_MIN_RTT,
+  TCP_INFO_MSS,
+  TCP_INFO_RECEIVE_WINDOW,
+  TCP_INFO_RETRANSMITS,
+  TCP_INFO_RTO,
+  TCP_INFO_RTTVAR,
+  TCP_INFO_SEND_WINDOW,
+  TCP_INFO_SIZE,
+  TCP_INFO_SRTT,
+  TCP_INFO_SSTHRESH,
+  TCP_INFO_STATE,
+} from "../abi";
+import { coldOf } from "../tcp/tcb";
+import { inWindow } from "./check";
+import { knownTcb, wrongHandle } from "./tcp-calls";
+
+/** Writes TCP_INFO_SIZE bytes at the address that the descriptor names. */
+export function sysTcpInfo(call: u32): i32 {
+  const tcb = knownTcb(call);
+  if (tcb == null) return wrongHandle(call);
+  const info = load<u32>(call, CALL_A);
+  if (!inWindow(info, TCP_INFO_SIZE)) return RC_FAULT;
+  const cold = coldOf(tcb);
+  memory.fill(info, 0, TCP_INFO_SIZE);
+  store<u32>(info, tcb.state, TCP_INFO_STATE);
+  store<u32>(info, cold.srtt8 >> 3, TCP_INFO_SRTT);
+  store<u32>(info, cold.rttvar4 >> 2, TCP_INFO_RTTVAR);
+  store<u32>(info, cold.minRtt, TCP_INFO_MIN_RTT);
+  store<u32>(info, cold.rto, TCP_INFO_RTO);
+  store<u32>(info, tcb.backoff, TCP_INFO_BACKOFF);
+  store<u32>(info, tcb.mss, TCP_INFO_MSS);
+  store<u32>(info, tcb.cwnd, TCP_INFO_CWND);
+  store<u32>(info, cold.ssthresh, TCP_INFO_SSTHRESH);
+  store<u32>(info, tcb.sndNxt - tcb.sndUna, TCP_INFO_IN_FLIGHT);
+  store<u32>(info, tcb.sndWnd, TCP_INFO_SEND_WINDOW);
+  store<u32>(info, tcb.rcvWindow, TCP_INFO_RECEIVE_WINDOW);
+  store<u32>(info, cold.resent, TCP_INFO_RETRANSMITS);
+  return RC_OK;
+}

@@ -1,0 +1,114 @@
+/** What the kernel knows of a connection, read on request: nothing is kept up for it per packet. */
+import {
+  RC_OK,
+  TCP_INFO_BACKOFF,
+  TCP_INFO_CWND,
+  TCP_INFO_IN_FLIGHT,
+  TCP_INFO_MIN_RTT,
+  TCP_INFO_MSS,
+  TCP_INFO_RECEIVE_WINDOW,
+  TCP_INFO_RETRANSMITS,
+  TCP_INFO_RTO,
+  TCP_INFO_RTTVAR,
+  TCP_INFO_SEND_WINDOW,
+  TCP_INFO_SIZE,
+  TCP_INFO_SRTT,
+  TCP_INFO_SSTHRESH,
+  TCP_INFO_STATE,
+  TCP_STATE_CLOSE_WAIT,
+  TCP_STATE_CLOSING,
+  TCP_STATE_ESTABLISHED,
+  TCP_STATE_FIN_WAIT_1,
+  TCP_STATE_FIN_WAIT_2,
+  TCP_STATE_LAST_ACK,
+  TCP_STATE_SYN_RECEIVED,
+  TCP_STATE_SYN_SENT,
+  TCP_STATE_TIME_WAIT,
+} from "../../assembly/abi.ts";
+import type { Ix } from "./ix.ts";
+
+/** The states of RFC 9293 section 3.3.2. */
+export type TcpState =
+  | "syn-sent"
+  | "syn-received"
+  | "established"
+  | "fin-wait-1"
+  | "fin-wait-2"
+  | "closing"
+  | "time-wait"
+  | "close-wait"
+  | "last-ack"
+  | "closed";
+
+const STATES = new Map<number, TcpState>([
+  [TCP_STATE_SYN_SENT, "syn-sent"],
+  [TCP_STATE_SYN_RECEIVED, "syn-received"],
+  [TCP_STATE_ESTABLISHED, "established"],
+  [TCP_STATE_FIN_WAIT_1, "fin-wait-1"],
+  [TCP_STATE_FIN_WAIT_2, "fin-wait-2"],
+  [TCP_STATE_CLOSING, "closing"],
+  [TCP_STATE_TIME_WAIT, "time-wait"],
+  [TCP_STATE_CLOSE_WAIT, "close-wait"],
+  [TCP_STATE_LAST_ACK, "last-ack"],
+]);
+
+/** From here on an ssthresh is none. */
+const NO_SSTHRESH = 0x3fffffff;
+
+/** Times in µs, amounts in bytes. */
+export interface ConnectionInfo {
+  readonly state: TcpState;
+  /** Smoothed round-trip time and its variation (RFC 6298), and the least of all; 0 before the first. */
+  readonly rtt: number;
+  readonly rttVariance: number;
+  readonly minRtt: number;
+  /** Retransmission timeout, without its doublings, and how many there were. */
+  readonly rto: number;
+  readonly backoff: number;
+  /** Largest segment that is sent. */
+  readonly mss: number;
+  readonly congestionWindow: number;
+  /** Infinity before the first loss. */
+  readonly slowStartThreshold: number;
+  /** Sent and not acknowledged. */
+  readonly inFlight: number;
+  /** What the peer allows, and the receive window as auto-tuning has it. */
+  readonly sendWindow: number;
+  readonly receiveWindow: number;
+  /** Segments that were sent again. */
+  readonly retransmits: number;
+}
+
+/**
+ * Asks the kernel at once; other calls that wait are run before. May be called wherever calls may be made.
+ * Null when the handle names no connection any more, or the window has no room for the record.
+ */
+export function readTcpInfo(ix: Ix, handle: number): ConnectionInfo | null {
+  const record = ix.window.allocate(TCP_INFO_SIZE);
+  if (record === 0) return null;
+  const index = ix.tcpInfo(handle, record);
+  ix.flush();
+  const info = ix.result(index) === RC_OK ? recordAt(ix.words, record) : null;
+  ix.window.free(record);
+  return info;
+}
+
+function recordAt(words: Uint32Array, record: number): ConnectionInfo {
+  const word = (offset: number): number => words[(record + offset) >>> 2];
+  const threshold = word(TCP_INFO_SSTHRESH);
+  return {
+    state: STATES.get(word(TCP_INFO_STATE)) ?? "closed",
+    rtt: word(TCP_INFO_SRTT),
+    rttVariance: word(TCP_INFO_RTTVAR),
+    minRtt: word(TCP_INFO_MIN_RTT),
+    rto: word(TCP_INFO_RTO),
+    backoff: word(TCP_INFO_BACKOFF),
+    mss: word(TCP_INFO_MSS),
+    congestionWindow: word(TCP_INFO_CWND),
+    slowStartThreshold: threshold >= NO_SSTHRESH ? Infinity : threshold,
+    inFlight: word(TCP_INFO_IN_FLIGHT),
+    sendWindow: word(TCP_INFO_SEND_WINDOW),
+    receiveWindow: word(TCP_INFO_RECEIVE_WINDOW),
+    retransmits: word(TCP_INFO_RETRANSMITS),
+  };
+}
