@@ -7,6 +7,7 @@ import { elastic } from "./elastic/experiment.ts";
 import { flood } from "./flood/experiment.ts";
 import { fairness } from "./flows/fairness.ts";
 import { grid } from "./flows/grid.ts";
+import { latency } from "./latency/experiment.ts";
 import type { Experiment } from "./lib/experiment.ts";
 import { migration } from "./migration/experiment.ts";
 import { netBulk } from "./node/bulk.ts";
@@ -25,6 +26,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   rounds,
   sizes,
   connections,
+  latency,
   batch,
   elastic,
   migration,
