@@ -5,7 +5,7 @@ import { compareCommand } from "./compare/command.ts";
 import { EXPERIMENTS } from "./experiments.ts";
 import { describeMachine } from "./lib/machine.ts";
 import { reportCommand, writeReport } from "./report/command.ts";
-import { addRunOptions, runExperiment, runSeveral, writeProfiles } from "./run.ts";
+import { addRunOptions, runExperiment, runSeveral } from "./run.ts";
 import type { RunOptions } from "./run.ts";
 
 const program = new Command("bench")
@@ -15,7 +15,6 @@ const program = new Command("bench")
 
 for (const experiment of EXPERIMENTS) {
   const command = addRunOptions(experiment.command()).action(async (options: RunOptions) => {
-    if (options.profile) writeProfiles(options);
     console.log(describeMachine());
     const failures = await runExperiment(experiment, command, options);
     if (failures.length > 0) process.exitCode = 1;

@@ -4,8 +4,12 @@ import path from "node:path";
 import process from "node:process";
 import type { Experiment, Extent } from "./lib/experiment.ts";
 import { describeMachine } from "./lib/machine.ts";
+import { hottest, profilesIn, writeProfiles } from "./lib/profile.ts";
 import { Reporter } from "./lib/reporter.ts";
 import { counted } from "./lib/text.ts";
+
+/** Functions that a profile names. */
+const HOTTEST = 15;
 
 /** Options that every experiment has. */
 export interface RunOptions {
@@ -35,6 +39,9 @@ export async function runExperiment(
   const { results, profile } = options;
   const seed = (command.opts() as { seed?: number }).seed;
   const reporter = new Reporter({ experiment: name, figure, results, seed, label, profile });
+  const profiles = path.join(results, "profiles");
+  const before = new Set(profilesIn(profiles));
+  if (profile) writeProfiles(profiles);
   try {
     await experiment.run(command, reporter, extent);
   } catch (error) {
@@ -42,7 +49,23 @@ export async function runExperiment(
   } finally {
     reporter.finish();
   }
+  if (profile)
+    noteHottest(
+      reporter,
+      profiles,
+      profilesIn(profiles).filter((file) => !before.has(file)),
+    );
   return reporter.failures;
+}
+
+/** Says where the time of the processes went that have just left these profiles. */
+function noteHottest(reporter: Reporter, directory: string, files: readonly string[]): void {
+  const rows = hottest(files, HOTTEST).map(({ name, share }) => [
+    name,
+    `${(100 * share).toFixed(1)} %`,
+  ]);
+  reporter.table(["self time of ixwasm's processes", "share"], rows);
+  reporter.note(`${counted(files.length, "CPU profile")} in ${directory}`);
 }
 
 /** Runs several with bounded options; one that fails does not keep the others from running. */
@@ -66,10 +89,4 @@ export async function runSeveral(
   console.log(`\n${count} in ${minutes.toFixed(1)} minutes; results in ${options.results}`);
   for (const failure of failures) console.error(`failed: ${failure}`);
   if (failures.length > 0) process.exitCode = 1;
-}
-
-/** Has the processes that measure write a CPU profile each; they inherit this process's options. */
-export function writeProfiles(options: RunOptions): void {
-  const directory = path.join(options.results, "profiles");
-  process.execArgv.push("--cpu-prof", `--cpu-prof-dir=${path.resolve(directory)}`);
 }

@@ -12,8 +12,8 @@ type Answer = { readonly result: unknown } | { readonly error: string };
 const OVERHEAD = 30;
 
 /**
- * Has the module at `script` serve a task that takes about `seconds`. Rejects with what it threw, or
- * when it ended without an answer or took too long.
+ * Has the module at `script` serve a task that takes about `seconds`; when its process has ended, the
+ * next can begin. Rejects with what it threw, or when it ended without an answer or took too long.
  */
 export function runTask<Result>(
   script: URL,
@@ -28,14 +28,16 @@ export function runTask<Result>(
       child.kill("SIGKILL");
       reject(new Error(`no answer within ${limit / 1000} s`));
     }, limit);
-    child.once("message", (answer: Answer) => {
-      if ("error" in answer) reject(new Error(answer.error));
-      else resolve(answer.result as Result);
-    });
+    let answer: Answer = { error: "" };
+    child.once("message", (message: Answer) => (answer = message));
     child.once("error", reject);
     child.once("exit", (code, signal) => {
       clearTimeout(timer);
-      reject(new Error(`ended without an answer: ${signal ?? `exit code ${code}`}`));
+      if ("result" in answer) resolve(answer.result as Result);
+      else
+        reject(
+          new Error(answer.error || `ended without an answer: ${signal ?? `exit code ${code}`}`),
+        );
     });
     child.send({ task });
   });
