@@ -1,6 +1,6 @@
 /** The scripts that do not pass, by reason: what CONFORMANCE.md lists. Paths and verdicts only. */
 import { basename, dirname, relative } from "node:path";
-import { summarize } from "./report.ts";
+import { formatEligible, summarize } from "./report.ts";
 import type { Verdict } from "./verdict.ts";
 
 /**
@@ -21,12 +21,28 @@ export function conformanceSection(
   const lines = [
     `## ${title}`,
     "",
-    `${pass} of ${total} pass, ${fail} fail, ${unsupported} are unsupported.`,
+    `${pass} of ${total} pass, ${fail} fail, ${unsupported} are unsupported; ${formatEligible(verdicts)}.`,
+    ...ineligibleLines(root, verdicts, sizes),
   ];
   for (const [heading, group] of sortedBySize(groups)) {
     lines.push("", `### ${heading} (${group.length})`, "", ...entries(root, group, sizes));
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** The scripts that do not count, by the rule that says so. */
+function ineligibleLines(
+  root: string,
+  verdicts: readonly Verdict[],
+  sizes: ReadonlyMap<string, number>,
+): string[] {
+  const left = verdicts.filter(({ ineligible }) => ineligible !== undefined);
+  if (left.length === 0) return [];
+  const lines = ["", `### Not eligible (${left.length})`];
+  for (const [reason, group] of sortedBySize(groupBy(left, (one) => one.ineligible!))) {
+    lines.push("", `${reason} (${group.length}):`, "", ...entries(root, group, sizes));
+  }
+  return lines;
 }
 
 /** A reason without its numbers, so that alike ones stand together. */

@@ -19,6 +19,7 @@ const UNSUPPORTED: Verdict = {
   verdict: "UNSUPPORTED",
   level: "exact",
   reason: "system call pipe",
+  ineligible: "calls on files and pipes",
 };
 const ALL = [PASS, FAIL, UNSUPPORTED];
 
@@ -34,17 +35,19 @@ describe("text", () => {
   });
 
   test("the summary counts", () => {
-    expect(formatSummary(ALL, "exact")).toBe("exact: 1 of 3 pass, 1 fail, 1 unsupported");
+    expect(formatSummary(ALL, "exact")).toBe(
+      "exact: 1 of 3 pass, 1 fail, 1 unsupported; 1 of 2 eligible pass (50.0 %)",
+    );
   });
 });
 
 test("JSON holds a summary and every script", () => {
   expect(JSON.parse(toJson(ALL))).toEqual({
-    summary: { total: 3, pass: 1, fail: 1, unsupported: 1 },
+    summary: { total: 3, pass: 1, fail: 1, unsupported: 1, eligible: 2, eligiblePass: 1 },
     scripts: [
       { path: "a/one.pkt", verdict: "PASS", level: "exact", reason: "" },
       { path: "a/two.pkt", verdict: "FAIL", level: "exact", reason: "length is 3" },
-      { path: "b/three.pkt", verdict: "UNSUPPORTED", level: "exact", reason: "system call pipe" },
+      { ...UNSUPPORTED },
     ],
   });
 });
@@ -58,7 +61,14 @@ test("the list groups by reason, and names a directory once when all of it is in
   expect(conformanceSection("r", "r", verdicts).split("\n")).toEqual([
     "## r",
     "",
-    "1 of 5 pass, 1 fail, 3 are unsupported.",
+    "1 of 5 pass, 1 fail, 3 are unsupported; 1 of 2 eligible pass (50.0 %).",
+    "",
+    "### Not eligible (3)",
+    "",
+    "calls on files and pipes (3):",
+    "",
+    "- `b/`: `three`",
+    "- `c/`: all 2",
     "",
     "### UNSUPPORTED: system call pipe (3)",
     "",

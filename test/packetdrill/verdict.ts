@@ -1,5 +1,6 @@
 /** One script from its text to its verdict. */
 import { readFileSync } from "node:fs";
+import { ineligible } from "./eligibility.ts";
 import { Mismatch, SyntaxFault, Unsupported } from "./language/errors.ts";
 import { parseScript } from "./language/parser.ts";
 import { Runner, type RunRules } from "./run/runner.ts";
@@ -18,6 +19,8 @@ export interface Verdict {
   readonly line?: number;
   readonly expected?: string;
   readonly actual?: string;
+  /** Why the script does not count in what is said of a suite (eligibility.ts). */
+  readonly ineligible?: string;
 }
 
 export interface JudgeOptions extends RunRules {
@@ -37,7 +40,10 @@ export const DEFAULT_DEFINITIONS: ReadonlyMap<string, string> = new Map([
 
 /** Reads and judges the script in a file. */
 export function judgeFile(path: string, options: JudgeOptions): Verdict {
-  return judge(path, readFileSync(path, "utf8"), options);
+  const source = readFileSync(path, "utf8");
+  const reason = ineligible(path, source);
+  const verdict = judge(path, source, options);
+  return reason === undefined ? verdict : { ...verdict, ineligible: reason };
 }
 
 export function judge(path: string, source: string, options: JudgeOptions): Verdict {

@@ -10,6 +10,8 @@ export interface Times {
   readonly busy: number;
   /** Of that: the peer's window alone held it up. */
   readonly windowLimited: number;
+  /** Of that: all was sent, and the socket had no room for more. */
+  readonly bufferLimited: number;
   /** Since data was received, or the connection was opened. */
   readonly sinceReceived: number;
 }
@@ -18,14 +20,16 @@ export class Chronicle {
   #handle: number | undefined;
   #busy = 0;
   #windowLimited = 0;
+  #bufferLimited = 0;
   #receivedAt = 0;
   #rcvNxt: number | undefined;
   #isBusy = false;
   #isLimited = false;
+  #isStarved = false;
   #last = 0;
 
-  /** The connection as it is from `now` on. */
-  note(tcb: TcbView | undefined, now: number): void {
+  /** The connection as it is from `now` on; `waits`: an application waits for room to write. */
+  note(tcb: TcbView | undefined, waits: boolean, now: number): void {
     const elapsed = now - this.#last;
     this.#last = now;
     if (tcb?.get("handle") !== this.#handle) {
@@ -33,6 +37,7 @@ export class Chronicle {
     } else {
       if (this.#isBusy) this.#busy += elapsed;
       if (this.#isLimited) this.#windowLimited += elapsed;
+      if (this.#isStarved) this.#bufferLimited += elapsed;
     }
     if (!tcb) return;
     const rcvNxt = tcb.get("rcvNxt");
@@ -42,6 +47,7 @@ export class Chronicle {
     }
     this.#isBusy = isBusy(tcb);
     this.#isLimited = isWindowLimited(tcb);
+    this.#isStarved = waits && isBusy(tcb) && hasSentAll(tcb);
   }
 
   timesAt(now: number): Times {
@@ -49,6 +55,7 @@ export class Chronicle {
     return {
       busy: this.#busy + (this.#isBusy ? elapsed : 0),
       windowLimited: this.#windowLimited + (this.#isLimited ? elapsed : 0),
+      bufferLimited: this.#bufferLimited + (this.#isStarved ? elapsed : 0),
       sinceReceived: now - this.#receivedAt,
     };
   }
@@ -57,12 +64,19 @@ export class Chronicle {
     this.#handle = tcb?.get("handle");
     this.#busy = 0;
     this.#windowLimited = 0;
+    this.#bufferLimited = 0;
     this.#rcvNxt = undefined;
   }
 }
 
 function isBusy(tcb: TcbView): boolean {
   return tcb.state !== "SYN_SENT" && tcb.state !== "SYN_RECEIVED" && tcb.get("txHead") !== 0;
+}
+
+/** Nothing waits to be sent, and the congestion window would take more. */
+function hasSentAll(tcb: TcbView): boolean {
+  const flight = ((tcb.get("sndNxt") ?? 0) - (tcb.get("sndUna") ?? 0)) >>> 0;
+  return tcb.nextLength === undefined && flight < (tcb.get("cwnd") ?? 0);
 }
 
 /** What is to be sent next would exceed the peer's window, and not the congestion window. */

@@ -106,7 +106,9 @@ export class Runner {
   #settled(now: number): void {
     this.#network.settled(now);
     const { current } = this.#flows;
-    this.#chronicle.note(current && this.#tcbOf(current), now - START);
+    const tcb = current && this.#tcbOf(current);
+    const waits = this.#descriptors.waitsForRoom(tcb?.get("handle"));
+    this.#chronicle.note(tcb, waits, now - START);
   }
 
   #run(event: Event): void {

@@ -53,6 +53,9 @@ const LINUX: Readonly<Record<string, Apply>> = {
   tcp_fin_timeout: (settings, [seconds]) => {
     settings.tcp.finWait2 = seconds * SECOND;
   },
+  tcp_rto_max_ms: (settings, [millis]) => {
+    settings.tcp.maxRto = millis * MILLISECOND;
+  },
   tcp_rto_min_us: (settings, [micros]) => {
     settings.tcp.minRto = micros;
   },

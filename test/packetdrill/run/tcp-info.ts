@@ -136,6 +136,7 @@ function unacked(tcb: TcbView): number | undefined {
 const TIMES: Readonly<Record<string, (times: Times) => number>> = {
   tcpi_busy_time: ({ busy }) => busy,
   tcpi_rwnd_limited: ({ windowLimited }) => windowLimited,
+  tcpi_sndbuf_limited: ({ bufferLimited }) => bufferLimited,
   tcpi_last_data_recv: ({ sinceReceived }) => Math.floor(sinceReceived / 1000),
 };
 

@@ -59,6 +59,12 @@ export class Descriptors {
     return file instanceof Epoll ? file : undefined;
   }
 
+  /** Whether an application waits for room to write to a connection. */
+  waitsForRoom(handle: number | undefined): boolean {
+    const files = [...this.#files.values()];
+    return files.some((file) => file instanceof Socket && file.waitsForRoom(handle));
+  }
+
   /** False when there is no such descriptor. */
   close(fd: number): boolean {
     const file = this.#files.get(fd);

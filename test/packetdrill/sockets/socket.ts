@@ -70,6 +70,11 @@ export abstract class Socket {
     return immediate(failed("EINVAL"));
   }
 
+  /** Whether the connection of that handle is this socket's, and somebody waits for room to write. */
+  waitsForRoom(_handle: number | undefined): boolean {
+    return false;
+  }
+
   /** Takes the pending error. */
   takeError(): number {
     return 0;

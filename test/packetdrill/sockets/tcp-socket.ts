@@ -251,6 +251,10 @@ export class TcpSocket extends Socket {
     return connection.unread > 0 ? connection.unread : connection.ended ? 1 : 0;
   }
 
+  override waitsForRoom(handle: number | undefined): boolean {
+    return this.connection?.handle === handle && this.sendBuffer.awaited;
+  }
+
   override takeError(): number {
     const { connection } = this;
     if (!connection) return 0;
