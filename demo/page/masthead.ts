@@ -59,9 +59,8 @@ export class Masthead {
 
 function modeText({ mode, threads }: Ready): string {
   if (mode === "slow") return "Virtual time on one thread: the same seed gives the same packets";
-  if (mode === "threads")
-    return `Real time on ${threads} threads that share memory; a sample of packets is drawn`;
-  return "Real time on one thread: served without COOP and COEP, a page may not share memory";
+  if (mode === "threads") return `Real time on ${threads} threads that share memory`;
+  return "Real time on one thread: without COOP and COEP a page shares no memory";
 }
 
 function say(target: HTMLButtonElement, text: string): void {

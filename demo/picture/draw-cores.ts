@@ -126,10 +126,10 @@ function drawTitle(pen: Pen, layout: Layout, row: Row, core: CoreSnapshot): void
   badge(pen, row, row.box.u + 7, v);
   const style = { size: 11, colour: palette.ink2 };
   pen.text(`${core.groups} groups`, row.box.u + 20, v, style);
-  pen.text(`${Math.round(core.idle * 100)} % idle`, row.box.u + 88, v, style);
+  pen.text(`${Math.round(core.idle * 100)} % idle`, row.box.u + 78, v, style);
   if (core.batchMean === 0) return;
   const mean = core.batchMean.toFixed(core.batchMean < 10 ? 1 : 0);
-  pen.text(`${mean} packets an iteration`, row.receive.u, v, style);
+  pen.text(`${mean} packets an iteration`, row.receive.u + 6, v, style);
 }
 
 /** The core's number on its colour. */

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
-import { chromium, type Browser, type Page } from "playwright-core";
+import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 import { build } from "vite";
 
 export const CHROMIUM = "/usr/bin/chromium";
@@ -52,17 +52,26 @@ export interface OpenPage {
   close(): Promise<void>;
 }
 
-export async function openPage(site: Site, isIsolated: boolean): Promise<OpenPage> {
+export interface OpenOptions extends BrowserContextOptions {
+  /** What the address ends with, from "#" on. */
+  readonly hash?: string;
+}
+
+export async function openPage(
+  site: Site,
+  isIsolated: boolean,
+  { hash = "", ...context }: OpenOptions = {},
+): Promise<OpenPage> {
   const server = await serve(site.folder, isIsolated ? ISOLATION : {});
   const browser = await launch();
-  const page = await browser.newPage();
+  const page = await browser.newPage(context);
   const complaints: string[] = [];
   page.on("console", (message) => {
     if (message.type() === "error") complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(error.message));
   const { port } = server.address() as AddressInfo;
-  await page.goto(`http://127.0.0.1:${port}/`);
+  await page.goto(`http://127.0.0.1:${port}/${hash}`);
   return {
     page,
     complaints,
