@@ -81,9 +81,7 @@ run.listen((change) => {
   levers.show();
   if (change.what === "levers") send({ type: "set", changes: change.changes });
   else if (change.what === "pace") send({ type: "pace", pace: change.pace });
-  else levers.show();
-  guide.open();
-  send({ type: "start", scenario: run.scenario, pace: run.pace });
+  else send({ type: "start", scenario: run.scenario, pace: run.pace });
 });
 
 function watch(flow: number): void {
