@@ -49,13 +49,20 @@ export class Description {
   }
 }
 
-function describe({ core, state, groups, idle, batchMean, rxDepth }: CoreSnapshot): string {
+/** Packets that an iteration of a core took in the last window, 0 where there was none. */
+export function meanBatch({ packets, iterations }: CoreSnapshot): number {
+  return iterations === 0 ? 0 : packets / iterations;
+}
+
+function describe(snapshot: CoreSnapshot): string {
+  const { core, state, groups, idle, rxDepth } = snapshot;
+  const mean = meanBatch(snapshot);
   if (state === "dead") return `Core ${core} died.`;
   const parts = [
     `${groups} flow groups`,
     `${Math.round(idle * 100)} % idle`,
     `${rxDepth} packets wait`,
   ];
-  if (batchMean > 0) parts.push(`${batchMean.toFixed(1)} packets an iteration`);
+  if (mean > 0) parts.push(`${mean.toFixed(1)} packets an iteration`);
   return `Core ${core}: ${parts.join(", ")}.`;
 }

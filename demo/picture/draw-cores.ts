@@ -1,5 +1,6 @@
 /** A core's row as it is now: its rings, the stage that runs, what the last iteration did. */
 import type { CoreSnapshot, Migration, Snapshot, Stage } from "../engine/messages.ts";
+import { meanBatch } from "../page/description.ts";
 import type { Box, Layout, Row } from "./geometry.ts";
 import type { Pen } from "./pen.ts";
 import { slotWidth } from "./scene.ts";
@@ -127,9 +128,9 @@ function drawTitle(pen: Pen, layout: Layout, row: Row, core: CoreSnapshot): void
   const style = { size: 11, colour: palette.ink2 };
   pen.text(`${core.groups} groups`, row.box.u + 20, v, style);
   pen.text(`${Math.round(core.idle * 100)} % idle`, row.box.u + 78, v, style);
-  if (core.batchMean === 0) return;
-  const mean = core.batchMean.toFixed(core.batchMean < 10 ? 1 : 0);
-  pen.text(`${mean} packets an iteration`, row.receive.u + 6, v, style);
+  const mean = meanBatch(core);
+  if (mean === 0) return;
+  pen.text(`${mean.toFixed(mean < 10 ? 1 : 0)} packets an iteration`, row.receive.u + 6, v, style);
 }
 
 /** The core's number on its colour. */

@@ -99,8 +99,8 @@ const COMPLETION: Tour = {
       ],
       watch: "Batch size and latency, with one core for everything.",
       point: "rings",
-      levers: { cores: 1, load: 500_000, connections: 128, work: 0.5 },
-      pace: 200,
+      levers: { cores: 1, load: 1_000_000, connections: 128, work: 0.5 },
+      pace: 100,
     },
     {
       title: "A batch of one",
@@ -109,8 +109,8 @@ const COMPLETION: Tour = {
       ],
       watch: "The ring fills and latency goes up.",
       point: "rings",
-      levers: { cores: 1, load: 500_000, connections: 128, work: 0.5, batch: 1 },
-      pace: 200,
+      levers: { cores: 1, load: 1_000_000, connections: 128, work: 0.5, batch: 1 },
+      pace: 100,
       act: { text: "B = 64 again", does: { type: "levers", changes: { batch: 64 } } },
     },
   ],
@@ -213,11 +213,12 @@ const PROTECTION: Tour = {
     {
       title: "Strangers get nothing",
       text: [
-        "100 000 forged connection requests a second. The server answers with a cookie in its sequence number and remembers nothing, so there is nothing to exhaust.",
+        "100 000 forged connection requests a second. Each core lists 64 that are half open. Beyond, its answer carries a cookie as sequence number, and it remembers nothing: there is nothing to exhaust.",
       ],
       watch: "Triangles come in; messages a second stay as they are.",
       point: "link",
       levers: { flood: 100_000 },
+      pace: 1000,
     },
     {
       title: "A core may die",
