@@ -7,6 +7,7 @@ import { elastic } from "./elastic/experiment.ts";
 import { flood } from "./flood/experiment.ts";
 import { fairness } from "./flows/fairness.ts";
 import { grid } from "./flows/grid.ts";
+import { kv } from "./kv/experiment.ts";
 import { latency } from "./latency/experiment.ts";
 import type { Experiment } from "./lib/experiment.ts";
 import { migration } from "./migration/experiment.ts";
@@ -27,6 +28,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   sizes,
   connections,
   latency,
+  kv,
   batch,
   elastic,
   migration,

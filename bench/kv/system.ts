@@ -25,12 +25,10 @@ export interface KvSystem {
   readonly name: string;
   /** What it is, for the help. */
   readonly description: string;
-  /** Prepares it; returns why it cannot be measured here, or null. */
-  prepare(): Promise<string | null>;
+  /** Why it cannot be measured here, or null. */
+  absence(): Promise<string | null>;
   /** The point of saturation, and those of all fractions of it. */
   measure(params: KvParams): Promise<KvPoint[]>;
-  /** Undoes what `prepare` did. */
-  dispose?(): void;
 }
 
 /** Before saturation is measured, and before each load, s: compilers need the first. */

@@ -61,6 +61,18 @@ const SHAPES: readonly Ask[] = [
     },
   },
   {
+    claim: "USR requests/s with p99 ≤ 500 µs, by memcached",
+    paper: "1.8 M / 500 k = 3.6",
+    bound: 3.6,
+    of: (lines) => overMemcached(lines, "usr"),
+  },
+  {
+    claim: "ETC requests/s with p99 ≤ 500 µs, by memcached",
+    paper: "1.55 M / 550 k = 2.8",
+    bound: 2.8,
+    of: (lines) => overMemcached(lines, "etc"),
+  },
+  {
     claim: "messages/s with B = 64, by B = 1, at saturation",
     paper: "1.29",
     bound: 1.2,
@@ -118,9 +130,9 @@ class Lines {
     );
   }
 
-  /** All medians of a system. */
-  values(experiment: string, system: string, metric: string): number[] {
-    return this.#of(experiment, {}).flatMap((line) =>
+  /** All medians of a system where the parameters are so. */
+  values(experiment: string, system: string, metric: string, params: object = {}): number[] {
+    return this.#of(experiment, params).flatMap((line) =>
       line.system === system && metric in line.metrics ? [line.metrics[metric].median] : [],
     );
   }
@@ -132,6 +144,13 @@ class Lines {
         Object.entries(params).every(([name, value]) => line.params[name] === value),
     );
   }
+}
+
+/** The best of ixwasm, which is loaded by a dataplane, by memcached, which is loaded through Linux. */
+function overMemcached(lines: Lines, load: string): number | undefined {
+  const ours = lines.ours("kv", { load }, "at_sla");
+  const theirs = lines.values("kv", "memcached", "at_sla", { load });
+  return ours.length === 0 ? undefined : ratio(Math.max(...ours), theirs[0]);
 }
 
 function overBaseline(lines: Lines, experiment: string, system: string, params: object) {
