@@ -66,11 +66,10 @@ export class Memcached implements KvSystem {
   }
 }
 
-/** The network of RFC 2544 for benchmarks: nobody else's. */
-const LINUX = "198.18.211.1/30";
-const DATAPLANE = "198.18.211.2/30";
-const DATAPLANE_NUMBER = 0xc612d302;
-const TAP = { name: "ixkv0", address: LINUX };
+/** Four addresses of the networks for benchmarks (RFC 2544), not those of another run at the same time. */
+const NETWORK = 0xc6120000 + (process.pid % 2 ** 15) * 4;
+const DATAPLANE = NETWORK + 2;
+const TAP = { name: `ixkv${process.pid}`, address: cidrOf(NETWORK + 1) };
 const PORT = 11211;
 
 /** The server behind a TAP device, on one core. */
@@ -92,7 +91,7 @@ export class IxwasmTap implements KvSystem {
     const tap = openTap({ ...TAP, checksumOffload: true });
     try {
       const dataplane = createDataplane({
-        ip: DATAPLANE,
+        ip: cidrOf(DATAPLANE),
         applicationWindow: 128 << 20,
         sharedWindow: 64 << 20,
         maxConnections: Math.max(2 * params.conns, 1024),
@@ -102,7 +101,7 @@ export class IxwasmTap implements KvSystem {
       const module = new URL("../../examples/memcached/app.js", import.meta.url);
       const running = await startThreaded([{ dataplane, wire: tap.wire, app: { module } }]);
       try {
-        return await load(DATAPLANE_NUMBER, PORT, params);
+        return await load(DATAPLANE, PORT, params);
       } finally {
         await running.stop();
         await running.done;
@@ -111,6 +110,10 @@ export class IxwasmTap implements KvSystem {
       tap.close();
     }
   }
+}
+
+function cidrOf(address: number): string {
+  return `${[24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join(".")}/30`;
 }
 
 async function freePort(): Promise<number> {

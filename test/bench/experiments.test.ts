@@ -24,6 +24,7 @@ const TINY: Readonly<Record<string, readonly string[]>> = {
   latency: ["--rates", "500,1000", "--conns", "8", "--seconds", "0.2", "--repeats", "1"],
   rounds: ["--rounds", "1,4", "--conns", "8", "--systems", "inline,net,epoll", ...BRIEF],
   sizes: ["--sizes", "64,4000", "--conns", "8", "--systems", "inline,threaded", ...BRIEF],
+  kv: ["--loads", "usr", "--fractions", "0.1,0.3", ...BRIEF],
   batch: ["--batches", "1,64", "--conns", "16", "--systems", "inline", ...BRIEF],
   soak: ["--gigabytes", "0.2"],
   flood: ["--seconds", "0.1", "--flood", "100000"],
