@@ -694,6 +694,8 @@ export const TCP_INFO_SEND_WINDOW: u32 = 40;
 export const TCP_INFO_RECEIVE_WINDOW: u32 = 44;
 /** Segments that were sent again so far [SegsRetrans]. */
 export const TCP_INFO_RETRANSMITS: u32 = 48;
+/** `TCP_RECOVERY_*`. */
+export const TCP_INFO_RECOVERY: u32 = 52;
 export const TCP_INFO_SIZE: u32 = 64;
 
 // TCP_INFO_STATE: the state of RFC 9293 section 3.3.2.
@@ -706,6 +708,12 @@ export const TCP_STATE_CLOSING: u32 = 32;
 export const TCP_STATE_TIME_WAIT: u32 = 64;
 export const TCP_STATE_CLOSE_WAIT: u32 = 128;
 export const TCP_STATE_LAST_ACK: u32 = 256;
+
+// TCP_INFO_RECOVERY: nothing is missing; some has arrived beyond a gap; recovery from losses, or a timeout.
+export const TCP_RECOVERY_NONE: u32 = 0;
+export const TCP_RECOVERY_DISORDER: u32 = 1;
+export const TCP_RECOVERY_FAST: u32 = 2;
+export const TCP_RECOVERY_TIMEOUT: u32 = 3;
 
 /**
  * Batched system calls. `result` receives RC_OK, a count of bytes, or a negative RC_* code.

@@ -9,6 +9,7 @@ import {
   TCP_INFO_MIN_RTT,
   TCP_INFO_MSS,
   TCP_INFO_RECEIVE_WINDOW,
+  TCP_INFO_RECOVERY,
   TCP_INFO_RETRANSMITS,
   TCP_INFO_RTO,
   TCP_INFO_RTTVAR,
@@ -17,8 +18,12 @@ import {
   TCP_INFO_SRTT,
   TCP_INFO_SSTHRESH,
   TCP_INFO_STATE,
+  TCP_RECOVERY_DISORDER,
+  TCP_RECOVERY_FAST,
+  TCP_RECOVERY_NONE,
+  TCP_RECOVERY_TIMEOUT,
 } from "../abi";
-import { coldOf } from "../tcp/tcb";
+import { coldOf, F_RECOVERY, F_SCOREBOARD, R_LOSS, Tcb } from "../tcp/tcb";
 import { inWindow } from "./check";
 import { knownTcb, wrongHandle } from "./tcp-calls";
 
@@ -43,5 +48,12 @@ export function sysTcpInfo(call: u32): i32 {
   store<u32>(info, tcb.sndWnd, TCP_INFO_SEND_WINDOW);
   store<u32>(info, tcb.rcvWindow, TCP_INFO_RECEIVE_WINDOW);
   store<u32>(info, cold.resent, TCP_INFO_RETRANSMITS);
+  store<u32>(info, recoveryOf(tcb), TCP_INFO_RECOVERY);
   return RC_OK;
+}
+
+function recoveryOf(tcb: Tcb): u32 {
+  if (coldOf(tcb).repair & R_LOSS) return TCP_RECOVERY_TIMEOUT;
+  if (tcb.flags & F_RECOVERY) return TCP_RECOVERY_FAST;
+  return tcb.flags & F_SCOREBOARD ? TCP_RECOVERY_DISORDER : TCP_RECOVERY_NONE;
 }

@@ -14,7 +14,9 @@ const PATTERN = NUMBERS.length + 1;
 const DOOMED = NUMBERS.length + 2;
 /** 1: no requests are sent. */
 const PAUSED = NUMBERS.length + 3;
-const WORDS = NUMBERS.length + 4;
+/** One more than the connection that is followed; 0: none. */
+const WATCHED = NUMBERS.length + 4;
+const WORDS = NUMBERS.length + 5;
 
 /** What may change of the levers, within their ranges and with nothing that is no lever. */
 export function cleaned<T extends Partial<Scenario>>(changes: T): T {
@@ -79,6 +81,15 @@ export class Board {
   /** The load at `now` (µs), messages a second, as the pattern has it around the lever's value. */
   loadAt(now: number): number {
     return this.get("load") * swing(PATTERNS[this.#values[PATTERN]], now);
+  }
+
+  /** Index of the connection that is followed, -1: none. */
+  get watched(): number {
+    return this.#values[WATCHED] - 1;
+  }
+
+  set watched(flow: number) {
+    this.#values[WATCHED] = flow + 1;
   }
 
   /** Whether the clients hold their requests back. */

@@ -130,6 +130,7 @@ export class FullRunner implements Runner {
   }
 
   watch(flow: number): void {
+    this.#board.watched = flow;
     this.#watch.follow(flow);
   }
 

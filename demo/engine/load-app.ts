@@ -3,7 +3,18 @@
  * at random (Poisson) on random connections, whatever came back so far, and their latency counts from
  * then on; in a closed loop each connection keeps a number of requests under way.
  */
-import { RC_OK } from "../../assembly/abi.ts";
+import {
+  TCP_INFO_CWND,
+  TCP_INFO_IN_FLIGHT,
+  TCP_INFO_RECOVERY,
+  TCP_INFO_RTO,
+  TCP_INFO_SIZE,
+  TCP_INFO_SRTT,
+  TCP_INFO_SSTHRESH,
+  TCP_INFO_STATE,
+  RC_OK,
+  SYS_TCP_INFO,
+} from "../../assembly/abi.ts";
 import { Ixev, IxevContext, IXEVHUP, IXEVIN, Random, type Ix } from "../../host/index.ts";
 import { CLIENT_IP, hashOfPort, SERVER_IP, SERVER_PORT } from "./addresses.ts";
 import { Board } from "./board.ts";
@@ -57,6 +68,9 @@ export class Load {
   readonly #random: Random;
   /** Where the requests' bytes lie in the window; nobody changes them. */
   readonly #message: number;
+  /** Where the kernel writes how the connection is that is followed; an answer is awaited. */
+  readonly #info: number;
+  #isAsking = false;
   readonly #all: Conversation[] = [];
   #dialing = 0;
   /** When the next request is due, µs; Infinity in a closed loop. */
@@ -69,6 +83,7 @@ export class Load {
     this.#random = new Random(this.#board.get("seed"));
     const longest = RANGES.size[1];
     this.#message = ix.window.allocate(longest);
+    this.#info = ix.window.allocate(TCP_INFO_SIZE);
     const message = ix.bytes.subarray(this.#message, this.#message + longest);
     for (let i = 0; i < longest; i++) message[i] = 32 + (i % 95);
     this.ixev = new Ixev(
@@ -76,6 +91,7 @@ export class Load {
       {
         dialed: (context, outcome) => this.#dialed(context.data as Conversation, outcome),
         released: (context) => this.#released(context.data as Conversation),
+        result: (ix, index) => this.#takeInfo(ix, index),
       },
       { wake: options.wake },
     );
@@ -95,6 +111,7 @@ export class Load {
   /** Opens and closes connections as the lever says, and sends what is due. */
   #look(): void {
     this.#reshape();
+    this.#askInfo(this.#board.watched);
     const now = this.#now;
     const rate = this.#board.loadAt(now);
     const isClosedLoop = this.#board.get("load") === 0;
@@ -191,6 +208,7 @@ export class Load {
 
   #received(conversation: Conversation): void {
     const context = conversation.context!;
+    if (conversation.index === this.#board.watched) this.#askInfo(conversation.index);
     let length = context.available;
     context.consume(length);
     const { underWay } = conversation;
@@ -211,9 +229,33 @@ export class Load {
     if (this.#board.get("load") > 0) this.#sendWaiting(conversation);
     else this.#fill(conversation);
   }
+
+  /** Asks the kernel how a connection is. */
+  #askInfo(index: number): void {
+    const handle = this.#all[index]?.context?.handle ?? 0;
+    if (handle === 0 || this.#isAsking) return;
+    this.#isAsking = true;
+    this.ixev.later(() => this.ixev.ix.tcpInfo(handle, this.#info));
+  }
+
+  #takeInfo(ix: Ix, index: number): void {
+    if (ix.resultOperation(index) !== SYS_TCP_INFO) return;
+    this.#isAsking = false;
+    if (ix.result(index) !== RC_OK) return;
+    const word = (offset: number): number => ix.words[(this.#info + offset) >>> 2];
+    this.#tally.info = {
+      state: word(TCP_INFO_STATE),
+      cwnd: word(TCP_INFO_CWND),
+      ssthresh: word(TCP_INFO_SSTHRESH),
+      inFlight: word(TCP_INFO_IN_FLIGHT),
+      srtt: word(TCP_INFO_SRTT),
+      rto: word(TCP_INFO_RTO),
+      recovery: word(TCP_INFO_RECOVERY),
+    };
+  }
 }
 
-/** Of a connection's index, for people. */
+/** "10.0.0.2:40001", of a port of the client. */
 export function clientName(port: number): string {
   return `${CLIENT_IP}:${port}`;
 }

@@ -180,6 +180,7 @@ export class SlowRunner implements Runner {
   }
 
   watch(flow: number): void {
+    this.#board.watched = flow;
     this.#watch.follow(flow);
   }
 

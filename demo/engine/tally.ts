@@ -21,11 +21,12 @@ const FLOWS = BUCKETS + BUCKET_COUNT;
 export const MAX_FLOWS = 512;
 const WORDS = FLOWS + 2 * MAX_FLOWS;
 
-/** Bytes and µs; state and recovery by the kernel's numbers, 0 when there is no connection. */
+/** `TCP_INFO_*` of assembly/abi.ts, as the kernel has it; all 0 before it was asked. */
 export interface ConnectionInfo {
   readonly state: number;
   readonly cwnd: number;
   readonly ssthresh: number;
+  readonly inFlight: number;
   readonly srtt: number;
   readonly rto: number;
   readonly recovery: number;
@@ -96,12 +97,12 @@ export class Tally {
 
   /** What the client's TCP says of the connection that is followed. */
   get info(): ConnectionInfo {
-    const [state, cwnd, ssthresh, srtt, rto, recovery] = this.#words.subarray(INFO);
-    return { state, cwnd, ssthresh, srtt, rto, recovery };
+    const [state, cwnd, ssthresh, inFlight, srtt, rto, recovery] = this.#words.subarray(INFO);
+    return { state, cwnd, ssthresh, inFlight, srtt, rto, recovery };
   }
 
-  set info({ state, cwnd, ssthresh, srtt, rto, recovery }: ConnectionInfo) {
-    this.#words.set([state, cwnd, ssthresh, srtt, rto, recovery], INFO);
+  set info({ state, cwnd, ssthresh, inFlight, srtt, rto, recovery }: ConnectionInfo) {
+    this.#words.set([state, cwnd, ssthresh, inFlight, srtt, rto, recovery], INFO);
   }
 
   /** A copy of the histogram's counts. */

@@ -19,10 +19,8 @@ export class ConnectionWatch {
   #points: SequencePoint[] = [];
   /** Window shifts of the server, by port of the client, from its SYN ACKs. */
   readonly #shifts = new Map<number, number>();
-  /** Sequence number that the graph begins with, and how far was sent and acknowledged. */
+  /** Sequence number that the graph begins with. */
   #base: number | undefined;
-  #sent = 0;
-  #acked = 0;
   #sacks: (readonly [number, number])[] = [];
 
   /** @param ownerOf the core that owns a flow group */
@@ -36,8 +34,6 @@ export class ConnectionWatch {
     this.#flow = flow;
     this.#points = [];
     this.#base = undefined;
-    this.#sent = 0;
-    this.#acked = 0;
     this.#sacks = [];
   }
 
@@ -68,7 +64,6 @@ export class ConnectionWatch {
       group,
       core: group < 0 ? -1 : this.#ownerOf(group),
       ...namesOf(this.#tally.info),
-      inFlight: this.#sent - this.#acked,
       sacks: this.#sacks,
       points,
     };
@@ -80,7 +75,6 @@ export class ConnectionWatch {
     const from = this.#relative(seq);
     const to = from + payload;
     if (fate === "flying") {
-      this.#sent = Math.max(this.#sent, to);
       this.#add({ at: sent, kind: again ? "again" : "sent", from, to });
     } else if (fate === "lost") {
       this.#add({ at: endedAt, kind: "lost", from, to });
@@ -89,7 +83,6 @@ export class ConnectionWatch {
 
   #acknowledgment({ ack, bytes, glance, ring = 0 }: Tracked): void {
     const to = this.#relative(ack);
-    if (to > this.#acked) this.#acked = to;
     this.#add({ at: ring, kind: "acked", from: to, to });
     const shift = this.#shifts.get(glance.destinationPort) ?? 0;
     const options = glance.options[0];
@@ -104,8 +97,6 @@ export class ConnectionWatch {
   #relative(seq: number): number {
     if (this.#base === undefined) {
       this.#base = seq;
-      this.#sent = 0;
-      this.#acked = 0;
     }
     return (seq - this.#base) | 0;
   }
@@ -115,7 +106,28 @@ export class ConnectionWatch {
   }
 }
 
-function namesOf(info: ConnectionInfo) {
-  const { state, cwnd, ssthresh, srtt, rto, recovery } = info;
-  return { state: String(state), cwnd, ssthresh, srtt, rto, recovery: String(recovery) };
+/** From the bit of `TCP_STATE_*` on, the first being none of them; and in the order of `TCP_RECOVERY_*`. */
+const STATES = [
+  "CLOSED",
+  "SYN-SENT",
+  "SYN-RECEIVED",
+  "ESTABLISHED",
+  "FIN-WAIT-1",
+  "FIN-WAIT-2",
+  "CLOSING",
+  "TIME-WAIT",
+  "CLOSE-WAIT",
+  "LAST-ACK",
+];
+/** From here on a threshold is none. */
+const UNLIMITED = 0x7fff_ffff;
+const RECOVERIES = ["open", "disorder", "recovery", "loss"];
+
+function namesOf({ state, ssthresh, recovery, ...numbers }: ConnectionInfo) {
+  return {
+    ...numbers,
+    state: STATES[32 - Math.clz32(state)] ?? "CLOSED",
+    ssthresh: ssthresh >= UNLIMITED ? Infinity : ssthresh,
+    recovery: RECOVERIES[recovery] ?? "open",
+  };
 }

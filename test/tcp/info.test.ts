@@ -8,10 +8,15 @@ import {
   TCP_INFO_CWND,
   TCP_INFO_IN_FLIGHT,
   TCP_INFO_MSS,
+  TCP_INFO_RECOVERY,
   TCP_INFO_RETRANSMITS,
   TCP_INFO_SIZE,
   TCP_INFO_SRTT,
   TCP_INFO_STATE,
+  TCP_RECOVERY_DISORDER,
+  TCP_RECOVERY_FAST,
+  TCP_RECOVERY_NONE,
+  TCP_RECOVERY_TIMEOUT,
   TCP_STATE_CLOSE_WAIT,
   TCP_STATE_ESTABLISHED,
 } from "../../assembly/abi.ts";
@@ -54,6 +59,22 @@ describe.each(kernels)("$name kernel", (build) => {
     peer.takeAll();
     peer.send({ flags: "FA" });
     expect(ask(k, peer.handle)(TCP_INFO_STATE)).toBe(TCP_STATE_CLOSE_WAIT);
+  });
+
+  test("says how it recovers from what was lost", () => {
+    const k = startKernel(build);
+    const peer = TcpPeer.established(k, { mss: 1000, sack: true });
+    const recovery = (): number => ask(k, peer.handle)(TCP_INFO_RECOVERY);
+    expect(recovery()).toBe(TCP_RECOVERY_NONE);
+    k.send(peer.handle, pattern(8000));
+    peer.takeAll();
+    peer.send({ flags: "A", ack: 1, sack: [[1001, 5001]] });
+    expect(recovery()).toBe(TCP_RECOVERY_DISORDER);
+    // As long as it may be reordering and no more.
+    k.advance(20_000);
+    expect(recovery()).toBe(TCP_RECOVERY_FAST);
+    k.advance(2_000_000);
+    expect(recovery()).toBe(TCP_RECOVERY_TIMEOUT);
   });
 
   test("refuses a handle that names nothing, and a record outside the window", () => {
