@@ -36,7 +36,7 @@ import {
   serverInHand,
 } from "./fast-open-cache";
 import { LEAST_MSS } from "./open";
-import { SENT_AGAIN } from "./output";
+import { RECORD_END, SENT_AGAIN } from "./output";
 import { coldOf, R_COOKIE, R_COOKIE_TRIAL, R_SYN_DATA, Tcb } from "./tcb";
 import { localMss, pathMss, setConnection } from "./tuple";
 
@@ -107,8 +107,8 @@ function queue(tcb: Tcb, buffer: Buffer, address: u32, length: u32): void {
   buffer.sentAt = now;
   buffer.info = 0;
   buffer.extra = 0;
-  // Its round trip is measured by the SYN.
-  buffer.flags = SENT_AGAIN;
+  // Its round trip is measured by the SYN, and it ends a write.
+  buffer.flags = SENT_AGAIN | RECORD_END;
   tcb.txHead = changetype<u32>(buffer);
   tcb.txTail = changetype<u32>(buffer);
   const end = tcb.sndNxt + length;

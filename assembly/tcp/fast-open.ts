@@ -88,6 +88,8 @@ export function openHalf(tcb: Tcb, listener: Listener): void {
   tcb.state = <u16>FAST_OPENED;
   tcb.sndUna++;
   cold.repair |= R_HALF_OPEN;
+  // What a SYN-ACK can offer; the rest opens as the application reads.
+  tcb.rcvWindow = min<u32>(tcb.rcvWindow, 65535);
   noteReady(tcb);
   beginOpenState(tcb);
   const half = halfOpenState(tcb);

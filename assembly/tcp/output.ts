@@ -281,7 +281,8 @@ function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   const answers = (tcb.flags & F_ACK_PENDING) != 0;
   if (!sendPayload(tcb, buffer, payloadFlags(buffer, fin) | push)) return false;
   if (tcb.controlFlags & C_QUICK) noteAnswer(tcb, answers);
-  if (tcb.flags & F_NAGLE && buffer.length < tcb.mss) {
+  // What a SYN carried before is no new write.
+  if (tcb.flags & F_NAGLE && buffer.length < tcb.mss && !(buffer.flags & SENT_AGAIN)) {
     openState(tcb).partialEnd = buffer.seq + buffer.length;
   }
   if (tcb.flags & F_RESENDING && seqBefore(buffer.seq, coldOf(tcb).sndMax)) {

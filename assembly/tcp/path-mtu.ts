@@ -7,6 +7,7 @@
 import { CNT_DROP_ICMP_QUOTE } from "../abi";
 import { count } from "../core/counters";
 import { lowerPathMtu } from "../net/path-mtu";
+import { now } from "../time/clock";
 import { SYN } from "../wire/tcp";
 import { sendSyn } from "./emit-syn";
 import { isInFlight, quoted } from "./errors";
@@ -42,9 +43,10 @@ export function tcpTooBig(ports: u32, seq: u32, size: u32): void {
     count(CNT_DROP_ICMP_QUOTE);
     return;
   }
+  const before = pathMss();
   lowerPathMtu(remoteHigh, remoteLow, size);
   if (tcb.state == SYN_SENT) {
-    if (tcb.txHead != 0) repeatBare(tcb);
+    if (tcb.txHead != 0 && pathMss() < before) repeatBare(tcb);
     return;
   }
   const mss = pathMss() - tcb.optionBytes;
@@ -53,9 +55,7 @@ export function tcpTooBig(ports: u32, seq: u32, size: u32): void {
 
 /** A SYN with data did not get through: goes again at once without (RFC 7413). */
 function repeatBare(tcb: Tcb): void {
-  const cold = coldOf(tcb);
-  if (cold.synCount != 1) return;
-  cold.synCount = 2;
+  coldOf(tcb).synSentAt = now;
   sendSyn(tcb, tcb.sndUna, SYN);
 }
 

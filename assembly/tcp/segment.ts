@@ -129,7 +129,9 @@ function inSynSent(tcb: Tcb, packet: Packet): bool {
     const fast = (cold.repair & (R_COOKIE | R_SYN_DATA)) != 0;
     if (fast) learnServer(tcb, packet.ack);
     synAcknowledged(tcb, packet.ack);
-    tcb.flags |= F_ACK_NOW;
+    // What the application sends now answers it, as far as quick ACKs are concerned.
+    const waits = fast && tcb.txNext == 0;
+    tcb.flags |= waits ? F_ACK_NOW | F_ACK_PENDING : F_ACK_NOW;
     scheduleOutput(tcb);
     return fast && textOfSynAck(tcb, packet);
   }
@@ -299,7 +301,8 @@ function synArrives(tcb: Tcb, packet: Packet): void {
       tcb.sndWnd = packet.window;
       synAcknowledged(tcb, packet.ack);
     }
-    tcb.flags |= F_ACK_NOW;
+    // The peer's SYN has come twice (RFC 2883).
+    sendDuplicateReport(tcb, packet.seq, packet.seq + 1);
     scheduleOutput(tcb);
     return;
   }

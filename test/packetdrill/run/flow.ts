@@ -7,6 +7,7 @@ import { FLAG } from "../language/script.ts";
 import type { Ends } from "../packets/encode.ts";
 import type { LivePacket } from "../packets/live.ts";
 import { liveTimestamps, type OptionMapping } from "../packets/tcp-options.ts";
+import { Delivered } from "./delivered.ts";
 import type { Hosts } from "./settings.ts";
 
 export class Flow {
@@ -27,6 +28,9 @@ export class Flow {
   #firstTimestamp: readonly [script: number, live: number] | undefined;
   /** Flow labels of the stack by what the script calls them. */
   readonly #labels = new Map<number, number>();
+  /** What tcpi_options said last. */
+  options = 0;
+  readonly delivered = new Delivered();
   /** What the script sent last as TSval in a segment the stack may have taken. */
   readonly echoable = new Set<number>();
 

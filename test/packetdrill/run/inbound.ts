@@ -115,8 +115,16 @@ function icmp(spec: IcmpSpec, flow: Flow, line: number): Uint8Array {
   const low = spec.mtu ?? 0;
   // IPv6 has the MTU in the whole second word.
   const words = version === 6 ? [low >>> 16, low & 0xffff] : [spec.id ?? 0, low];
-  const data = spec.quote ? quoted(spec.quote, flow) : new Uint8Array();
+  // An error without a quote is about the SYN, and that was larger than what would have passed.
+  const syn = { kind: "tcp", seq: 0, length: low } as const;
+  const quote = spec.quote ?? (isError(version, numbers[0]) ? syn : undefined);
+  const data = quote ? quoted(quote, flow) : new Uint8Array();
   return encodeIcmp(ends, numbers, [words[0], words[1]], data);
+}
+
+/** Whether an ICMP message quotes a packet (RFC 792, RFC 4443). */
+function isError(version: 4 | 6, type: number): boolean {
+  return version === 6 ? type < 128 : type === 3 || type === 4 || type === 11 || type === 12;
 }
 
 /** The stack's own packet, as far as an error must quote it: IP header and 8 bytes (RFC 792). */

@@ -18,13 +18,14 @@ import type { Flow } from "./flow.ts";
 import { Flows } from "./flows.ts";
 import { formatLive } from "./format.ts";
 import { buildInbound } from "./inbound.ts";
+import { applyLive } from "./live-settings.ts";
 import { mismatch, type Level, type MatchRules } from "./match.ts";
 import { joined } from "./segments.ts";
 import { dataplaneOptions, hostsOf, type Settings } from "./settings.ts";
 import { applyPreamble, questionsOf } from "./shell.ts";
 import { Stack } from "./stack.ts";
 import { TcbView } from "./tcb.ts";
-import { infoNames } from "./tcp-info.ts";
+import { infoNames, optionBits } from "./tcp-info.ts";
 import { dueOf, timeMismatch, toleranceOf, type Due } from "./time-check.ts";
 
 /** Where the stack's clock stands when a script begins, µs. */
@@ -98,6 +99,7 @@ export class Runner {
     if (!this.#stack) {
       const options = dataplaneOptions(this.#settings, this.#kernel);
       this.#stack = new Stack(options, START, this.#network, (now) => this.#settled(now));
+      this.#settings.fastOpen.apply(this.#network.memory);
     }
     return this.#stack;
   }
@@ -116,12 +118,20 @@ export class Runner {
     try {
       if (action.kind === "packet" && !action.packet.inbound) this.#outbound(event, action.packet);
       else this.#atItsTime(event);
+      this.#noteOptions();
     } catch (error) {
       if (error instanceof MalformedFrame) {
         throw new Mismatch(event.line, `the stack sent a malformed packet: ${error.message}`);
       }
       throw error;
     }
+  }
+
+  /** What the handshake has settled, for when the connection is gone. */
+  #noteOptions(): void {
+    const { current } = this.#flows;
+    const tcb = this.#stack && current && this.#tcbOf(current);
+    if (tcb) current.options = optionBits(tcb);
   }
 
   #atItsTime(event: Event): void {
@@ -174,6 +184,8 @@ export class Runner {
     const flow = this.#flows.inbound(packet);
     const { level } = this.#rules;
     stack.receive(buildInbound(packet, flow, this.#settings, level, event.line));
+    this.#network.polled();
+    noteAcknowledged(flow, packet);
     this.#pollBlocked();
   }
 
@@ -212,8 +224,9 @@ export class Runner {
     for (;;) {
       const packet = stack.sent.shift();
       if (packet) {
-        if (flow.owns(packet)) return packet;
-        continue;
+        if (!flow.owns(packet)) continue;
+        noteSent(flow, packet);
+        return packet;
       }
       if (this.#now >= until || stack.deadline === Infinity) return undefined;
       this.#stepTowards(Math.min(until, stack.deadline - START));
@@ -334,6 +347,7 @@ export class Runner {
         notSentLowWater,
         wholeSegments: dialect === "nplab",
         resetAfterEnd: dialect === "nplab" ? "ECONNRESET" : "EPIPE",
+        fastOpen: this.#settings.fastOpen,
       },
       now: () => stack.now,
       start: START,
@@ -354,6 +368,7 @@ export class Runner {
     for (const question of questionsOf(command)) {
       if (question.kind === "states") this.#checkStates(event, question.state, question.count);
       else if (question.kind === "settings" && this.#expectsMore()) {
+        if (applyLive(this.#settings, this.#network.memory, question.command)) continue;
         throw new Unsupported(`setting while the stack runs: ${question.command}`);
       }
     }
@@ -385,7 +400,8 @@ export class Runner {
   #code(event: Event, code: string): void {
     const { current } = this.#flows;
     const tcb = this.#stack && current && this.#tcbOf(current);
-    const names = infoNames(tcb, this.#flows.listening, this.#chronicle.timesAt(this.#now));
+    const times = this.#chronicle.timesAt(this.#now);
+    const names = infoNames(tcb, this.#flows.listening, times, current);
     try {
       runCode(code, this.#variables, names);
     } catch (error) {
@@ -398,6 +414,25 @@ export class Runner {
     return TcbView.all(this.#network.memory).find(
       (tcb) => tcb.localPort === flow.localPort && tcb.remotePort === flow.remotePort,
     );
+  }
+}
+
+function noteSent(flow: Flow, { body }: LivePacket): void {
+  if (body.kind !== "tcp") return;
+  const isFin = (body.flags & FLAG.FIN) !== 0;
+  const length = body.payload.length + (isFin ? 1 : 0);
+  flow.delivered.sent(body.seq, length, (body.flags & FLAG.SYN) !== 0);
+}
+
+function noteAcknowledged(flow: Flow, { body }: PacketSpec): void {
+  if (body.kind !== "tcp" || !(body.flags & FLAG.ACK)) return;
+  flow.delivered.acknowledged(undefined, flow.localAck(body), (body.flags & FLAG.SYN) !== 0);
+  for (const option of body.options === "any" ? [] : body.options) {
+    if (option.kind !== "sack") continue;
+    for (const [left, right] of option.blocks) {
+      const base = flow.localBase;
+      flow.delivered.acknowledged((left + base) >>> 0, (right + base) >>> 0, false);
+    }
   }
 }
 

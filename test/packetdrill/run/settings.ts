@@ -6,6 +6,7 @@ import type { DataplaneOptions, TcpOptions } from "../../../host/dataplane/optio
 import { SyntaxFault, Unsupported } from "../language/errors.ts";
 import type { Script, ScriptOption } from "../language/script.ts";
 import { addressBytes, addressText, type IpVersion } from "../packets/addresses.ts";
+import { FastOpenSettings } from "../sockets/fast-open.ts";
 
 /** Which packetdrill the script was written for. */
 export type Dialect = "google" | "nplab";
@@ -31,6 +32,7 @@ export interface Settings {
   tcp: TcpOptions;
   /** Sizes of files, by name; all of them hold zeros. */
   readonly files: Map<string, number>;
+  fastOpen: FastOpenSettings;
   ttl: number | undefined;
   /** Bytes a socket holds for sending and for receiving, before SO_SNDBUF and SO_RCVBUF. */
   sendBuffer: number;
@@ -65,6 +67,7 @@ export function defaultSettings(script: Script): Settings {
     strictSegments: dialect === "nplab",
     tcp: {},
     files: new Map(),
+    fastOpen: new FastOpenSettings(),
     ttl: undefined,
     sendBuffer: 4 << 20,
     receiveBuffer: 131_072,

@@ -110,13 +110,18 @@ function isHarmless(name: string, words: readonly string[]): boolean {
 
 /** Commands between newlines, `;` and `&&`, each with what it is piped to. */
 function pipelinesOf(command: string): Pipeline[] {
-  return command
-    .replace(/\\\r?\n/g, " ")
-    .replace(/#[^\n]*/g, "")
-    .split(/\n|;|&&/)
-    .map((line) => line.replace(/[12]?>+\s*\S+/g, "").trim())
-    .filter((line) => line !== "")
-    .map((line) => line.split("|").map(wordsOf));
+  return (
+    command
+      .replace(/\\\r?\n/g, " ")
+      .replace(/#[^\n]*/g, "")
+      // Of alternatives the first one does.
+      .replace(/\|\|[^\n;]*/g, "")
+      .replace(/&>\s*\S+/g, "")
+      .split(/\n|;|&&/)
+      .map((line) => line.replace(/[12]?>+\s*\S+/g, "").trim())
+      .filter((line) => line !== "")
+      .map((line) => line.split("|").map(wordsOf))
+  );
 }
 
 /** Words with quotes taken off and `$((…))` worked out. */

@@ -90,8 +90,11 @@ const LINUX: Readonly<Record<string, Apply>> = {
   tcp_min_tso_segs: ignore,
   tcp_pacing_ss_ratio: ignore,
   tcp_pacing_ca_ratio: ignore,
-  tcp_fastopen: ignore,
-  tcp_fastopen_key: ignore,
+  tcp_fastopen: (settings, [bits]) => {
+    settings.fastOpen.bits = bits;
+  },
+  tcp_fastopen_key: (settings, _values, text) => settings.fastOpen.setKeys(text),
+  tcp_fastopen_cookies: ignore,
   tcp_fastopen_blackhole_timeout_sec: ignore,
   tcp_syncookies: ignore,
   tcp_autocorking: ignore,
@@ -165,4 +168,6 @@ export function applyLinuxDefaults(settings: Settings): void {
   applySysctl(settings, "net.ipv4.tcp_wmem", "4096 262144 4194304");
   applySysctl(settings, "net.ipv4.tcp_syn_retries", "5");
   applySysctl(settings, "net.ipv4.tcp_ecn", "0");
+  applySysctl(settings, "net.ipv4.tcp_fastopen", "0x70403");
+  applySysctl(settings, "net.ipv4.tcp_fastopen_key", "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4");
 }

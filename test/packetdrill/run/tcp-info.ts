@@ -46,6 +46,7 @@ const CONSTANTS: Readonly<Record<string, number>> = {
 const STATES: Readonly<Record<string, number>> = {
   SYN_SENT: 2,
   SYN_RECEIVED: 3,
+  FAST_OPENED: 3,
   ESTABLISHED: 1,
   FIN_WAIT_1: 4,
   FIN_WAIT_2: 5,
@@ -79,12 +80,18 @@ function segments(bytes: number, tcb: TcbView): number {
 }
 
 /** The bits that the handshake settled, as far as the kernel has a flag for each. */
-function optionBits(tcb: TcbView): number {
+export function optionBits(tcb: TcbView): number {
   let bits = 0;
   if ((tcb.get("optionBytes") ?? 0) > 0) bits |= 1;
   if (tcb.flag("R_SACK", "repair")) bits |= 2;
   if (tcb.flag("F_SCALED")) bits |= 4;
+  if (tcb.flag("R_SYN_DATA", "repair") && !isOpening(tcb)) bits |= CONSTANTS.TCPI_OPT_SYN_DATA;
   return bits;
+}
+
+/** Whether it is still open which data of the SYN the server takes. */
+function isOpening({ state }: TcbView): boolean {
+  return state === "SYN_SENT" || state === "SYN_RECEIVED";
 }
 
 const READERS: Readonly<Record<string, Reader>> = {
@@ -145,13 +152,17 @@ export function infoNames(
   tcb: TcbView | undefined,
   listening: boolean,
   times: Times,
+  flow: { readonly options: number; readonly delivered: { readonly count: number } } | undefined,
 ): { get(name: string): Value | undefined } {
   return {
     get(name) {
       if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
       if (Object.hasOwn(TIMES, name)) return tcb && TIMES[name](times);
+      if (name === "tcpi_delivered") return flow?.delivered.count;
       if (!Object.hasOwn(READERS, name)) return undefined;
       if (tcb) return READERS[name](tcb);
+      // What the handshake settled is known beyond the connection's end.
+      if (name === "tcpi_options") return flow?.options;
       if (name !== "tcpi_state") return undefined;
       return listening ? CONSTANTS.TCP_LISTEN : CONSTANTS.TCP_CLOSE;
     },

@@ -123,6 +123,12 @@ export class Connection implements EventSink {
     this.#ending = "none";
   }
 
+  /** Bytes that the SYN took along. */
+  accepted(bytes: number): void {
+    this.outstanding += bytes;
+    this.#accepted += bytes;
+  }
+
   /** What was given last was memory of the application's own. */
   noteZeroCopy(): void {
     this.completions.sent(this.#accepted);

@@ -25,24 +25,26 @@ const read = onSocket((socket, call) =>
   checked(call, () => socket.read(numberOf(call.args[2]), optional(call.args[3]))),
 );
 
-const write = onSocket((socket, call) =>
-  checked(call, () => socket.write(numberOf(call.args[2]), optional(call.args[3]))),
+const write = onSocket((socket, call, context) =>
+  checked(call, () =>
+    writeTo(socket, numberOf(call.args[2]), optional(call.args[3]), undefined, context),
+  ),
 );
 
 const sendto = onSocket((socket, call, context) => {
   const flags = optional(call.args[3]);
-  if (flags & FAST_OPEN) throw new Unsupported("MSG_FASTOPEN");
   return checked(call, () => writeTo(socket, numberOf(call.args[2]), flags, call.args[4], context));
 });
 
 const readv = onSocket((socket, call) => socket.read(vectorLength(call.args[1]), 0));
 
-const writev = onSocket((socket, call) => socket.write(vectorLength(call.args[1]), 0));
+const writev = onSocket((socket, call, context) =>
+  writeTo(socket, vectorLength(call.args[1]), 0, undefined, context),
+);
 
 const sendmsg = onSocket((socket, call, context) => {
   const [, message, flagsArgument] = call.args;
   const flags = optional(flagsArgument);
-  if (flags & FAST_OPEN) throw new Unsupported("MSG_FASTOPEN");
   if (hasControl(message)) throw new Unsupported("msg_control of sendmsg");
   return writeTo(socket, total(message), flags, fieldOf(message, "msg_name"), context);
 });
@@ -67,11 +69,29 @@ function writeTo(
   name: Expression | undefined,
   context: CallContext,
 ): Operation {
-  if (socket instanceof TcpSocket) return socket.write(count, flags);
+  if (socket instanceof TcpSocket) return writeStream(socket, count, flags, name, context);
   const to = destination(name, context);
   const operation = socket.write(count, flags, to);
   const { remote } = socket.ends;
   if (remote) context.connecting(socket, to ?? remote);
+  return operation;
+}
+
+/** A write that may have to connect first. */
+function writeStream(
+  socket: TcpSocket,
+  count: number,
+  flags: number,
+  name: Expression | undefined,
+  context: CallContext,
+): Operation {
+  const { deferred } = socket;
+  if (!(flags & FAST_OPEN) && !deferred) return socket.write(count, flags);
+  if (name?.kind === "word" && name.name === "AF_UNSPEC") return immediate(failed("EOPNOTSUPP"));
+  const remote = deferred ?? destination(name, context) ?? context.remote;
+  const fresh = !socket.connection;
+  const operation = socket.writeFirst(remote, count, flags & ~FAST_OPEN);
+  if (fresh && socket.connection) context.connecting(socket, remote);
   return operation;
 }
 

@@ -69,7 +69,8 @@ const connect = onSocket((socket, call, context) => {
   const remote = endpoint(call.args[1], context.remote);
   const fresh = socket instanceof TcpSocket && socket.isFresh;
   const operation = socket.connect(remote);
-  if (fresh || socket instanceof UdpSocket) context.connecting(socket, remote);
+  const begun = socket instanceof TcpSocket && fresh && !socket.isFresh;
+  if (begun || socket instanceof UdpSocket) context.connecting(socket, remote);
   return operation;
 });
 

@@ -1,5 +1,11 @@
 /** A listening port and the connections that wait to be accepted. */
-import { RC_OK } from "../../../assembly/abi.ts";
+import {
+  FAST_OPEN_KEY_SIZE,
+  OPTION_FAST_OPEN,
+  OPTION_FAST_OPEN_KEYS,
+  RC_OK,
+} from "../../../assembly/abi.ts";
+import { TcbView } from "../run/tcb.ts";
 import type { EventSink, Network } from "./network.ts";
 import type { Endpoint } from "./socket.ts";
 
@@ -8,6 +14,8 @@ interface Waiting {
   readonly remote: Endpoint;
   /** RC_* code of its end, if it ended meanwhile. */
   dead: number | undefined;
+  /** Bytes that it has received; Linux gives them to who accepts it even when it has ended. */
+  received: number;
 }
 
 export class Listener implements EventSink {
@@ -26,13 +34,24 @@ export class Listener implements EventSink {
   }
 
   /** Returns an RC_* code. As with Linux one connection more than the backlog may wait. */
-  open(port: number, backlog: number): number {
+  open(port: number, backlog: number, fastOpen: number): number {
     const cookie = this.#network.register(this);
     const { result, handle } = this.#network.call((ix) =>
-      ix.listen(cookie, port, Math.max(backlog, 0) + 1),
+      ix.listen(cookie, port, Math.max(backlog, 0) + 1, 0, fastOpen),
     );
     if (result === RC_OK) this.#handle = handle;
     return result;
+  }
+
+  /** How many connections may be open by their SYN alone. */
+  setFastOpen(limit: number): void {
+    this.#network.call((ix) => ix.option(this.#handle, OPTION_FAST_OPEN, limit));
+  }
+
+  setKeys(keys: Uint8Array): void {
+    const at = this.#network.place(keys);
+    const count = keys.length / FAST_OPEN_KEY_SIZE;
+    this.#network.call((ix) => ix.option(this.#handle, OPTION_FAST_OPEN_KEYS, at, count));
   }
 
   take(): Waiting | undefined {
@@ -48,8 +67,15 @@ export class Listener implements EventSink {
   }
 
   knock(handle: number, ip: string, port: number): void {
-    this.#waiting.push({ handle, remote: { ip, port }, dead: undefined });
+    this.#waiting.push({ handle, remote: { ip, port }, dead: undefined, received: 0 });
     this.#changed();
+  }
+
+  polled(): void {
+    for (const waiting of this.#waiting) {
+      const tcb = TcbView.ofHandle(this.#network.memory, waiting.handle);
+      waiting.received = tcb?.get("rxQueued") || waiting.received;
+    }
   }
 
   dead(handle: number, reason: number): void {

@@ -3,6 +3,8 @@
  * events to the sockets they belong to.
  */
 import {
+  CFG_SYN_RETRIES,
+  CONFIG_BASE,
   EV_CONNECTED,
   EV_DEAD,
   EV_KNOCK,
@@ -30,6 +32,8 @@ export interface EventSink {
   received?(bytes: number): void;
   sent?(bytes: number): void;
   dead?(handle: number, reason: number, bytes: number): void;
+  /** The kernel has run. */
+  polled?(): void;
   datagram?(bytes: number, token: number): void;
   /** The kernel is quiet for now. */
   settled?(now: number): void;
@@ -87,6 +91,34 @@ export class Network implements App {
       .result;
   }
 
+  /** Opens a connection with up to `length` zero bytes for its SYN: the result says how many it took. */
+  connectSend(
+    cookie: number,
+    to: { readonly ip: string; readonly port: number },
+    length: number,
+    sourcePort: number,
+    flags: number,
+  ): CallResult {
+    const ix = this.#ix;
+    ix.writeEndpoint(this.#endpoint, IpAddress.parse(to.ip), to.port);
+    const bytes = Math.min(length, ZEROS);
+    return this.call(() =>
+      ix.connectSend(cookie, this.#endpoint, this.#zeros, bytes, sourcePort, flags),
+    );
+  }
+
+  /** For all connections: no script has two of them in the handshake that time out. */
+  setSynRetries(count: number): void {
+    new DataView(this.memory.buffer).setUint32(CONFIG_BASE + CFG_SYN_RETRIES, count, true);
+  }
+
+  /** Puts bytes where the kernel may read them; returns where, until the next call. */
+  place(bytes: Uint8Array): number {
+    const at = this.#endpoint;
+    this.#ix.write(at, bytes);
+    return at;
+  }
+
   udpSend(handle: number, length: number, ip: string, port: number): number {
     const ix = this.#ix;
     ix.writeEndpoint(this.#endpoint, IpAddress.parse(ip), port);
@@ -102,6 +134,12 @@ export class Network implements App {
       const sink = this.#sinks.get(ix.eventCookie(index));
       if (sink) this.#dispatch(ix, index, sink);
     }
+    this.polled();
+  }
+
+  /** Tells everybody that the kernel has run. */
+  polled(): void {
+    for (const sink of this.#sinks.values()) sink.polled?.();
   }
 
   #dispatch(ix: Ix, index: number, sink: EventSink): void {

@@ -99,6 +99,14 @@ export class SendBuffer {
     return taken;
   }
 
+  /** Bytes that a SYN took along. */
+  takeFirst(bytes: number): void {
+    if (bytes === 0) return;
+    this.#packets.push({ start: 0, end: bytes, closed: true });
+    this.taken = bytes;
+    this.#pushed = bytes;
+  }
+
   /** The first `bytes` of the stream are acknowledged. */
   acknowledge(bytes: number): void {
     this.acknowledged = bytes;

@@ -11,6 +11,7 @@ import { Unsupported } from "../language/errors.ts";
 import type { Expression } from "../language/script.ts";
 import { TcbView } from "../run/tcb.ts";
 import { Connection, type Change, type SendWishes } from "./connection.ts";
+import { keysOf, type FastOpenSettings } from "./fast-open.ts";
 import { Listener } from "./listener.ts";
 import type { Network } from "./network.ts";
 import {
@@ -48,6 +49,7 @@ export interface SocketHabits {
   readonly wholeSegments: boolean;
   /** The error of a reset that comes after the peer's FIN. */
   readonly resetAfterEnd: "EPIPE" | "ECONNRESET";
+  readonly fastOpen: FastOpenSettings;
 }
 
 export class TcpSocket extends Socket {
@@ -65,6 +67,14 @@ export class TcpSocket extends Socket {
   #zeroCopy = false;
   #connectReported = false;
   readonly sendBuffer: SendBuffer;
+  /** TCP_FASTOPEN_CONNECT, and whom it will connect to when something is written. */
+  #connectsLate = false;
+  #deferred: Endpoint | undefined;
+  /** Goes on with a write that blocks until the handshake is over. */
+  #pendingWrite: (() => void) | undefined;
+  #fastOpen: number | undefined;
+  #keys: Uint8Array | undefined;
+  #backlog = 0;
   readonly #network: Network;
   readonly #habits: SocketHabits;
 
@@ -124,8 +134,11 @@ export class TcpSocket extends Socket {
     if (this.connection) return failed("EINVAL");
     if (this.listener) return done(0);
     const listener = new Listener(this.#network, () => this.wakeups++);
-    const code = listener.open(this.#bound ?? 0, backlog);
+    const limit = this.#habits.fastOpen.limitOf(backlog, this.#fastOpen);
+    const code = listener.open(this.#bound ?? 0, backlog, limit);
     if (code !== RC_OK) return failed(errnoOf(code));
+    if (this.#keys) listener.setKeys(this.#keys);
+    this.#backlog = backlog;
     this.listener = listener;
     return done(0);
   }
@@ -134,22 +147,80 @@ export class TcpSocket extends Socket {
     const { connection } = this;
     if (this.listener) return immediate(failed("EISCONN"));
     if (connection) return this.#reconnect(connection);
+    if (this.#deferred) return immediate(failed("EISCONN"));
+    if (this.#connectsLate && this.#habits.fastOpen.maySendData(this.#network.memory, remote.ip)) {
+      this.#deferred = remote;
+      return immediate(done(0));
+    }
+    const code = this.#begin(remote, this.#connectsLate ? 0 : undefined);
+    if (code < 0) return immediate(failed(errnoOf(code)));
+    const fresh = this.connection!;
+    if (this.nonblocking) return immediate(failed("EINPROGRESS"));
+    return waiting(() => this.#connectOutcome(fresh), false);
+  }
+
+  /** Whom a write has to connect to first. */
+  get deferred(): Endpoint | undefined {
+    return this.#deferred;
+  }
+
+  /** A write that connects, with what the SYN takes of it (MSG_FASTOPEN). */
+  writeFirst(remote: Endpoint, count: number, flags: number): Operation {
+    if (!this.#habits.fastOpen.client) return immediate(failed("EOPNOTSUPP"));
+    if (this.connection?.phase === "connecting") return immediate(failed("EALREADY"));
+    if (this.connection) return this.write(count, flags);
+    checkFlags(flags);
+    const nonblocking = this.nonblocking || (flags & MSG_DONTWAIT) !== 0;
+    this.#deferred = undefined;
+    const taken = this.#begin(remote, count);
+    if (taken < 0) return immediate(failed(errnoOf(taken)));
+    if (this.#zeroCopy && flags & MSG_ZEROCOPY && taken > 0) this.connection!.noteZeroCopy();
+    if (nonblocking) return immediate(taken > 0 ? done(taken) : failed("EINPROGRESS"));
+    return this.#restOf(count, taken, flags);
+  }
+
+  /** What the SYN has left is sent in the moment in which the handshake is over. */
+  #restOf(count: number, taken: number, flags: number): Operation {
+    let rest: Operation | undefined;
+    this.#pendingWrite = () => {
+      rest = this.write(count - taken, flags);
+      rest.attempt();
+    };
+    const attempt = (): Outcome | undefined => {
+      const { connection } = this;
+      if (connection!.phase === "connecting") return undefined;
+      if (!rest) return failed(this.takeError() || ERRNO.ECONNREFUSED);
+      const outcome = rest.attempt();
+      return outcome && outcome.result >= 0 ? done(taken + outcome.result) : outcome;
+    };
+    return waiting(attempt, false);
+  }
+
+  /**
+   * Opens the connection, with Fast Open when there is a number of bytes for the SYN. Returns how many went
+   * along, or a negative RC_* code.
+   */
+  #begin(remote: Endpoint, bytes: number | undefined): number {
     const fresh = new Connection(this.#network, "connecting", this.#habits.resetAfterEnd, (what) =>
       this.#changed(what),
     );
     const cookie = this.#network.register(fresh);
     const to = IpAddress.parse(remote.ip);
     const flags = this.noDelay ? 0 : FLAG_NAGLE;
-    const { result, handle } = this.#network.call((ix) =>
-      ix.connect(cookie, to, remote.port, this.#bound ?? 0, flags),
-    );
-    if (result !== RC_OK) return immediate(failed(errnoOf(result)));
+    const port = this.#bound ?? 0;
+    const { result, handle } =
+      bytes === undefined
+        ? this.#network.call((ix) => ix.connect(cookie, to, remote.port, port, flags))
+        : this.#network.connectSend(cookie, remote, bytes, port, flags);
+    if (result < 0) return result;
     fresh.handle = handle;
+    fresh.localPort = TcbView.ofHandle(this.#network.memory, handle)?.localPort;
+    fresh.accepted(result);
+    this.sendBuffer.takeFirst(result);
     this.connection = fresh;
     this.remote = remote;
     if (this.#cork) this.#tell(OPTION_CORK, 1);
-    if (this.nonblocking) return immediate(failed("EINPROGRESS"));
-    return waiting(() => this.#connectOutcome(fresh), false);
+    return result;
   }
 
   /** Takes the oldest connection that waits to be accepted. */
@@ -161,6 +232,7 @@ export class TcpSocket extends Socket {
       if (!next) return undefined;
       taken = TcpSocket.accepted(this, next.handle, next.remote);
       if (next.dead !== undefined || !taken.own()) {
+        if (next.received > 0) taken.connection!.received(next.received);
         taken.connection!.dead(next.handle, next.dead ?? 0, 0);
       }
       return done(0);
@@ -218,7 +290,7 @@ export class TcpSocket extends Socket {
   override readiness(): number {
     if (this.listener) return this.listener.waiting > 0 ? POLL.IN : 0;
     const { connection } = this;
-    if (!connection) return POLL.OUT | POLL.HUP;
+    if (!connection) return this.#deferred ? POLL.OUT : POLL.OUT | POLL.HUP;
     const dead = connection.phase === "dead";
     const readShut = this.#readShut || connection.ended || dead;
     const writeShut = connection.finished || dead;
@@ -283,6 +355,19 @@ export class TcpSocket extends Socket {
         return done(0);
       case "SO_TIMESTAMPING":
         return this.#setTimestamping(value);
+      case "TCP_SYNCNT":
+        this.#network.setSynRetries(value);
+        return done(0);
+      case "TCP_FASTOPEN":
+        this.#fastOpen = value;
+        this.listener?.setFastOpen(this.#habits.fastOpen.limitOf(this.#backlog, value));
+        return done(0);
+      case "TCP_FASTOPEN_CONNECT":
+        if (!this.#habits.fastOpen.client) return failed("EOPNOTSUPP");
+        this.#connectsLate = value !== 0;
+        return done(0);
+      case "TCP_FASTOPEN_KEY":
+        return this.#setKeys(argument);
       case "SO_ZEROCOPY":
         this.#zeroCopy = value !== 0;
         return done(0);
@@ -328,6 +413,12 @@ export class TcpSocket extends Socket {
   /** Room counts as news only to who found none. */
   #changed(what: Change): void {
     const { connection } = this;
+    const { phase } = connection ?? {};
+    if (what === "state" && phase === "open" && this.#pendingWrite) {
+      const write = this.#pendingWrite;
+      this.#pendingWrite = undefined;
+      write();
+    }
     if (connection) this.sendBuffer.acknowledge(this.sendBuffer.taken - connection.outstanding);
     if (what === "room" && !(this.sendBuffer.awaited && this.sendBuffer.hasRoom())) return;
     this.wakeups++;
@@ -354,6 +445,7 @@ export class TcpSocket extends Socket {
 
   #tryRead(count: number, flags: number): Outcome | undefined {
     const { connection } = this;
+    if (this.#deferred) return undefined;
     if (this.listener || !connection) return failed("ENOTCONN");
     if (connection.phase === "connecting") return undefined;
     const bytes = Math.min(count, connection.unread);
@@ -403,6 +495,14 @@ export class TcpSocket extends Socket {
     if (!connection) throw new Unsupported("SO_TIMESTAMPING without a connection");
     if (!TxTimestamps.knows(flags)) throw new Unsupported("these flags of SO_TIMESTAMPING");
     connection.timestamps.set(flags, this.sendBuffer.taken);
+    return done(0);
+  }
+
+  #setKeys(argument: Expression | undefined): Outcome {
+    const keys = argument?.kind === "string" ? keysOf(argument.text) : undefined;
+    if (!keys) return failed("EINVAL");
+    this.#keys = keys;
+    this.listener?.setKeys(keys);
     return done(0);
   }
 
