@@ -35,6 +35,21 @@ export interface DataplaneHandle {
   readonly announce: boolean;
 }
 
+/** A whole dataplane as plain data: another thread can have it in place of this one. */
+export interface SharedDataplane {
+  readonly kernel: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly map: MemoryMap;
+  readonly options: ResolvedOptions;
+  readonly port: PortHandle;
+}
+
+/** The dataplane that another thread has shared. Of the two threads one runs its cores. */
+export function adoptDataplane(shared: SharedDataplane): Dataplane {
+  const { kernel, memory, map, options, port } = shared;
+  return new Dataplane(kernel, memory, map, options, port);
+}
+
 /**
  * Makes a dataplane, synchronously.
  *
@@ -78,6 +93,7 @@ export class Dataplane {
     memory: WebAssembly.Memory,
     map: MemoryMap,
     options: ResolvedOptions,
+    port?: PortHandle,
   ) {
     this.#kernel = kernel;
     this.name = options.name;
@@ -86,13 +102,21 @@ export class Dataplane {
     this.map = map;
     this.window = { address: map.window.address, size: map.window.size };
     this.cores = map.cores.map((_, id) => new Core(kernel, memory, id));
-    this.port = createPort({
-      name: options.name,
-      memory,
-      queues: portQueues(map),
-      mac: options.mac,
-      offloads: offloadBits(options),
-    });
+    this.port =
+      port ??
+      createPort({
+        name: options.name,
+        memory,
+        queues: portQueues(map),
+        mac: options.mac,
+        offloads: offloadBits(options),
+      });
+  }
+
+  /** What `adoptDataplane` takes on another thread. */
+  get shared(): SharedDataplane {
+    const { memory, map, options, port } = this;
+    return { kernel: this.#kernel, memory, map, options, port };
   }
 
   /** An instance that is bound to no core, for changes to what all share. */

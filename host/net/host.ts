@@ -30,6 +30,12 @@ export interface PortListener {
 const EPHEMERAL_LOW = 49152;
 const EPHEMERAL_COUNT = 16384;
 
+/** The IPv6 addresses that a dataplane was made with. */
+export function ownIp6({ options }: Dataplane): string[] {
+  const configured = options.ip6?.addresses ?? [];
+  return configured.map(({ address }) => IpAddress.fromBytes(address).toString());
+}
+
 export class Host {
   readonly network: Network;
   readonly name: string;
@@ -50,8 +56,7 @@ export class Host {
     this.name = name;
     this.address = address;
     this.dataplane = dataplane;
-    const [first] = dataplane.options.ip6?.addresses ?? [];
-    this.address6 = first && IpAddress.fromBytes(first.address).toString();
+    [this.address6] = ownIp6(dataplane);
   }
 
   /** The runner's: makes the application of the host's core. */

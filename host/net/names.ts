@@ -35,6 +35,11 @@ export class NameTable {
     return undefined;
   }
 
+  /** All names, with their addresses. */
+  entries(): [name: string, addresses: readonly string[]][] {
+    return [...this.#addresses];
+  }
+
   /** What a name or an address in text form stands for; nothing when there is no such name. */
   lookUp(nameOrAddress: string): readonly string[] {
     const text = canonical(nameOrAddress);

@@ -4,13 +4,13 @@
  * process alive only as long as somebody uses it (`ref`).
  */
 import type { Dataplane } from "../dataplane/dataplane.ts";
-import { createDataplane } from "../dataplane/dataplane.ts";
+import { createDataplane, type SharedDataplane } from "../dataplane/dataplane.ts";
 import { OptionRangeError } from "../dataplane/errors.ts";
 import { InlineRunner, type InlineDataplane } from "../dataplane/inline.ts";
 import type { DataplaneOptions } from "../dataplane/options.ts";
 import type { LinkOptions, SwitchWire } from "../nic/types.ts";
 import { Switch } from "../nic/wiring.ts";
-import { Host } from "./host.ts";
+import { Host, ownIp6 } from "./host.ts";
 import { NameTable } from "./names.ts";
 
 export interface NetworkOptions {
@@ -73,12 +73,29 @@ const MIN_RTO = 50_000;
 
 const MOST_HOSTS = 65533;
 
+/** A host that is made and not run yet. */
+interface ReservedHost {
+  readonly address: string;
+  readonly dataplane: Dataplane;
+  readonly wire: SwitchWire;
+}
+
+/** A host that another thread is to run, as plain data. */
+export interface HostHandle {
+  readonly name: string;
+  readonly address: string;
+  readonly dataplane: SharedDataplane;
+  readonly wire: SwitchWire;
+  readonly names: readonly (readonly [name: string, addresses: readonly string[]])[];
+}
+
 export class Network {
   readonly runner: InlineRunner;
   readonly names = new NameTable();
   readonly #kernel: WebAssembly.Module;
   protected readonly switch: Switch;
   readonly #hosts = new Map<string, Host>();
+  readonly #reserved = new Map<string, ReservedHost>();
   readonly #addresses = new Set<string>();
   readonly #prefix: string;
   readonly #prefix6: string;
@@ -107,8 +124,40 @@ export class Network {
    * @throws {RangeError} the name or the address is taken, or an option is out of its range
    */
   addHost(name: string, options: HostOptions = {}): Host {
-    const { address = this.#freeAddress(), prefixLength = 16, link, ip6, ...rest } = options;
-    if (this.#hosts.has(name))
+    const { address, dataplane, wire } = this.#make(name, options);
+    const host = this.createHost(name, address, dataplane);
+    this.#hosts.set(name, host);
+    this.start(host, wire);
+    return host;
+  }
+
+  /**
+   * Makes a host that another thread is to run, as `addHost` makes one: there `joinNetwork` takes its
+   * handle. A thread knows those hosts that there were when it got its handle: reserve all of them first.
+   *
+   * @throws {RangeError} as `addHost`
+   */
+  reserveHost(name: string, options: HostOptions = {}): void {
+    this.#reserved.set(name, this.#make(name, options));
+  }
+
+  /**
+   * The handle of a reserved host, as plain data for `workerData` or `postMessage`.
+   *
+   * @throws {RangeError} no host was reserved under that name
+   */
+  handleOf(name: string): HostHandle {
+    const reserved = this.#reserved.get(name);
+    if (reserved === undefined) {
+      throw new OptionRangeError(`ixwasm: no host "${name}" was reserved (reserveHost)`);
+    }
+    const { address, dataplane, wire } = reserved;
+    return { name, address, dataplane: dataplane.shared, wire, names: this.names.entries() };
+  }
+
+  #make(name: string, options: HostOptions): ReservedHost {
+    const { address = this.#freeAddress(), prefixLength = 16, link = {}, ip6, ...rest } = options;
+    if (this.#hosts.has(name) || this.#reserved.has(name))
       throw new OptionRangeError(`ixwasm: there is a host "${name}" already`);
     if (this.#addresses.has(address)) {
       throw new OptionRangeError(`ixwasm: another host has the address ${address}`);
@@ -122,13 +171,11 @@ export class Network {
       ip: `${address}/${prefixLength}`,
       ip6: ip6 === false ? undefined : (ip6 ?? this.#ip6For(address)),
     });
-    const host = this.createHost(name, address, dataplane);
-    this.#start(host, link);
-    this.#hosts.set(name, host);
+    const { up, down } = waysOf(link);
+    const wire = this.switch.connect(dataplane.port, up, down);
     this.#addresses.add(address);
-    const { address6 } = host;
-    this.names.set(name, address, ...(address6 === undefined ? [] : [address6]));
-    return host;
+    this.names.set(name, address, ...ownIp6(dataplane));
+    return { address, dataplane, wire };
   }
 
   /** Somebody uses the network from now on: the process stays alive until `unref`. */
@@ -157,9 +204,8 @@ export class Network {
     return { wire, app: ({ ix }) => host.attach(ix) };
   }
 
-  #start(host: Host, link: HostLink = {}): void {
-    const { up, down } = waysOf(link);
-    const wire = this.switch.connect(host.dataplane.port, up, down);
+  /** Runs a host, whose frames go out on `wire`. */
+  protected start(host: Host, wire: SwitchWire): void {
     this.runner.add(host.dataplane, this.plan(host, wire));
     if (this.#real && this.#done === undefined) {
       this.#done = this.runner.start();

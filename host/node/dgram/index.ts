@@ -10,9 +10,14 @@ export type {
   SocketOptions,
   SocketType,
 } from "./types.ts";
-export { createNetwork, defaultHost, setDefaultHost } from "../net/defaults.ts";
+export { createNetwork, defaultHost, joinNetwork, setDefaultHost } from "../net/defaults.ts";
 export { Host } from "../../net/host.ts";
-export { Network, type HostOptions, type NetworkOptions } from "../../net/network.ts";
+export {
+  Network,
+  type HostHandle,
+  type HostOptions,
+  type NetworkOptions,
+} from "../../net/network.ts";
 
 /** As dgram.createSocket. */
 export function createSocket(

@@ -5,7 +5,7 @@ import type { Socket } from "./socket.ts";
 
 export { lookup, tlsConnect, undiciConnector } from "./connectors.ts";
 export type { ConnectorOptions, TlsConnectOptions } from "./connectors.ts";
-export { createNetwork, defaultHost, setDefaultHost } from "./defaults.ts";
+export { createNetwork, defaultHost, joinNetwork, setDefaultHost } from "./defaults.ts";
 export { connect, connect as createConnection } from "./connect.ts";
 export { httpAgent, httpsAgent, serveHttp } from "./http.ts";
 export type { AgentOptions, ServeOptions } from "./http.ts";
@@ -22,7 +22,12 @@ export type {
 export type { LookupAddress, LookupFunction } from "./lookup.ts";
 export type { TcpInfo } from "./tcp-info.ts";
 export { Host, type PortListener } from "../../net/host.ts";
-export { Network, type HostOptions, type NetworkOptions } from "../../net/network.ts";
+export {
+  Network,
+  type HostHandle,
+  type HostOptions,
+  type NetworkOptions,
+} from "../../net/network.ts";
 export {
   BlockList,
   getDefaultAutoSelectFamily,

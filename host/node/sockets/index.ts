@@ -17,7 +17,7 @@ export type {
   SocketOptions,
   StreamSocket,
 } from "../../net/streams.ts";
-export { createNetwork, defaultHost, setDefaultHost } from "../net/defaults.ts";
+export { createNetwork, defaultHost, joinNetwork, setDefaultHost } from "../net/defaults.ts";
 export type { NodeTlsOptions } from "./tls.ts";
 
 /** WinterTC's `connect`, with the options of node:tls as `tlsOptions`. */
