@@ -12,6 +12,7 @@
 import { CNT_ITERATIONS, CORE_DEADLINE, CORE_HAS_DEADLINE, CORE_WORK } from "../abi";
 import { isOurs } from "../flow/groups";
 import { migrate, migrationWaits } from "../flow/migration";
+import { warmConnections } from "../flow/warm";
 import { balanceStock } from "../flow/stock";
 import { readLearned } from "../net/learned";
 import { fragmentTimer } from "../net/fragments";
@@ -94,6 +95,7 @@ export function take(): void {
 export function protocols(): void {
   const packets = parsedPackets();
   reserveEvents(packets);
+  warmConnections(packets);
   for (let i: u32 = 0; i < packets; i++) tcpInput(parsedPacket(i));
   markInProgress(0);
   reserveEvents(0);
