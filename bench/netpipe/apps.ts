@@ -54,6 +54,8 @@ abstract class PipeEnd implements App {
   /** A whole message is there. */
   protected abstract completed(ix: Ix, length: number): void;
   protected abstract opened(ix: Ix, event: number): void;
+  /** The peer has closed, or the connection is dead. */
+  protected abstract ended(ix: Ix): void;
 
   handle(ix: Ix): void {
     const results = ix.takeResults();
@@ -74,7 +76,8 @@ abstract class PipeEnd implements App {
           this.opened(ix, i);
           break;
         case EV_DEAD:
-          throw new Error(`the connection died: code ${ix.eventResult(i)}`);
+          this.ended(ix);
+          break;
       }
     }
     if (this.#left > 0 && !this.#blocked && !this.#sending) this.#push(ix);
@@ -84,6 +87,15 @@ abstract class PipeEnd implements App {
     const address = ix.window.allocate(Math.max(...this.options.sizes));
     if (address === 0) throw new RangeError("sizes: the largest does not fit the window");
     return address;
+  }
+
+  /** Forgets the connection; another may come. */
+  protected forget(): void {
+    this.handleOfPeer = 0;
+    this.#got = 0;
+    this.#expected = HEADER;
+    this.#left = 0;
+    this.#blocked = false;
   }
 
   protected send(ix: Ix, address: number, length: number): void {
@@ -106,7 +118,10 @@ abstract class PipeEnd implements App {
   }
 
   #received(ix: Ix, address: number, length: number): void {
-    if (length === 0) throw new Error("the peer has closed");
+    if (length === 0) {
+      this.ended(ix);
+      return;
+    }
     ix.bytes.copyWithin(this.incoming + this.#got, address, address + length);
     ix.recvDone(this.handleOfPeer, length);
     this.#got += length;
@@ -133,6 +148,12 @@ export class PipeServer extends PipeEnd {
 
   protected completed(ix: Ix, length: number): void {
     this.send(ix, this.incoming, length);
+  }
+
+  /** One client after the other. */
+  protected ended(ix: Ix): void {
+    if (this.handleOfPeer !== 0) ix.close(this.handleOfPeer);
+    this.forget();
   }
 }
 
@@ -163,6 +184,10 @@ export class PipeClient extends PipeEnd {
     if (ix.eventResult(event) !== RC_OK) throw new Error(`connect: code ${ix.eventResult(event)}`);
     this.handleOfPeer = ix.eventHandle(event);
     this.#begin(ix);
+  }
+
+  protected ended(): void {
+    throw new Error("the connection ended");
   }
 
   protected completed(ix: Ix, length: number): void {
