@@ -58,7 +58,7 @@ export class Masthead {
 }
 
 function modeText({ mode, threads }: Ready): string {
-  if (mode === "slow") return "Virtual time on one thread: the same seed gives the same packets";
+  if (mode === "slow") return "Virtual time, simulated cores; repeatable by its seed";
   if (mode === "threads") return `Real time on ${threads} threads that share memory`;
   return "Real time on one thread: without COOP and COEP a page shares no memory";
 }

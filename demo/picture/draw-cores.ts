@@ -127,10 +127,11 @@ function drawTitle(pen: Pen, layout: Layout, row: Row, core: CoreSnapshot): void
   badge(pen, row, row.box.u + 7, v);
   const style = { size: 11, colour: palette.ink2 };
   pen.text(`${core.groups} groups`, row.box.u + 20, v, style);
-  pen.text(`${Math.round(core.idle * 100)} % idle`, row.box.u + 78, v, style);
+  pen.text(`${Math.round(core.idle * 100)} % idle`, row.receive.u, v, style);
   const mean = meanBatch(core);
   if (mean === 0) return;
-  pen.text(`${mean.toFixed(mean < 10 ? 1 : 0)} packets an iteration`, row.receive.u + 6, v, style);
+  const text = `${mean.toFixed(mean < 10 ? 1 : 0)} packets an iteration`;
+  pen.text(text, row.receive.u + 68, v, style);
 }
 
 /** The core's number on its colour. */

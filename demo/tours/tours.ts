@@ -76,9 +76,19 @@ const RSS: Tour = {
   ],
 };
 
+/** More than a core can bear, so that packets always wait. */
+const CROWD: Partial<Levers> = {
+  cores: 1,
+  load: 0,
+  inFlight: 1,
+  connections: 256,
+  work: 0,
+  delay: 5,
+};
+
 const COMPLETION: Tour = {
   id: "completion",
-  name: "Run to completion, and batches",
+  name: "Run to completion",
   levers: { cores: 2, connections: 64, load: 200_000 },
   pace: 10,
   steps: [
@@ -97,19 +107,20 @@ const COMPLETION: Tour = {
       text: [
         "Nobody waits for a batch. But packets that come during an iteration are all taken by the next one, at most B of them. So a busy core takes more at once, and each packet costs less.",
       ],
-      watch: "Batch size and latency, with one core for everything.",
+      watch:
+        "256 clients ask a single core as fast as answers come: the ring, and the batch sizes.",
       point: "rings",
-      levers: { cores: 1, load: 1_000_000, connections: 128, work: 0.5 },
+      levers: CROWD,
       pace: 100,
     },
     {
       title: "A batch of one",
       text: [
-        "Now B is 1: every packet pays alone for the way into the application and back, and for the doorbell. The same core can do less, and packets wait.",
+        "Now B is 1: every packet pays alone for the way into the application and back, and for the doorbell. The same core does a quarter less, and packets wait longer.",
       ],
-      watch: "The ring fills and latency goes up.",
+      watch: "Messages a second, and latency.",
       point: "rings",
-      levers: { cores: 1, load: 1_000_000, connections: 128, work: 0.5, batch: 1 },
+      levers: { ...CROWD, batch: 1 },
       pace: 100,
       act: { text: "B = 64 again", does: { type: "levers", changes: { batch: 64 } } },
     },
@@ -119,8 +130,8 @@ const COMPLETION: Tour = {
 const LOSS: Tour = {
   id: "loss",
   name: "Loss and recovery",
-  levers: { cores: 2, connections: 4, load: 0, size: 65_536, delay: 200, rate: 1e9 },
-  pace: 1000,
+  levers: { cores: 2, connections: 4, load: 0, size: 65_536, delay: 200, rate: 1e10 },
+  pace: 500,
   steps: [
     {
       title: "A connection, drawn over time",

@@ -10,7 +10,9 @@ const outcomes: Record<string, (demo: DemoPage) => Promise<unknown>> = {
   "rss 4": (demo) => demo.until(async () => (await demo.ofCore(1, "flow groups")) === 48),
   "completion 1": (demo) => expect.poll(() => demo.page.textContent("#pause")).toBe("Go on"),
   "completion 2": (demo) =>
-    demo.until(async () => (await demo.ofCore(0, "packets an iteration"))! > 1.2),
+    demo.until(async () => (await demo.ofCore(0, "packets an iteration"))! > 8),
+  "completion 3": (demo) =>
+    demo.until(async () => (await demo.ofCore(0, "packets an iteration"))! > 8),
   "loss 2": (demo) => demo.until(({ drops, retransmissions }) => drops > 0 && retransmissions > 0),
   "elastic 3": (demo) => demo.until(({ active }) => active > 1),
   "protection 2": (demo) => demo.until(({ cookies }) => cookies > 0),
