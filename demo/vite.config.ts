@@ -1,6 +1,7 @@
 /**
  * The demo as Vite serves and builds it. The two headers isolate the page, so that its workers may share
- * memory; a static host sends them too, or the page does all on one thread and says so.
+ * memory; a static host sends them too, or the page does all on one thread and says so. Hosts that read a
+ * file `_headers` (Netlify, Cloudflare Pages) find it in demo/public.
  */
 import { defineConfig } from "vite";
 

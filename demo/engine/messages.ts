@@ -176,8 +176,7 @@ export interface CaptureFile {
 export interface IncidentReport {
   readonly type: "incident";
   readonly at: number;
-  readonly what:
-    "killed" | "taken over" | "lost" | "unresponsive" | "migrated" | "cores" | "refused";
+  readonly what: "killed" | "taken over" | "migrated" | "cores" | "refused";
   /** The core it is about; of "migrated" the target, of "cores" how many are active now. */
   readonly core: number;
   /** A short sentence for people. */

@@ -74,7 +74,7 @@ function ipv4(frame: Frame): Layer {
   const { bytes } = frame;
   const length = (bytes[at] & 15) * 4;
   const ecn = ["not ECT", "ECT(1)", "ECT(0)", "CE: congestion experienced"][bytes[at + 1] & 3];
-  return layer("IPv4", at, at + length, [
+  return layer("IPv4", at, Math.min(at + length, bytes.length), [
     field("Header length", `${length} bytes`, at, 1),
     field("ECN", ecn, at + 1, 1),
     field("Total length", `${frame.u16(at + 2)} bytes`, at + 2, 2),
@@ -91,7 +91,7 @@ function tcp(frame: Frame, at: number): Layer {
   const { bytes } = frame;
   const length = (bytes[at + 12] >>> 4) * 4;
   const flags = FLAGS.filter((_, bit) => (bytes[at + 13] >>> bit) & 1);
-  return layer("TCP", at, at + length, [
+  return layer("TCP", at, Math.min(at + length, bytes.length), [
     field("Source port", String(frame.u16(at)), at, 2),
     field("Destination port", String(frame.u16(at + 2)), at + 2, 2),
     field("Sequence number", String(frame.u32(at + 4)), at + 4, 4),

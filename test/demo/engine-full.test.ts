@@ -47,3 +47,15 @@ test("a capture is a pcapng file of whole frames", async () => {
   expect(new DataView(bytes.buffer).getUint32(0, true)).toBe(0x0a0d0d0a);
   await bench.stop();
 });
+
+test("a core that is killed is taken over, and its connections stay", async () => {
+  const bench = await Bench.start({ load: 20_000, cores: 2 }, "full");
+  await bench.send({ type: "kill", core: 0 });
+  while ((await bench.frame()).groups.owner.includes(0)) await settle(bench);
+  await settle(bench);
+  const { active, totals } = await bench.frame();
+  expect(active).toBe(1);
+  expect(totals.open).toBe(32);
+  expect(bench.all("incident").map(({ what }) => what)).toEqual(["killed", "taken over"]);
+  await bench.stop();
+});
