@@ -1,6 +1,8 @@
 /** Unmodified programs under `node --import ixwasm/register`. */
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -82,6 +84,26 @@ test("refusals, back-pressure, half-open connections, pipes, timeouts", async ()
 
 test("child processes and addresses elsewhere are the system's", async () => {
   expect(await run("child.mjs")).toEqual(["child: pipes stay"]);
+});
+
+test("ports that are passed on are the system's, to connect to and to listen on", async () => {
+  const system = createServer((socket) => socket.end("the system")).listen(0);
+  await once(system, "listening");
+  const { port } = system.address() as AddressInfo;
+  const environment = { ELSEWHERE: `${port}`, SERVED: `${port}` };
+  const program = run("pass.mjs", { ...environment, IXWASM_PASS: `localhost:${port}, 1` });
+  expect(await program).toEqual([
+    "the dataplane",
+    "the system the system",
+    "the system says EADDRINUSE",
+  ]);
+  system.close();
+});
+
+test("a list of ports that is none is refused", async () => {
+  await expect(run("dgram-echo.mjs", { IXWASM_PASS: "5432;80" })).rejects.toThrow(
+    'like "5432,localhost:6379", not "5432;80"',
+  );
 });
 
 test("a TAP device without an address of its own is refused", async () => {

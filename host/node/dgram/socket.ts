@@ -11,7 +11,10 @@ import { addressOf, isThisHost } from "../../net/names.ts";
 import { isMulticast, type UdpSocket } from "../../net/udp.ts";
 import { defaultHost } from "../net/defaults.ts";
 import { checkPort, coded, named, systemError } from "../net/errors.ts";
+import { Hold } from "../net/hold.ts";
 import { lookUp, type LookupFunction } from "../net/lookup.ts";
+import { Memberships, type MembershipCall } from "./memberships.ts";
+import { checkHops, MULTICAST_TTL, unsupported } from "./settings.ts";
 import type {
   BindOptions,
   MessageListener,
@@ -44,8 +47,6 @@ const CONNECTING = 1;
 const CONNECTED = 2;
 
 const LIMITED_BROADCAST = "255.255.255.255";
-/** What the kernel sends with: RFC 1122 section 3.2.1.7 and RFC 1112 section 6.1. */
-const MULTICAST_TTL = 1;
 
 export class Socket extends EventEmitter {
   readonly type: SocketType;
@@ -60,10 +61,13 @@ export class Socket extends EventEmitter {
   #peer: Endpoint | null = null;
   /** What waits until the socket is bound. */
   #queue: (() => void)[] = [];
-  readonly #memberships = new Set<string>();
+  readonly #memberships = new Memberships(
+    (group, member, done) =>
+      this.#whenBound(() => this.#socket!.setMembership(group, member, done)),
+    (error) => this.#emitError(error),
+  );
   #broadcast = false;
-  #referenced = true;
-  #holdsNetwork = false;
+  readonly #hold = new Hold();
   #sendingBytes = 0;
   #sendingCount = 0;
 
@@ -124,7 +128,7 @@ export class Socket extends EventEmitter {
     this.#bindState = BINDING;
     const host = this.#via ?? defaultHost();
     this.#host = host;
-    this.#hold();
+    this.#hold.begin(host);
     this.#findOwn(host, address, port);
     return this;
   }
@@ -183,7 +187,7 @@ export class Socket extends EventEmitter {
     this.#bindState = UNBOUND;
     this.#socket = null;
     this.#queue = [];
-    this.#release();
+    this.#hold.end();
     this.emit("error", error);
   }
 
@@ -390,30 +394,10 @@ export class Socket extends EventEmitter {
     throw unsupported("dropSourceSpecificMembership", "leave the group");
   }
 
-  #changeMembership(what: string, group: unknown, ownAddress: string | undefined): void {
+  #changeMembership(what: MembershipCall, group: string, ownAddress: string | undefined): void {
     this.#check();
-    if (!group) {
-      const error = new TypeError('The "multicastAddress" argument must be specified');
-      throw coded(error, "ERR_MISSING_ARGS");
-    }
-    const text = addressOf(String(group));
-    if (text === undefined || !isMulticast(IpAddress.parse(text))) throw named(what, "EINVAL");
     this.#checkOwn(what, ownAddress);
-    const member = what === "addMembership";
-    if (this.#memberships.has(text) === member) {
-      throw named(what, member ? "EADDRINUSE" : "EADDRNOTAVAIL");
-    }
-    if (member) this.#memberships.add(text);
-    else this.#memberships.delete(text);
-    this.#whenBound(() => this.#tellMembership(what, text, member));
-  }
-
-  #tellMembership(what: string, group: string, member: boolean): void {
-    this.#socket!.setMembership(IpAddress.parse(group), member, (outcome) => {
-      if (outcome === RC_OK) return;
-      this.#memberships.delete(group);
-      process.nextTick(() => this.#emitError(systemError(what, outcome)));
-    });
+    this.#memberships.change(what, group);
   }
 
   #checkOwn(what: string, address: string | undefined): void {
@@ -432,26 +416,15 @@ export class Socket extends EventEmitter {
   }
 
   setTTL(ttl: number): number {
-    return this.#setHops("setTTL", ttl, () => this.#host!.dataplane.options.ttl);
+    checkNumber("ttl", ttl);
+    this.#demandBound("setTTL");
+    return checkHops("setTTL", ttl, this.#host!.dataplane.options.ttl);
   }
 
   setMulticastTTL(ttl: number): number {
-    return this.#setHops("setMulticastTTL", ttl, () => MULTICAST_TTL);
-  }
-
-  /** The kernel has one number for all sockets: asking for another is an error that says so. */
-  #setHops(what: string, wanted: number, fixedBy: () => number): number {
-    checkNumber("ttl", wanted);
-    this.#demandBound(what);
-    if (wanted < 1 || wanted > 255) throw named(what, "EINVAL");
-    const fixed = fixedBy();
-    if (wanted !== fixed) {
-      throw unsupported(
-        what,
-        `the dataplane sends with ${fixed}, see the option "ttl" of its host`,
-      );
-    }
-    return wanted;
+    checkNumber("ttl", ttl);
+    this.#demandBound("setMulticastTTL");
+    return checkHops("setMulticastTTL", ttl, MULTICAST_TTL);
   }
 
   /** Whether sockets of this host receive what this one sends to a group; they do unless told not to. */
@@ -489,14 +462,12 @@ export class Socket extends EventEmitter {
   }
 
   ref(): this {
-    this.#referenced = true;
-    if (this.#bindState !== UNBOUND && !this.#closed) this.#hold();
+    this.#hold.ref();
     return this;
   }
 
   unref(): this {
-    this.#referenced = false;
-    this.#release();
+    this.#hold.unref();
     return this;
   }
 
@@ -516,7 +487,7 @@ export class Socket extends EventEmitter {
     this.#queue = [];
     this.#socket?.close();
     this.#connectState = DISCONNECTED;
-    this.#release();
+    this.#hold.end();
     process.nextTick(() => this.emit("close"));
   }
 
@@ -534,18 +505,6 @@ export class Socket extends EventEmitter {
     if (this.#bindState === BOUND) return;
     const error = named(what, "EBADF");
     throw code === undefined ? error : coded(error, code);
-  }
-
-  #hold(): void {
-    if (!this.#referenced || this.#holdsNetwork) return;
-    this.#holdsNetwork = true;
-    this.#host!.network.ref();
-  }
-
-  #release(): void {
-    if (!this.#holdsNetwork) return;
-    this.#holdsNetwork = false;
-    this.#host!.network.unref();
   }
 
   // -------------------------------------------------------------------------------------------
@@ -591,11 +550,4 @@ function portAndAddress(port: unknown, address: unknown): BindOptions {
 
 function notConnected(): Error {
   return coded(new Error("Not connected"), "ERR_SOCKET_DGRAM_NOT_CONNECTED");
-}
-
-/** For what a dataplane does not have, with what to do instead. */
-function unsupported(what: string, instead: string): Error {
-  const error = named(what, "ENOPROTOOPT");
-  error.message += `: a dataplane has no such setting; ${instead}`;
-  return error;
 }

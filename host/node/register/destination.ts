@@ -3,6 +3,7 @@ import { lookup as lookupNode } from "node:dns";
 import { addressOf, isThisHost } from "../../net/names.ts";
 import { defaultHost } from "../net/defaults.ts";
 import type { LookupFunction } from "../net/lookup.ts";
+import { isPassed } from "./pass.ts";
 
 /** What node:net was asked to connect to, or to listen on, as far as it matters here. */
 export interface Request {
@@ -34,7 +35,7 @@ export function lookupOf(given: LookupFunction | undefined): LookupFunction | un
  */
 export function isInside({ port, host, path, fd, handle, _handle }: Request): boolean {
   if (path || fd !== undefined || handle !== undefined || _handle !== undefined) return false;
-  if (port === undefined || port === null) return false;
+  if (port === undefined || port === null || isPassed(host, port)) return false;
   return host === undefined || typeof host !== "string" || isInsideHost(host);
 }
 
@@ -47,8 +48,9 @@ function isInsideHost(host: string): boolean {
   return addressOf(bare) === undefined || own.network.names.nameOf(found) !== undefined;
 }
 
-/** True for an address that the dataplane listens on: any, loopback, its own. */
-export function isOwn(host: string | undefined): boolean {
+/** True for what the dataplane listens on: any address, loopback, its own, unless the port is passed on. */
+export function isOwn(host: string | undefined, port: number | string | null): boolean {
+  if (isPassed(host, port)) return false;
   if (!host || isThisHost(host)) return true;
   const own = defaultHost();
   return own.isOwn(own.resolve(host) ?? "");

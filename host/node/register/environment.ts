@@ -6,6 +6,7 @@
  *   IXWASM_IP        with IXWASM_TAP: the dataplane's address and prefix, "10.9.0.2/24"
  *   IXWASM_TAP_IP    with IXWASM_TAP: the address and prefix of Linux's end; absent: left as it is
  *   IXWASM_GATEWAY   with IXWASM_TAP: where everything else is
+ *   IXWASM_PASS      TCP ports of this host that stay with the operating system, see pass.ts
  */
 import type { InlineDataplane } from "../../dataplane/inline.ts";
 import { OptionTypeError } from "../../dataplane/errors.ts";
@@ -15,6 +16,7 @@ import { loadKernelSync } from "../kernel.ts";
 import { setDefaultHost } from "../net/defaults.ts";
 import { openTap, type Tap } from "../tap.ts";
 import { takeEverything } from "./destination.ts";
+import { pass } from "./pass.ts";
 
 /** A network of one host, whose cable ends at a TAP device. */
 class TapNetwork extends Network {
@@ -35,7 +37,8 @@ class TapNetwork extends Network {
 
 /** Puts the process's own host where the environment says. */
 export function configure(environment: NodeJS.ProcessEnv): void {
-  const { IXWASM_TAP, IXWASM_IP, IXWASM_TAP_IP, IXWASM_GATEWAY } = environment;
+  const { IXWASM_TAP, IXWASM_IP, IXWASM_TAP_IP, IXWASM_GATEWAY, IXWASM_PASS } = environment;
+  if (IXWASM_PASS) pass(IXWASM_PASS);
   if (IXWASM_TAP === undefined) return;
   const parts = /^([\d.]+)\/(\d+)$/.exec(IXWASM_IP ?? "");
   if (parts === null) {

@@ -81,7 +81,7 @@ function isForDataplane(request: ListenRequest, first: unknown): boolean {
   const { path, fd, handle, _handle, host, port } = request;
   if (path || fd !== undefined || handle !== undefined || _handle !== undefined) return false;
   if (typeof first === "object" && first !== null && port === undefined) return false;
-  return isOwn(host);
+  return isOwn(host, port ?? 0);
 }
 
 function accept(server: OuterServer, inner: Socket): void {
