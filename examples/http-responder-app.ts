@@ -44,7 +44,8 @@ export default function httpResponder({ ix, options }: AppContext): App {
   const ixev = new Ixev(ix, {
     accept: () => new HttpConnection(ixev, pattern).context,
   });
-  ixev.listen(port);
+  // What a page is asked for may be asked twice, so that requests may come with the SYN (RFC 7413).
+  ixev.listen(port, 1024, 0, 64);
   return ixev;
 }
 

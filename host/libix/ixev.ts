@@ -217,12 +217,13 @@ export class Ixev implements App, IxevLoop {
 
   /**
    * Listens on a TCP port; `accept` of the operations is asked about who knocks. Each core listens for
-   * itself: connections of its own flow groups knock there.
+   * itself: connections of its own flow groups knock there. Up to `fastOpen` of them at a time may be opened by
+   * their SYN, with data that came along (RFC 7413) and that may come twice.
    */
-  listen(port: number, backlog = 1024, flags = 0): IxevListener {
+  listen(port: number, backlog = 1024, flags = 0, fastOpen = 0): IxevListener {
     const listener = new IxevListener(port, this.#nextListener++ >>> 0);
     this.#listeners.set(listener.cookie, listener);
-    this.later(() => this.ix.listen(listener.cookie, port, backlog, flags));
+    this.later(() => this.ix.listen(listener.cookie, port, backlog, flags, fastOpen));
     return listener;
   }
 

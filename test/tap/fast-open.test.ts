@@ -1,0 +1,85 @@
+/** Linux's Fast Open (RFC 7413) against the dataplane through a TAP device; Wireshark sees what went with the SYN. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { tapUnavailable } from "./namespace.ts";
+import { DATAPLANE, type Responder, startResponder } from "./responder.ts";
+
+const unavailable = tapUnavailable("python3", "dumpcap", "tshark");
+const reason = unavailable ? ` (skipped: ${unavailable})` : "";
+
+/** Asks for a page twice: the first SYN brings the cookie home, the second takes the request along. */
+const CLIENT = `
+import socket
+MSG_FASTOPEN = 0x20000000
+for i in range(2):
+    s = socket.socket()
+    s.sendto(b"GET / HTTP/1.0\\r\\n\\r\\n", MSG_FASTOPEN, ("${DATAPLANE}", 80))
+    answer = b""
+    while part := s.recv(65536):
+        answer += part
+    print(answer.split(b"\\r\\n")[0].decode())
+    s.close()
+`;
+
+describe.skipIf(unavailable)(`Linux's Fast Open${reason}`, () => {
+  let responder: Responder;
+  let directory: string;
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "ixwasm-"));
+    responder = await startResponder({ run: "threaded" });
+  }, 60_000);
+
+  afterAll(async () => {
+    await responder.stop();
+    rmSync(directory, { recursive: true });
+  });
+
+  it("gets a cookie, and then sends its request with the SYN", async () => {
+    const { namespace, dataplane } = responder;
+    const file = join(directory, "capture.pcapng");
+    const allow = "echo 3 > /proc/sys/net/ipv4/tcp_fastopen";
+    expect((await namespace.run("sh", ["-c", allow])).code).toBe(0);
+    const capture = namespace.start("dumpcap", "-i", "tap0", "-w", file, "-q");
+    await new Promise((resolve) => capture.stderr!.once("data", resolve));
+    const { code, stdout, stderr } = await namespace.run("python3", ["-c", CLIENT]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.match(/HTTP\/1\.[01] 200 OK/g)).toHaveLength(2);
+    await responder.settle();
+    const ended = new Promise((resolve) => capture.once("exit", resolve));
+    capture.kill("SIGINT");
+    await ended;
+    const fields = [
+      "-e",
+      "tcp.flags.str",
+      "-e",
+      "tcp.len",
+      "-e",
+      "tcp.ack",
+      "-e",
+      "tcp.options.tfo.cookie",
+    ];
+    const filter = "tcp.flags.syn == 1";
+    const syns = await namespace.run("tshark", [
+      "-r",
+      file,
+      "-Y",
+      filter,
+      "-T",
+      "fields",
+      ...fields,
+    ]);
+    const lengths = syns.stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split("\t")[1]);
+    // SYN, SYN-ACK; SYN with the request of 18 bytes, SYN-ACK.
+    expect(lengths).toEqual(["0", "0", "18", "0"]);
+    const [, , , answer] = syns.stdout.trim().split("\n");
+    expect(answer.split("\t")[2]).toBe("19");
+    expect(dataplane.counters().tcpFastOpensIn).toBe(1);
+    expect(dataplane.counters().tcpFastOpenRequests).toBe(1);
+  }, 60_000);
+});
