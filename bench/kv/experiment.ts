@@ -44,7 +44,7 @@ export const kv = defineExperiment<KvOptions>({
     "found at which a system is saturated, then parts of it are offered. A server has one core and its load " +
     "generator another, but for ixwasm inline, where one thread does everything. memcached (one thread) and " +
     "ixwasm on TAP are loaded through Linux's TCP by the same C program on epoll, which polls without " +
-    "sleeping; ixwasm threaded and inline by a dataplane. All make the same load by the same rules.",
+    "sleeping; ixwasm threaded and inline by a dataplane. Cores of dataplanes never sleep. All make the same load by the same rules.",
   options: (command) =>
     command
       .option("--loads <names>", `which ones, of ${LOADS.join(",")}`, someOf([...LOADS]), [

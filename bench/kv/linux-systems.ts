@@ -99,7 +99,8 @@ export class IxwasmTap implements KvSystem {
         tcp: { profile: "lan" },
       });
       const module = new URL("../../examples/memcached/app.js", import.meta.url);
-      const running = await startThreaded([{ dataplane, wire: tap.wire, app: { module } }]);
+      const ends = [{ dataplane, wire: tap.wire, app: { module } }];
+      const running = await startThreaded(ends, { idle: "spin" });
       try {
         return await load(DATAPLANE, PORT, params);
       } finally {

@@ -40,10 +40,14 @@ function makePair() {
 
 async function runThreaded(options: KvClientOptions): Promise<void> {
   const { server, client, serverWire, clientWire } = makePair();
-  const running = await startThreaded([
-    { dataplane: server, wire: serverWire, app: { module: SERVER, options: { port: PORT } } },
-    { dataplane: client, wire: clientWire, app: { module: CLIENT, options } },
-  ]);
+  const running = await startThreaded(
+    [
+      { dataplane: server, wire: serverWire, app: { module: SERVER, options: { port: PORT } } },
+      { dataplane: client, wire: clientWire, app: { module: CLIENT, options } },
+    ],
+    // As IX's cores do.
+    { idle: "spin" },
+  );
   // An application that throws ends the measurement at once.
   const failed = running.done.then((): never => {
     throw new Error("the dataplanes stopped");
