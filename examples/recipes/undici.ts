@@ -1,7 +1,7 @@
 /** The package undici on a network with two hosts. */
 import { createServer } from "node:http";
 import { Agent, request } from "undici";
-import { connect, createNetwork, serveHttp } from "../../host/node/net/index.ts";
+import { createNetwork, serveHttp, undiciConnector } from "../../host/node/net/index.ts";
 
 const network = createNetwork();
 const here = network.addHost("here");
@@ -10,14 +10,8 @@ const there = network.addHost("api.example", { link: { delay: 500 } });
 const server = createServer((_, response) => response.end('{"answer":42}'));
 serveHttp(server, { port: 80, via: there });
 
-const dispatcher = new Agent({
-  connect({ hostname, port }, callback) {
-    const socket = connect({ host: hostname, port: port || 80, via: here });
-    socket.once("connect", () => callback(null, socket as never));
-    socket.once("error", (error) => callback(error, null));
-  },
-});
+const dispatcher = new Agent({ connect: undiciConnector({ via: here }) });
 const { body } = await request("http://api.example/", { dispatcher });
 console.log(await body.json());
 await dispatcher.close();
-server.close();
+await network.close();

@@ -19,6 +19,7 @@ const shown = Array.from(
 const prints: Record<string, string> = {
   http: "you asked for /news",
   https: "between us",
+  pg: "[ { answer: 42 } ]",
   undici: "{ answer: 42 }",
   ws: "echo of hello",
 };

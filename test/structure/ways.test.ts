@@ -11,7 +11,6 @@ const tokens = (program: string): string => program.replace(/\s+/g, "").replaceA
 const RECIPES = [
   { name: "streams", entry: "sockets", printed: /^hello, streams from 10\.0\.0\.1:7$/ },
   { name: "datagrams", entry: "dgram", printed: /^hello, datagrams$/ },
-  { name: "undici", entry: "net", printed: /^hello, undici$/ },
 ];
 
 test.each(RECIPES)("the README shows examples/ways/$name.ts", ({ name, entry }) => {
