@@ -18,7 +18,7 @@ export function buildLegend(holder: HTMLElement): void {
     swatches.append(element("i", { style: `background: var(--core-${core})` }));
   }
   holder.append(
-    element("span", {}, element("b", {}, "Colour"), swatches, "the core that owns the flow"),
+    element("span", {}, element("b", {}, "Colour"), swatches, "the flow’s core"),
     element("span", {}, element("b", {}, "Shape")),
   );
   for (const [d, name, style] of SHAPES) {

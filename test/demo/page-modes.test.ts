@@ -38,7 +38,9 @@ describe.runIf(hasChromium)("the built page", { timeout: 120_000 }, () => {
     ["isolated", true, "threads"],
     ["not isolated", false, "one thread"],
   ])("runs when it is %s, in slow motion and at full speed", async (name, isIsolated, words) => {
-    const demo = await DemoPage.open(site, isIsolated);
+    // As many messages as the machine can do.
+    const hash = "#cores=1&load=0&inFlight=4&connections=64";
+    const demo = await DemoPage.open(site, isIsolated, { hash });
     const { page } = demo;
     const paint = await page.evaluate(() => performance.getEntriesByType("paint")[0].startTime);
     expect(await page.textContent("#mode")).toContain("Virtual time");
