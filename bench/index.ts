@@ -5,7 +5,7 @@ import { compareCommand } from "./compare/command.ts";
 import { EXPERIMENTS } from "./experiments.ts";
 import { describeMachine } from "./lib/machine.ts";
 import { reportCommand, writeReport } from "./report/command.ts";
-import { addRunOptions, runExperiment, runSeveral } from "./run.ts";
+import { addRunOptions, RESULTS, runExperiment, runSeveral } from "./run.ts";
 import type { RunOptions } from "./run.ts";
 
 const program = new Command("bench")
@@ -22,7 +22,7 @@ for (const experiment of EXPERIMENTS) {
   add(command);
 }
 add(
-  addRunOptions(new Command("tour"))
+  addRunOptions(new Command("tour"), `${RESULTS}/tour`)
     .description("the most telling of them, in under three minutes (what runs without a name)")
     .action((options: RunOptions) =>
       runSeveral(

@@ -11,15 +11,17 @@ import { counted } from "./lib/text.ts";
 /** Functions that a profile names. */
 const HOTTEST = 15;
 
+export const RESULTS = "bench/results";
+
 /** Options that every experiment has. */
 export interface RunOptions {
   readonly results: string;
   readonly profile: boolean;
 }
 
-export function addRunOptions(command: Command): Command {
+export function addRunOptions(command: Command, results = RESULTS): Command {
   return command
-    .option("--results <dir>", "where the lines of results go", "bench/results")
+    .option("--results <dir>", "where the lines of results go", results)
     .addOption(
       new Option("--profile", "also say where the time goes; slows what is measured").default(
         false,

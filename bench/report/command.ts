@@ -5,13 +5,14 @@ import path from "node:path";
 import type { Experiment } from "../lib/experiment.ts";
 import { readResults } from "../lib/results.ts";
 import { rounded, tableText } from "../lib/text.ts";
+import { RESULTS } from "../run.ts";
 import { reportHtml } from "./page.ts";
 import { shapesOf } from "./shapes.ts";
 
 export function reportCommand(experiments: readonly Experiment[]): Command {
   return new Command("report")
     .description("draws the results as one HTML file, as `all` does at its end")
-    .argument("[dir]", "folder of the results", "bench/results")
+    .argument("[dir]", "folder of the results", RESULTS)
     .addHelpText("after", "\nExample:\n  npm run bench -- report bench/results/old")
     .action((directory: string) => writeReport(experiments, directory));
 }

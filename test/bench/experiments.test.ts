@@ -96,8 +96,7 @@ describe("experiments", () => {
       const { lines } = await run(name, ...TINY[name]);
       for (const line of lines) expectWellFormed(line, name);
       for (const chart of charts) {
-        const shown = lines.filter(chart.where ?? (() => true));
-        const drawn = shown.filter(({ metrics, series }) =>
+        const drawn = lines.filter(({ metrics, series }) =>
           chart.kind === "series" ? chart.x.column in (series ?? {}) : chart.y.metric in metrics,
         );
         expect(drawn, chart.title).not.toEqual([]);
