@@ -15,7 +15,7 @@ export function applyPreamble(settings: Settings, command: string): void {
     const [words] = pipeline;
     const name = words[0].replace(/.*\//, "");
     if (isHarmless(name, words) || pipeline.some(([first]) => first === "grep")) continue;
-    if (/^(defaults|set_defaults)\.sh$/.test(name)) applyLinuxDefaults(settings);
+    if (/^(defaults|set_defaults)\.sh$/.test(name)) applyLinuxDefaults(settings, words[0]);
     else if (name === "sysctl" || name === "set_sysctls.py") applyAssignments(settings, words);
     else if (name === "ip") applyIp(settings, words);
     else if (name === "rm") removeFiles(settings, words);

@@ -105,6 +105,7 @@ function swapped(port: number): number {
 const STATES = [
   "SYN_SENT",
   "SYN_RECEIVED",
+  "FAST_OPENED",
   "ESTABLISHED",
   "FIN_WAIT_1",
   "FIN_WAIT_2",
