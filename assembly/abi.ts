@@ -142,6 +142,8 @@ export const CFG_KEEP_ALIVE_INTERVAL: u32 = 344;
 export const CFG_KEEP_ALIVE_PROBES: u32 = 348;
 /** 1: a SYN that finds the backlog full is answered with a cookie (RFC 4987 section 3.6). */
 export const CFG_SYN_COOKIES: u32 = 352;
+/** 1: smaller segments where full ones time out again and again, and probes for larger ones (RFC 4821). */
+export const CFG_MTU_PROBING: u32 = 356;
 /** Fast Open (RFC 7413): `FAST_OPEN_*`. */
 export const CFG_FAST_OPEN: u32 = 400;
 /** Keys of its cookies, 16 bytes each: the first makes them, all are taken; and how many there are. */
@@ -472,7 +474,10 @@ export const CNT_TCP_FAST_OPEN_COOKIES_BAD: u32 = 1456;
 /** Cookies asked for, and SYNs that had to take the ordinary way because of a listener's limit. */
 export const CNT_TCP_FAST_OPEN_REQUESTS: u32 = 1464;
 export const CNT_TCP_FAST_OPEN_LIMITED: u32 = 1472;
-export const CNT_END: u32 = 1480;
+/** Connections whose full segments did not get through, and larger ones that were tried since (RFC 4821). */
+export const CNT_TCP_BLACK_HOLES: u32 = 1480;
+export const CNT_TCP_MTU_PROBES: u32 = 1488;
+export const CNT_END: u32 = 1496;
 
 // Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
 /** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */

@@ -14,6 +14,7 @@ import { setDeadline, waitForPace } from "./deadlines";
 import { bareSequence, payloadPlace, sendBare, sendPayload } from "./emit";
 import { openState } from "./open-state";
 import { paceAllows } from "./pacing";
+import { noteProbeLost, probeUpward } from "./mtu-probe";
 import { noteAnswer } from "./quick-acks";
 import { backedOffRto } from "./rtt";
 import { inFlight, noteCut, noteResent } from "./scoreboard";
@@ -21,6 +22,7 @@ import { seqAfter, seqBefore } from "./seq";
 import { armRetransmission, probeLead } from "./tail-probe";
 import {
   C_CORKED,
+  C_LOWERED,
   C_PACE_WAIT,
   C_PACED,
   C_QUICK,
@@ -71,6 +73,7 @@ export function output(tcb: Tcb): void {
     if (cold.nextLost != 0) resendLost(tcb, cold);
     gone = cold.sackedBytes + cold.lostBytes;
   }
+  if (controlFlags & C_LOWERED) probeUpward(tcb);
   let at = tcb.txNext;
   let run: u32 = 0;
   while (at != 0) {
@@ -196,6 +199,7 @@ export function resend(tcb: Tcb, cold: TcbCold, buffer: Buffer): bool {
   if (buffer.length > tcb.mss) {
     // A path that takes less than when it was cut.
     if (!cut(buffer, tcb.mss, tcb)) return false;
+    if (tcb.controlFlags & C_LOWERED) noteProbeLost(cold);
     noteCut(cold, buffer);
   }
   if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return false;
@@ -235,7 +239,10 @@ export function retransmitHead(tcb: Tcb): void {
   }
   const buffer = changetype<Buffer>(at);
   // A path that takes less than when it was cut: only the first part.
-  if (buffer.length > tcb.mss && !cut(buffer, tcb.mss, tcb)) return;
+  if (buffer.length > tcb.mss) {
+    if (!cut(buffer, tcb.mss, tcb)) return;
+    if (tcb.controlFlags & C_LOWERED) noteProbeLost(coldOf(tcb));
+  }
   if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return;
   countResent(tcb);
   buffer.flags |= SENT_AGAIN;
@@ -301,6 +308,11 @@ function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
     advance(tcb, end);
   }
   return true;
+}
+
+/** Sends the next buffer in its turn, as it is. False when there was no room. */
+export function sendInTurn(tcb: Tcb, buffer: Buffer): bool {
+  return transmit(tcb, buffer, 0);
 }
 
 /** PSH where the queue or a record ends; FIN too, where the stream does. */

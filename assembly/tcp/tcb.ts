@@ -187,6 +187,8 @@ export const C_QUICK: u32 = 128;
 export const C_KEEP_ALIVE: u32 = 256;
 /** A partial segment waits until the application takes this off (OPTION_CORK). */
 export const C_CORKED: u32 = 512;
+/** Segments are smaller than they might be, because full ones did not get through (mtu-probe.ts). */
+export const C_LOWERED: u32 = 1024;
 
 /** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
 export const CONTROL_STATE_SIZE: u32 = 64;
@@ -377,6 +379,13 @@ export class TcbCold {
   againNext: u32;
   /** Segments that were sent again so far, modulo 2^32. */
   resent: u32;
+  /** With C_LOWERED: the largest segment before, and the least one that was lost since (mtu-probe.ts). */
+  mssFull: u16;
+  mssCeiling: u16;
+  /** Of the last probe: its size while it is in flight, where it ends, and when the last one ended, ms. */
+  probeSize: u16;
+  probeEnd: u32;
+  probedAt: u32;
 }
 
 let hotBase: u32 = 0;

@@ -21,6 +21,7 @@ import { finishOrderly, kill } from "./end";
 import { collapseWindow } from "./fast-recovery";
 import { cut, MORE_FOLLOWS, output, resend, retransmitHead, sendAck, uncork } from "./output";
 import { keepAlive } from "./keep-alive";
+import { suspectSize } from "./mtu-probe";
 import { releaseTime } from "./pacing";
 import { backedOffRto } from "./rtt";
 import { beginLoss, reorderingTimeout } from "./selective";
@@ -176,6 +177,7 @@ function retransmitTimeout(tcb: Tcb): bool {
     return false;
   }
   count(CNT_TCP_TIMEOUTS);
+  suspectSize(tcb, cold);
   const selective = (cold.repair & R_SACK) != 0 && tcb.txHead != 0;
   if (selective) {
     beginLoss(tcb, cold);

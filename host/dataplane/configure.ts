@@ -65,6 +65,7 @@ import {
   CFG_RTO_MIN,
   CFG_SECRET,
   CFG_SEND_BUFFER_MAX,
+  CFG_MTU_PROBING,
   CFG_SYN_COOKIES,
   CFG_SYN_RETRIES,
   CFG_TCB_COLD,
@@ -245,6 +246,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_PACING, tcp.pacing ? 1 : 0);
   set(CFG_QUICK_ACKS, tcp.quickAcks);
   set(CFG_SYN_COOKIES, tcp.synCookies ? 1 : 0);
+  set(CFG_MTU_PROBING, tcp.mtuProbing ? 1 : 0);
   set(CFG_FAST_OPEN, fastOpenBits(options));
   set(CFG_FAST_OPEN_KEY_COUNT, tcp.fastOpen.keys.length);
   set(CFG_FAST_OPEN_CACHE, map.fastOpenCache.address);

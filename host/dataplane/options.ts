@@ -210,6 +210,11 @@ export interface TcpOptions {
    * Answer SYNs that find the backlog full of half-open connections with cookies (RFC 4987). Default true.
    */
   synCookies?: boolean;
+  /**
+   * Look for a smaller segment size where full segments time out again and again and no ICMP says why, and
+   * probe for a larger one later (RFC 4821). Default true.
+   */
+  mtuProbing?: boolean;
   /** Data in SYNs (RFC 7413), for connections and listeners that ask for it. */
   fastOpen?: FastOpenOptions;
   /** Challenge ACKs of a core per second, on average (RFC 5961 section 7). Default 1000. */

@@ -65,7 +65,8 @@ export function defaultSettings(script: Script): Settings {
     timestampTick: undefined,
     scaledEcho: false,
     strictSegments: dialect === "nplab",
-    tcp: {},
+    // Linux does without unless it is told to.
+    tcp: { mtuProbing: false },
     files: new Map(),
     fastOpen: new FastOpenSettings(),
     ttl: undefined,

@@ -63,7 +63,11 @@ const LINUX: Readonly<Record<string, Apply>> = {
   tcp_early_retrans: only("3", "4"),
   tcp_recovery: only("1"),
   tcp_slow_start_after_idle: only("0", "1"),
-  tcp_mtu_probing: only("0"),
+  tcp_mtu_probing: (settings, [mode]) => {
+    settings.tcp.mtuProbing = mode === 1;
+    // Where Linux probes from the start on, this stack does not.
+    return mode !== 2;
+  },
   tcp_notsent_lowat: (settings, [bytes]) => {
     settings.notSentLowWater = bytes >>> 0;
   },

@@ -1,0 +1,145 @@
+/**
+ * Path MTU discovery where no ICMP comes back, in a black hole (RFC 4821, RFC 8899): when a full segment
+ * times out again and again, smaller ones are sent; when those arrive, larger ones are tried, in search of
+ * the largest that does. The search is the connection's own: other ones to the same host may take other paths.
+ *
+ *   mss ≤ largest that arrives < mssCeiling ≤ mssFull         0 in mssFull: nothing is suspected
+ */
+import { CFG_MTU_PROBING, CNT_TCP_BLACK_HOLES, CNT_TCP_MTU_PROBES } from "../abi";
+import { config } from "../core/config";
+import { count } from "../core/counters";
+import { Buffer, hasFrame, release } from "../mem/buffers";
+import { isDigest } from "../net/digest";
+import { nowMillis } from "../time/clock";
+import { payloadPlace } from "./emit";
+import { sendInTurn } from "./output";
+import { seqAfterEq } from "./seq";
+import {
+  C_LOWERED,
+  coldOf,
+  F_FIN_QUEUED,
+  F_RECOVERY,
+  F_RESENDING,
+  F_SCOREBOARD,
+  Tcb,
+  TcbCold,
+} from "./tcb";
+
+/** Timeouts in a row from which on the size is suspected (as Linux's tcp_retries1). */
+const SUSPICIOUS: u32 = 3;
+/** The first guess, and what nobody makes us go below: 576 and 1280 bytes of packet, less headers. */
+const BASE_MSS: u32 = 1024;
+const LEAST_MSS: u32 = 512;
+const LEAST_MSS_6: u32 = 1208;
+/** Sizes so near to each other are not told apart. */
+const CLOSE_ENOUGH: u32 = 32;
+/** ms between a probe that was lost and the next one, and until the search begins anew (RFC 8899 5.1.1). */
+const PROBE_PAUSE: u32 = 1000;
+const RAISE_PAUSE: u32 = 600_000;
+/** Full segments behind a probe, whose arrival shows soon that it was lost. */
+const FOLLOWERS: u32 = 3;
+
+/** The oldest segment has timed out, after `retries` other times in a row. Smaller ones may go from now on. */
+export function suspectSize(tcb: Tcb, cold: TcbCold): void {
+  if (tcb.controlFlags & C_LOWERED) noteProbeLost(cold);
+  if (cold.retries < SUSPICIOUS || tcb.txHead == 0 || !config(CFG_MTU_PROBING)) return;
+  const mss: u32 = tcb.mss;
+  const least = isDigest(tcb.localIp) ? LEAST_MSS_6 : LEAST_MSS;
+  const smaller = max<u32>(mss > BASE_MSS ? BASE_MSS : mss >> 1, least);
+  // A small segment that is lost as well speaks for a path that is gone, not for one that is narrow.
+  if (smaller >= mss || changetype<Buffer>(tcb.txHead).length <= smaller) return;
+  if (cold.mssFull == 0) {
+    cold.mssFull = <u16>mss;
+    count(CNT_TCP_BLACK_HOLES);
+  }
+  cold.mssCeiling = cold.mssFull;
+  cold.probedAt = nowMillis;
+  tcb.mss = <u16>smaller;
+  tcb.controlFlags |= <u16>C_LOWERED;
+}
+
+/** What was sent as a probe is to be sent again, smaller: it was too large, or just lost. */
+export function noteProbeLost(cold: TcbCold): void {
+  if (cold.probeSize == 0) return;
+  cold.mssCeiling = cold.probeSize;
+  cold.probeSize = 0;
+  cold.probedAt = nowMillis;
+}
+
+/**
+ * With C_LOWERED, before anything new is sent: takes in that a probe has arrived, or sends the next one,
+ * if all is well, it is time, and enough data waits.
+ */
+export function probeUpward(tcb: Tcb): void {
+  const cold = coldOf(tcb);
+  if (cold.probeSize != 0) {
+    if (!seqAfterEq(tcb.sndUna, cold.probeEnd)) return;
+    takeSize(tcb, cold);
+    if (!(tcb.controlFlags & C_LOWERED)) return;
+  }
+  if (tcb.flags & (F_SCOREBOARD | F_RECOVERY | F_RESENDING | F_FIN_QUEUED) || cold.retries != 0)
+    return;
+  if (nowMillis - cold.probedAt < PROBE_PAUSE || tcb.txNext == 0) return;
+  const size = nextSize(tcb, cold);
+  if (size == 0 || !mayProbe(tcb, cold, size)) return;
+  const buffer = changetype<Buffer>(tcb.txNext);
+  if (!lengthen(tcb, buffer, size) || !sendInTurn(tcb, buffer)) return;
+  count(CNT_TCP_MTU_PROBES);
+  tcb.txNext = buffer.next;
+  cold.probeSize = <u16>size;
+  cold.probeEnd = buffer.seq + size;
+}
+
+/** A probe has arrived: its size is right. */
+function takeSize(tcb: Tcb, cold: TcbCold): void {
+  tcb.mss = cold.probeSize;
+  cold.probeSize = 0;
+  if (tcb.mss < cold.mssFull) return;
+  cold.mssFull = 0;
+  tcb.controlFlags &= ~(<u16>C_LOWERED);
+}
+
+/** The size to try: all of it first, in case that nothing was wrong with it; then halfway. 0: none now. */
+function nextSize(tcb: Tcb, cold: TcbCold): u32 {
+  const mss: u32 = tcb.mss;
+  const ceiling: u32 = cold.mssCeiling;
+  if (cold.probeEnd == 0 && ceiling == u32(cold.mssFull)) return ceiling;
+  if (ceiling > mss && ceiling - mss > CLOSE_ENOUGH) return (mss + ceiling) >> 1;
+  if (nowMillis - cold.probedAt < RAISE_PAUSE) return 0;
+  cold.mssCeiling = cold.mssFull;
+  return cold.mssFull;
+}
+
+/** Whether windows and queue have room for the probe and what shall follow it. */
+function mayProbe(tcb: Tcb, cold: TcbCold, size: u32): bool {
+  const needed = size + FOLLOWERS * u32(tcb.mss);
+  const flight = tcb.sndNxt - tcb.sndUna;
+  return flight + needed <= min<u32>(tcb.sndWnd, tcb.cwnd) && cold.sndEnd - tcb.sndNxt >= needed;
+}
+
+/** Makes an unsent buffer `size` bytes long, by those behind it. False where they do not fit together. */
+function lengthen(tcb: Tcb, buffer: Buffer, size: u32): bool {
+  const framed = hasFrame(buffer);
+  if (framed && (buffer.holds != 1 || buffer.address != payloadPlace(tcb, buffer))) return false;
+  while (buffer.length < size) {
+    const at = buffer.next;
+    if (at == 0) return false;
+    const next = changetype<Buffer>(at);
+    const end = buffer.address + buffer.length;
+    if (next.flags != buffer.flags || next.holds != 1) return false;
+    if (!framed && (hasFrame(next) || next.address != end)) return false;
+    const taken = min<u32>(size - buffer.length, next.length);
+    if (framed) memory.copy(end, next.address, taken);
+    buffer.length += taken;
+    if (taken == next.length) {
+      buffer.next = next.next;
+      if (tcb.txTail == at) tcb.txTail = changetype<u32>(buffer);
+      release(next);
+    } else {
+      next.seq += taken;
+      next.address += taken;
+      next.length -= taken;
+    }
+  }
+  return buffer.length == size;
+}
