@@ -13,7 +13,6 @@ import {
   type Elasticity,
   type Policy,
 } from "../../host/index.ts";
-import type { Board } from "./board.ts";
 import { MAX_CORES, type IncidentReport, type PolicyName } from "./messages.ts";
 
 export type Report = (incident: Omit<IncidentReport, "type" | "at">) => void;
@@ -21,7 +20,6 @@ export type Report = (incident: Omit<IncidentReport, "type" | "at">) => void;
 export class Control {
   readonly #server: Dataplane;
   readonly #manager: Elasticity;
-  readonly #board: Board;
   readonly #report: Report;
   #policy: PolicyName = "off";
   #controller: Controller | undefined;
@@ -30,12 +28,11 @@ export class Control {
   #reshaping = false;
   #wanted: number;
 
-  constructor(server: Dataplane, manager: Elasticity, board: Board, report: Report) {
+  constructor(server: Dataplane, manager: Elasticity, report: Report) {
     this.#server = server;
     this.#manager = manager;
-    this.#board = board;
     this.#report = report;
-    this.#wanted = board.get("cores");
+    this.#wanted = this.active;
   }
 
   get manager(): Elasticity {
@@ -46,14 +43,17 @@ export class Control {
     return this.#manager.cores.filter((state) => state === "active").length;
   }
 
-  /** Carries out what the board says of cores, and what the policy is called. */
-  follow(policy: PolicyName): void {
+  /**
+   * Puts a policy in force. Without one the person decides: `cores` are to be active, where that is not
+   * left as it is.
+   */
+  follow(policy: PolicyName, cores?: number): void {
     if (policy !== this.#policy) {
       this.#policy = policy;
       this.#controller = this.#controllerOf(policy);
       this.#wanted = this.active;
     }
-    if (!this.#controller) this.#want(this.#board.get("cores"));
+    if (!this.#controller && cores !== undefined) this.#want(cores);
   }
 
   /** Asks the policy, when it is time to. */
@@ -97,9 +97,8 @@ export class Control {
   }
 
   #want(cores: number): void {
-    if (cores === this.#wanted) return;
     this.#wanted = cores;
-    if (this.#reshaping) return;
+    if (this.#reshaping || cores === this.active) return;
     this.#reshaping = true;
     this.#try(async () => {
       try {

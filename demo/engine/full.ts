@@ -69,7 +69,7 @@ export class FullRunner implements Runner {
       onFailure: (error) => this.#fail(error),
     });
     const { manager } = this.#plant;
-    this.#control = new Control(server, manager, this.#board, (incident) =>
+    this.#control = new Control(server, manager, (incident) =>
       tell({ type: "incident", at: this.#now, ...incident }),
     );
     const extras = (core: number) => this.#extras(core);
@@ -108,7 +108,7 @@ export class FullRunner implements Runner {
     this.#board.set(changes);
     this.#plant.follow();
     if (changes.policy) this.#policy = changes.policy;
-    this.#control.follow(this.#policy);
+    this.#control.follow(this.#policy, changes.cores);
   }
 
   pause(isPaused: boolean): void {

@@ -119,9 +119,9 @@ export class SlowRunner implements Runner {
       consumed: 0,
     }));
     const manager = this.#runner.manager(server);
-    const report = (incident: Parameters<ConstructorParameters<typeof Control>[3]>[0]): void =>
+    const report = (incident: Parameters<ConstructorParameters<typeof Control>[2]>[0]): void =>
       tell({ type: "incident", at: this.#runner.now, ...incident });
-    this.#control = new Control(server, manager, this.#board, report);
+    this.#control = new Control(server, manager, report);
     this.#readings = new Readings(
       this.#network,
       manager,
@@ -151,7 +151,7 @@ export class SlowRunner implements Runner {
       setBatch(this.#network.server, changes.batch, threads, this.#kernel, now);
     }
     if (changes.policy) this.#policy = changes.policy;
-    this.#control.follow(this.#policy);
+    this.#control.follow(this.#policy, changes.cores);
   }
 
   pause(isPaused: boolean): void {

@@ -100,6 +100,8 @@ describe.runIf(hasChromium)("a page that is isolated", () => {
     expect(active).toBe(1);
     const later = await engine.until((next) => next.totals.answered > totals.answered + 1000);
     expect(later.totals.open).toBe(32);
+    await engine.send({ type: "set", changes: { cores: 2 } });
+    await engine.until(({ active }) => active === 2);
     expect(open.complaints).toEqual([]);
   });
 

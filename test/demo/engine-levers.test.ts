@@ -58,6 +58,9 @@ describe("cores", () => {
       ({ totals }) => totals.answered > after.totals.answered + 500,
     );
     expect(later.totals.open).toBe(32);
+    await bench.send({ type: "set", changes: { cores: 3 } });
+    const revived = await bench.framesUntil(({ active }) => active === 3);
+    expect(owners(revived)).toEqual([0, 1, 2]);
   });
 
   test("that are the last ones are not killed", async () => {
