@@ -171,7 +171,7 @@ class Backend implements QueueBackend {
     if (this.#batch.count !== 0) this.#abandon();
     this.#now = now;
     let moved = 0;
-    if (!this.#flowControl?.isPaused(now) && this.#tx.begin()) moved = this.#transmit(now);
+    if (this.#tx.begin() && !this.#flowControl?.isPaused(now)) moved = this.#transmit(now);
     if (link !== null && link.nextDue <= now) moved += this.#deliverDue(link, now);
     if (this.#linked.length !== 0) moved += this.#deliverFromSwitch(now);
     return moved;
@@ -187,7 +187,8 @@ class Backend implements QueueBackend {
   nextDeadline(): number {
     let due = this.#link === null ? Infinity : this.#link.nextDue;
     for (const { link } of this.#linked) due = Math.min(due, link.nextDue);
-    if (this.#flowControl !== null) due = Math.min(due, this.#flowControl.nextDeadline);
+    const held = this.#flowControl === null ? Infinity : this.#flowControl.nextDeadline;
+    if (held !== Infinity && this.#tx.begin()) due = Math.min(due, held);
     return due;
   }
 

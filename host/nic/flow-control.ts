@@ -13,30 +13,36 @@ const RETRY = 50;
 
 export class FlowControl {
   #full: RxQueue | null = null;
+  /** Rings that were waited for in vain, until they have room again. */
+  readonly #silent = new Set<RxQueue>();
   #since = 0;
   #now = 0;
   #paused = false;
 
   /** A ring was delivered to. */
   delivered(to: RxQueue): void {
-    if (!to.hasRoom(BATCH)) this.#full = to;
+    if (to.hasRoom(BATCH)) {
+      if (this.#silent.size !== 0) this.#silent.delete(to);
+    } else if (to.isOpen && !this.#silent.has(to)) {
+      this.#full = to;
+    }
   }
 
   /** True while nothing is to be sent at `now`, µs. */
   isPaused(now: number): boolean {
     const full = this.#full;
-    this.#now = now;
-    if (full === null || full.hasRoom(BATCH)) {
-      this.#full = null;
-      this.#paused = false;
-      return false;
-    }
+    if (full === null) return false;
     if (!this.#paused) this.#since = now;
-    this.#paused = true;
-    return now - this.#since < LONGEST_PAUSE;
+    this.#now = now;
+    const hasRoom = full.hasRoom(BATCH);
+    this.#paused = !hasRoom && now - this.#since < LONGEST_PAUSE;
+    if (this.#paused) return true;
+    if (!hasRoom) this.#silent.add(full);
+    this.#full = null;
+    return false;
   }
 
-  /** When to look again, µs. */
+  /** When to look again, µs, if anything waits. */
   get nextDeadline(): number {
     return this.#paused ? this.#now + RETRY : Infinity;
   }

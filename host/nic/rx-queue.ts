@@ -139,6 +139,11 @@ export class RxQueue {
       (this.#verifies ? TRUSTED : 0);
   }
 
+  /** Whether a core has ever given buffers: one that has not begun is not waited for. */
+  get isOpen(): boolean {
+    return Atomics.load(this.#memory.words, this.#fillProducer) !== 0;
+  }
+
   /** Whether so many frames more find a buffer and a place in the ring. */
   hasRoom(frames: number): boolean {
     const { words } = this.#memory;

@@ -330,6 +330,19 @@ describe("flow control", () => {
     expect(backend.pump(1)).toBe(0);
     expect(backend.pump(1_000_000)).toBe(136);
     expect(b.counters.queues[0].received).toBe(64);
+    expect(backend.nextDeadline()).toBe(Infinity);
+  });
+
+  it("does not wait for a core that has not begun, and holds nobody awake for it", () => {
+    const a = new FakeKernel("a", { ringSize: 256 });
+    const b = new FakeKernel("b", { fill: 0 });
+    const center = new Switch({ flowControl: true });
+    const wire = center.connect(a.handle);
+    center.connect(b.handle);
+    const backend = createBackend(a.handle, 0, wire);
+    for (let i = 0; i < 100; i++) a.send(ipFrame({ from: mac(97), to: mac(98) }));
+    expect(backend.pump(0)).toBe(100);
+    expect(backend.nextDeadline()).toBe(Infinity);
   });
 
   it("is not there unless asked for: what finds no room is dropped", () => {
