@@ -11,7 +11,10 @@ static inline void receive_all(int fd, char *bytes, size_t length) {
   while (length > 0) {
     ssize_t got = recv(fd, bytes, length, 0);
     if (got < 0) fail("recv");
-    if (got == 0) exit(0);
+    if (got == 0) {
+      fprintf(stderr, "the peer has closed the connection\n");
+      exit(1);
+    }
     bytes += got;
     length -= got;
   }

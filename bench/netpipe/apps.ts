@@ -76,7 +76,8 @@ abstract class PipeEnd implements App {
           this.opened(ix, i);
           break;
         case EV_DEAD:
-          this.ended(ix);
+          // Of a client that has gone before: the next may be there already.
+          if (ix.eventHandle(i) === this.handleOfPeer) this.ended(ix);
           break;
       }
     }
