@@ -61,7 +61,8 @@ const RSS: Tour = {
       watch: "Three cores have nothing to do.",
       point: "cores",
       levers: { connections: 1 },
-      act: { text: "256 connections", does: { type: "levers", changes: { connections: 256 } } },
+      pace: 200,
+      act: { text: "128 connections", does: { type: "levers", changes: { connections: 128 } } },
     },
     {
       title: "Move flow groups while they work",
@@ -70,7 +71,9 @@ const RSS: Tour = {
       ],
       watch: "The rings of both cores say what waits; then the colour changes.",
       point: "reta",
-      levers: { connections: 256 },
+      // Busy cores, so that the migration meets packets.
+      levers: { connections: 128, load: 300_000, work: 10 },
+      pace: 20,
       act: { text: "Move half of core 0", does: { type: "move", from: 0, to: 1 } },
     },
   ],

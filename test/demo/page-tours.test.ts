@@ -6,7 +6,7 @@ import { hasChromium, type Site } from "./served-page.ts";
 
 /** What the page shows after a step's own button, or after the step where it has none. */
 const outcomes: Record<string, (demo: DemoPage) => Promise<unknown>> = {
-  "rss 3": (demo) => demo.until(({ open }) => open === 256),
+  "rss 3": (demo) => demo.until(({ open }) => open === 128),
   "rss 4": (demo) => demo.until(async () => (await demo.ofCore(1, "flow groups")) === 48),
   "completion 1": (demo) => expect.poll(() => demo.page.textContent("#pause")).toBe("Go on"),
   "completion 2": (demo) =>
