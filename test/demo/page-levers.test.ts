@@ -26,7 +26,7 @@ const moves: readonly Move[] = [
   },
   {
     key: "inFlight",
-    hash: "#load=0&connections=4&pace=1000",
+    hash: "#load=0&inFlight=1&connections=4&pace=1000",
     to: 8,
     shows: "more messages",
     holds: (after, before) => after.messages > 2 * before.messages,
