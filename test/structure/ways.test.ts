@@ -10,6 +10,7 @@ const tokens = (program: string): string => program.replace(/\s+/g, "").replaceA
 
 const RECIPES = [
   { name: "streams", entry: "sockets", printed: /^hello, streams from 10\.0\.0\.1:7$/ },
+  { name: "page", entry: "sockets", printed: /^hello, page$/ },
   { name: "datagrams", entry: "dgram", printed: /^hello, datagrams$/ },
 ];
 

@@ -17,6 +17,7 @@ export type {
   SocketOptions,
   StreamSocket,
 } from "../../net/streams.ts";
+export { loadKernel } from "../kernel.ts";
 export { createNetwork, defaultHost, joinNetwork, setDefaultHost } from "../net/defaults.ts";
 export type { NodeTlsOptions } from "./tls.ts";
 
