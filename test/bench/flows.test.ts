@@ -27,7 +27,7 @@ function share(control: CongestionControl, change: Partial<Scenario>): number {
  */
 const GOLDEN: readonly (readonly [CongestionControl, readonly number[]])[] = [
   ["newreno", [94, 51, 15, 9]],
-  ["cubic", [91, 52, 16, 8]],
+  ["cubic", [94, 59, 16, 12]],
   ["bbr", [94, 93, 93, 91]],
 ];
 const LOSSES = [0, 0.001, 0.01, 0.03];

@@ -47,6 +47,7 @@ describe.each(BUILDS)("a dataplane on the %s kernel", (build) => {
     const { memory } = smallDataplane(SERVER_IP, {
       kernel,
       tcp: { pacing: true },
+      sharedWindow: 4096,
       ip6: "2001:db8::1/64",
     });
     const view = new DataView(memory.buffer);
