@@ -105,7 +105,11 @@ export class Control {
         while (this.active !== this.#wanted && !this.#controller) {
           const goal = this.#wanted;
           await this.#manager.setActive(goal);
-          this.#report({ what: "cores", core: goal, text: `${goal} cores are active` });
+          this.#report({
+            what: "cores",
+            core: goal,
+            text: goal === 1 ? "1 core is active" : `${goal} cores are active`,
+          });
           if (goal === this.#wanted) break;
         }
       } finally {

@@ -3,7 +3,7 @@ import type { PageMessage, Pace, Snapshot } from "../engine/messages.ts";
 import { button, element, icon, write } from "../page/dom.ts";
 import { time } from "../page/numbers.ts";
 import { indexOfValue } from "../state/levers.ts";
-import { FIRST_PACE } from "../state/first.ts";
+import { FIRST_PACE, FIRST_SCENARIO } from "../state/first.ts";
 import type { RunState } from "../state/run.ts";
 
 const PACES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 200_000, 1e6];
@@ -37,7 +37,7 @@ export class Transport {
       this.#step("iteration", "One iteration", CYCLE),
     ];
     this.#slow = button("Slow motion", () => run.setPace(this.#slowPace), { id: "slow" });
-    this.#full = button("Full speed", () => run.setPace("full"), { id: "full" });
+    this.#full = button("Full speed", () => this.#goFull(), { id: "full" });
     this.#scale = element("input", {
       type: "range",
       id: "pace",
@@ -63,6 +63,15 @@ export class Transport {
     );
     run.listen(() => this.#show());
     this.#show();
+  }
+
+  /**
+   * The load that slow motion begins with is more than a few processors carry in real time, and then what
+   * waits for them is all there is to see; without a load the clients ask as soon as they are answered.
+   */
+  #goFull(): void {
+    if (this.#run.scenario.load === FIRST_SCENARIO.load) this.#run.set({ load: 0 });
+    this.#run.setPace("full");
   }
 
   #step(by: "packet" | "iteration", text: string, path: string): HTMLButtonElement {
