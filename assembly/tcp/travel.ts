@@ -221,7 +221,11 @@ function copyReferences(tcb: Tcb): bool {
     const buffer = changetype<Buffer>(at);
     if (!hasFrame(buffer)) {
       const copy = allocFrame();
-      if (copy == null) return false;
+      if (copy == null) {
+        // What was copied so far stays in its new place.
+        rebuildScoreboard(tcb);
+        return false;
+      }
       replace(tcb, buffer, copy, before);
       at = changetype<u32>(copy);
     }

@@ -405,6 +405,43 @@ describe.each(kernels)("$name kernel", (build) => {
     poor.ack();
   });
 
+  test("frames run out in the middle of a recovery: what was copied is known by its new place", () => {
+    const cores = new Cores(build, 2, { frames: 256, references: 2048, ringSize: 64 });
+    const options = { sack: true, mss: 1460, windowScale: 8, window: 1 << 20 };
+    const [peer, other] = peersOf(cores, 2, 0, options);
+    const [a] = cores.all;
+    let sent = 0;
+    for (let taken = 7300; taken === 7300; sent += taken) {
+      taken = a.send(peer.handle, pattern(7300, sent));
+      peer.takeAll();
+    }
+    const at = (segment: number): number => 1 + segment * 1460;
+    a.advance(1000);
+    // Seven segments are lost, of which the window lets three go again at once.
+    peer.send({ ack: 1, sack: [[at(7), at(10)]] });
+    expect(peer.takeAll().map(({ seq }) => seq)).toEqual([0, 1, 2].map(at));
+    cores.command(0, 1, [groupOf(peer)]);
+    expect(cores.finish(0)).toBe(RC_NOBUFS);
+    // The records that the copies have set free serve another connection.
+    const block = pattern(15 * 1460);
+    expect(a.send(other.handle, block)).toBe(block.length);
+    peer.send({ ack: at(3), sack: [[at(7), at(10)]] });
+    const again = peer.takeAll().map(({ seq }) => seq);
+    expect(again.slice(0, 4)).toEqual([3, 4, 5, 6].map(at));
+    for (let i = 0; i < 400 && peer.stream().length < sent; i++) {
+      peer.takeAll();
+      peer.ack();
+    }
+    assertSameBytes(peer.stream(), pattern(sent));
+    for (let i = 0; i < 4; i++) {
+      other.takeAll();
+      other.ack();
+    }
+    assertSameBytes(other.stream(), block);
+    a.events();
+    expect(a.gauge(GAUGE_BUFFERS)).toBe(0);
+  });
+
   test("a mailbox without room is tried again", () => {
     const cores = new Cores(build, 2);
     const [peer] = peersOf(cores, 1);
