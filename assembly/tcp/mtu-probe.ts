@@ -4,6 +4,8 @@
  * the largest that does. The search is the connection's own: other ones to the same host may take other paths.
  *
  *   mss ≤ largest that arrives < mssCeiling ≤ mssFull         0 in mssFull: nothing is suspected
+ *
+ * When small segments time out as often, the size was not to blame, and mssCeiling stays behind as a mark.
  */
 import { CFG_MTU_PROBING, CNT_TCP_BLACK_HOLES, CNT_TCP_MTU_PROBES } from "../abi";
 import { config } from "../core/config";
@@ -12,7 +14,7 @@ import { Buffer, hasFrame, release } from "../mem/buffers";
 import { isDigest } from "../net/digest";
 import { nowMillis } from "../time/clock";
 import { payloadPlace } from "./emit";
-import { sendInTurn } from "./output";
+import { RECORD_END, sendInTurn } from "./output";
 import { seqAfterEq } from "./seq";
 import {
   C_LOWERED,
@@ -27,6 +29,9 @@ import {
 
 /** Timeouts in a row from which on the size is suspected (as Linux's tcp_retries1). */
 const SUSPICIOUS: u32 = 3;
+/** The same once the size was suspected in vain; and from which on small ones, too, show that it was. */
+const VERY_SUSPICIOUS: u32 = 6;
+const HOPELESS: u32 = 9;
 /** The first guess, and what nobody makes us go below: 576 and 1280 bytes of packet, less headers. */
 const BASE_MSS: u32 = 1024;
 const LEAST_MSS: u32 = 512;
@@ -41,21 +46,47 @@ const FOLLOWERS: u32 = 3;
 
 /** The oldest segment has timed out, after `retries` other times in a row. Smaller ones may go from now on. */
 export function suspectSize(tcb: Tcb, cold: TcbCold): void {
-  if (tcb.controlFlags & C_LOWERED) noteProbeLost(cold);
-  if (cold.retries < SUSPICIOUS || tcb.txHead == 0 || !config(CFG_MTU_PROBING)) return;
+  const lowered = (tcb.controlFlags & C_LOWERED) != 0;
+  if (lowered) noteProbeLost(cold);
+  const acquitted = !lowered && cold.mssCeiling != 0;
+  const enough = acquitted ? VERY_SUSPICIOUS : SUSPICIOUS;
+  if (cold.retries < enough || tcb.txHead == 0 || !config(CFG_MTU_PROBING)) return;
   const mss: u32 = tcb.mss;
+  const length = changetype<Buffer>(tcb.txHead).length;
+  if (lowered && length <= mss && isAcquitted(cold)) {
+    restoreSize(tcb, cold);
+    return;
+  }
   const least = isDigest(tcb.localIp) ? LEAST_MSS_6 : LEAST_MSS;
   const smaller = max<u32>(mss > BASE_MSS ? BASE_MSS : mss >> 1, least);
   // A small segment that is lost as well speaks for a path that is gone, not for one that is narrow.
-  if (smaller >= mss || changetype<Buffer>(tcb.txHead).length <= smaller) return;
-  if (cold.mssFull == 0) {
+  if (smaller >= mss || length <= smaller) return;
+  if (!lowered) {
     cold.mssFull = <u16>mss;
+    cold.probeEnd = 0;
     count(CNT_TCP_BLACK_HOLES);
   }
   cold.mssCeiling = cold.mssFull;
   cold.probedAt = nowMillis;
   tcb.mss = <u16>smaller;
   tcb.controlFlags |= <u16>C_LOWERED;
+}
+
+/**
+ * Whether a small segment has timed out so often that size is not to blame: from the first on or, after others
+ * had arrived, as often as made us suspect it. What a probe was sent for is found out by probes.
+ */
+function isAcquitted(cold: TcbCold): bool {
+  if (cold.retries >= HOPELESS) return true;
+  // In the run of timeouts that lowered the size the count is beyond that.
+  return cold.retries == SUSPICIOUS && cold.probeEnd == 0;
+}
+
+/** Full segments again: the size was right. */
+function restoreSize(tcb: Tcb, cold: TcbCold): void {
+  tcb.mss = cold.mssFull;
+  cold.mssFull = 0;
+  tcb.controlFlags &= ~(<u16>C_LOWERED);
 }
 
 /** What was sent as a probe is to be sent again, smaller: it was too large, or just lost. */
@@ -83,9 +114,12 @@ export function probeUpward(tcb: Tcb): void {
   const size = nextSize(tcb, cold);
   if (size == 0 || !mayProbe(tcb, cold, size)) return;
   const buffer = changetype<Buffer>(tcb.txNext);
-  if (!lengthen(tcb, buffer, size) || !sendInTurn(tcb, buffer)) return;
+  if (!mayLengthen(tcb, buffer, size)) return;
+  lengthen(tcb, buffer, size);
+  if (!sendInTurn(tcb, buffer)) return;
   count(CNT_TCP_MTU_PROBES);
   tcb.txNext = buffer.next;
+  cold.mssCeiling = <u16>max<u32>(cold.mssCeiling, size);
   cold.probeSize = <u16>size;
   cold.probeEnd = buffer.seq + size;
 }
@@ -94,9 +128,9 @@ export function probeUpward(tcb: Tcb): void {
 function takeSize(tcb: Tcb, cold: TcbCold): void {
   tcb.mss = cold.probeSize;
   cold.probeSize = 0;
-  if (tcb.mss < cold.mssFull) return;
-  cold.mssFull = 0;
-  tcb.controlFlags &= ~(<u16>C_LOWERED);
+  if (tcb.mss != cold.mssFull) return;
+  restoreSize(tcb, cold);
+  cold.mssCeiling = 0;
 }
 
 /** The size to try: all of it first, in case that nothing was wrong with it; then halfway. 0: none now. */
@@ -105,9 +139,7 @@ function nextSize(tcb: Tcb, cold: TcbCold): u32 {
   const ceiling: u32 = cold.mssCeiling;
   if (cold.probeEnd == 0 && ceiling == u32(cold.mssFull)) return ceiling;
   if (ceiling > mss && ceiling - mss > CLOSE_ENOUGH) return (mss + ceiling) >> 1;
-  if (nowMillis - cold.probedAt < RAISE_PAUSE) return 0;
-  cold.mssCeiling = cold.mssFull;
-  return cold.mssFull;
+  return nowMillis - cold.probedAt < RAISE_PAUSE ? 0 : cold.mssFull;
 }
 
 /** Whether windows and queue have room for the probe and what shall follow it. */
@@ -117,19 +149,32 @@ function mayProbe(tcb: Tcb, cold: TcbCold, size: u32): bool {
   return flight + needed <= min<u32>(tcb.sndWnd, tcb.cwnd) && cold.sndEnd - tcb.sndNxt >= needed;
 }
 
-/** Makes an unsent buffer `size` bytes long, by those behind it. False where they do not fit together. */
-function lengthen(tcb: Tcb, buffer: Buffer, size: u32): bool {
+/** Whether an unsent buffer and those behind it make one of `size` bytes. */
+function mayLengthen(tcb: Tcb, buffer: Buffer, size: u32): bool {
   const framed = hasFrame(buffer);
   if (framed && (buffer.holds != 1 || buffer.address != payloadPlace(tcb, buffer))) return false;
-  while (buffer.length < size) {
-    const at = buffer.next;
+  if (buffer.flags & RECORD_END) return buffer.length == size;
+  let length = buffer.length;
+  let at = buffer.next;
+  while (length < size) {
     if (at == 0) return false;
     const next = changetype<Buffer>(at);
-    const end = buffer.address + buffer.length;
     if (next.flags != buffer.flags || next.holds != 1) return false;
-    if (!framed && (hasFrame(next) || next.address != end)) return false;
+    if (!framed && (hasFrame(next) || next.address != buffer.address + length)) return false;
+    length += next.length;
+    at = next.next;
+  }
+  return buffer.length <= size;
+}
+
+/** Makes an unsent buffer `size` bytes long, by those behind it, which fit. */
+function lengthen(tcb: Tcb, buffer: Buffer, size: u32): void {
+  const framed = hasFrame(buffer);
+  while (buffer.length < size) {
+    const at = buffer.next;
+    const next = changetype<Buffer>(at);
     const taken = min<u32>(size - buffer.length, next.length);
-    if (framed) memory.copy(end, next.address, taken);
+    if (framed) memory.copy(buffer.address + buffer.length, next.address, taken);
     buffer.length += taken;
     if (taken == next.length) {
       buffer.next = next.next;
@@ -141,5 +186,4 @@ function lengthen(tcb: Tcb, buffer: Buffer, size: u32): bool {
       next.length -= taken;
     }
   }
-  return buffer.length == size;
 }

@@ -4,6 +4,7 @@ import {
   CNT_TCP_BLACK_HOLES,
   CNT_TCP_MTU_PROBES,
   CNT_TCP_TIMEOUTS,
+  FLAG_RECORD_END,
   GAUGE_BUFFERS,
 } from "../../assembly/abi.ts";
 import { startKernel, type KernelHarness } from "../support/kernel.ts";
@@ -29,6 +30,9 @@ class NarrowPath {
   largest = 0;
   /** Sent over and over: the harness's window is used in turn. */
   readonly #chunk: Uint8Array;
+  /** Of the sends from now on. */
+  flags = 0;
+  block: number;
 
   constructor(build: KernelBuild, limit: number, sack: boolean, chunk = BLOCK, tcp = {}) {
     this.k = startKernel(build, { references: 4096, applicationWindow: 4 << 20, tcp });
@@ -37,13 +41,17 @@ class NarrowPath {
     this.#sack = sack;
     this.limit = limit;
     this.#chunk = new Uint8Array(chunk);
+    this.block = chunk;
   }
 
   /** Lets the stream go on for so long, µs. */
   run(micros: number): void {
     this.largest = 0;
     for (let time = 0; time < micros; time += STEP) {
-      this.k.send(this.peer.handle, this.#chunk);
+      const sends = Math.floor(this.#chunk.length / this.block);
+      for (let i = 0; i < sends; i++) {
+        this.k.send(this.peer.handle, this.#chunk.subarray(0, this.block), { flags: this.flags });
+      }
       this.carry();
       this.k.advance(STEP);
     }
@@ -116,6 +124,38 @@ describe.each(kernels)("$name kernel", (build) => {
     path.run(20 * SECOND);
     expect(path.largest).toBe(FULL);
     expect(path.k.counter(CNT_TCP_MTU_PROBES)).toBe(1);
+  });
+
+  test("small ones lost as often as full ones: full ones again, and suspected later", () => {
+    const path = new NarrowPath(build, FULL, true);
+    path.run(SECOND);
+    path.limit = 0;
+    path.run(150 * SECOND);
+    expect(path.k.counter(CNT_TCP_BLACK_HOLES)).toBe(1);
+    path.limit = FULL;
+    path.run(60 * SECOND);
+    expect(path.largest).toBe(FULL);
+    expect(path.k.counter(CNT_TCP_MTU_PROBES)).toBe(0);
+    path.limit = 1200;
+    path.run(5 * SECOND);
+    expect(path.k.counter(CNT_TCP_TIMEOUTS)).toBeGreaterThan(12);
+    expect(path.k.counter(CNT_TCP_BLACK_HOLES)).toBe(1);
+    path.run(30 * SECOND);
+    expect(path.k.counter(CNT_TCP_BLACK_HOLES)).toBe(2);
+    expect(path.largest).toBeGreaterThan(1134);
+  });
+
+  test("no probe joins records", () => {
+    const path = new NarrowPath(build, 1200, true);
+    path.run(5 * SECOND);
+    expect(path.k.counter(CNT_TCP_BLACK_HOLES)).toBe(1);
+    path.flags = FLAG_RECORD_END;
+    path.block = 800;
+    path.run(SECOND);
+    const probes = path.k.counter(CNT_TCP_MTU_PROBES);
+    path.run(5 * SECOND);
+    expect(path.largest).toBe(800);
+    expect(path.k.counter(CNT_TCP_MTU_PROBES)).toBe(probes);
   });
 
   test("small segments that are lost are no sign of it", () => {
