@@ -635,7 +635,7 @@ export const TX_META_CHECKSUM: u32 = 2;
 // Sizes of kernel-private records, so that the host can lay out memory
 
 export const TCB_HOT_SIZE: u32 = 128;
-export const TCB_COLD_SIZE: u32 = 320;
+export const TCB_COLD_SIZE: u32 = 256;
 export const TCB_REMOTE_SIZE: u32 = 16;
 export const BUFFER_SIZE: u32 = 32;
 export const PACKET_SIZE: u32 = 64;

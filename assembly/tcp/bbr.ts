@@ -53,13 +53,14 @@ export class Bbr extends RateState {
   /** RTprop, µs, UNKNOWN before the first sample; and when it was measured. */
   minRtt: u32;
   minRttAt: u32;
-  /** Highest delivery rate of this cycle of PROBE_BW and of the one before, bytes a second. */
+  /**
+   * Highest delivery rate of this cycle of PROBE_BW and of the one before, bytes a second. Until the pipe is full
+   * the second is `fullRate`, which is no higher than `rate` and so changes nothing of what both say.
+   */
   rate: u32;
   rateBefore: u32;
   /** The round ends when what was delivered by now is acknowledged by a segment sent after that. */
   roundEnd: u32;
-  /** The rate that STARTUP has to exceed by a quarter. */
-  fullRate: u32;
   /** µs: when the phase of PROBE_BW began, or when PROBE_RTT has lasted long enough. */
   stamp: u32;
   state: u8;
@@ -67,6 +68,15 @@ export class Bbr extends RateState {
   /** Rounds without growth; the pipe is full from FULL_ROUNDS on. */
   fullRounds: u8;
   flags: u8;
+
+  /** The rate that STARTUP has to exceed by a quarter. */
+  get fullRate(): u32 {
+    return this.rateBefore;
+  }
+
+  set fullRate(rate: u32) {
+    this.rateBefore = rate;
+  }
 }
 
 // Bits of `flags`.

@@ -167,6 +167,7 @@ export function onTimeout(tcb: Tcb, flight: u32): void {
 /** The last `onLoss` or `onTimeout` was a mistake: the segments had arrived. */
 export function onUndo(tcb: Tcb): void {
   const cold = coldOf(tcb);
+  cold.cwndCredit = 0;
   switch (u32(tcb.control)) {
     case CONTROL_NEWRENO:
     case CONTROL_DCTCP:

@@ -1,6 +1,6 @@
 /**
  * Where a congestion control keeps what it knows of a connection: the last CONTROL_STATE_SIZE bytes of
- * the TCB's cold part, a cache line of its own. Every control overlays them with its own record, whose
+ * the TCB's cold part, in one cache line. Every control overlays them with its own record, whose
  * first words are these; all are zero before `onInit`.
  */
 import { TCB_COLD_SIZE } from "../abi";
@@ -36,6 +36,12 @@ export class WindowState extends ControlState {
   priorSsthresh: u32;
   /** ECN: echoes up to this sequence number are of the flight that was reduced for. */
   ecnEnd: u32;
+  /**
+   * In recovery with SACK: bytes that arrived in it, and in flight when it began (RFC 6937). Otherwise the
+   * control's, if it needs nothing there that was set before `onLoss`.
+   */
+  prrDelivered: u32;
+  recoverFlight: u32;
 }
 
 /** Address of the record. */

@@ -6,7 +6,13 @@
 import { now } from "../time/clock";
 import { controlState } from "./control-state";
 import { cubicK, cubicWindow } from "./cubic-curve";
-import { beginHyStart, cautiousSlowStart, HyStart } from "./hystart";
+import {
+  beginHyStart,
+  cautiousSlowStart,
+  HyStart,
+  isFirstSlowStart,
+  resumeHyStart,
+} from "./hystart";
 import { keepPrior, restorePrior } from "./newreno";
 import { Tcb, TcbCold } from "./tcb";
 
@@ -18,13 +24,35 @@ const EPOCH_MAX: u32 = 1 << 30;
 export class Cubic extends HyStart {
   /** Where the curve is flat, bytes; 0 after a timeout: wherever the window then is. */
   wMax: u32;
-  /** When it is there, µs after the epoch's start. */
-  k: u32;
-  epochStart: u32;
   /** What Reno's window would be; `cwndCredit` counts the bytes towards its next segment. */
   wEst: u32;
-  /** wMax before the last reduction. */
-  priorWMax: u32;
+
+  // Words of others. Between `onLoss` and the end of recovery there is no epoch.
+  /** In an epoch: when the curve is at wMax, µs after the epoch's start. */
+  get k(): u32 {
+    return this.prrDelivered;
+  }
+
+  set k(time: u32) {
+    this.prrDelivered = time;
+  }
+
+  get epochStart(): u32 {
+    return this.recoverFlight;
+  }
+
+  set epochStart(time: u32) {
+    this.recoverFlight = time;
+  }
+
+  /** wMax before the last reduction, with which HyStart's rounds end. */
+  get priorWMax(): u32 {
+    return this.lastRoundMin;
+  }
+
+  set priorWMax(window: u32) {
+    this.lastRoundMin = window;
+  }
 }
 
 function cubicOf(cold: TcbCold): Cubic {
@@ -113,9 +141,12 @@ export function cubicTimeout(cold: TcbCold): void {
 /** The reduction was a mistake (section 4.9). */
 export function cubicUndo(tcb: Tcb, cold: TcbCold): void {
   const state = cubicOf(cold);
+  state.inEpoch = 0;
+  // A timeout that others preceded has reduced nothing.
+  if (isFirstSlowStart(cold)) return;
   restorePrior(tcb, cold);
   state.wMax = state.priorWMax;
-  state.inEpoch = 0;
+  if (isFirstSlowStart(cold)) resumeHyStart(state);
 }
 
 /** A pause: the clock of the curve does not run while nothing is sent (section 5.8). */

@@ -23,7 +23,7 @@ const INFINITY: u32 = 0xffffffff;
 export class HyStart extends WindowState {
   /** The round ends when this sequence number is acknowledged. */
   windowEnd: u32;
-  /** Shortest round trips, µs; INFINITY without a sample. */
+  /** Shortest round trips, µs; INFINITY without a sample. The first is 0 once the first slow start is over. */
   lastRoundMin: u32;
   thisRoundMin: u32;
   /** What made CSS begin; INFINITY outside of it. */
@@ -44,9 +44,19 @@ export function beginHyStart(tcb: Tcb, state: HyStart): void {
   state.samples = 0;
 }
 
+/** Whether there is no threshold yet: only then do rounds count. */
+export function isFirstSlowStart(cold: TcbCold): bool {
+  return cold.ssthresh >= UNLIMITED;
+}
+
+/** The first slow start goes on, without what the control has overwritten: this round is compared with none. */
+export function resumeHyStart(state: HyStart): void {
+  state.lastRoundMin = INFINITY;
+}
+
 /** Slow start on an ACK of `acked` bytes; watches the round trips until there is a threshold. */
 export function cautiousSlowStart(tcb: Tcb, cold: TcbCold, state: HyStart, acked: u32): void {
-  if (cold.ssthresh < UNLIMITED) {
+  if (!isFirstSlowStart(cold)) {
     slowStart(tcb, cold, acked);
     return;
   }
@@ -86,4 +96,5 @@ function endRound(tcb: Tcb, cold: TcbCold, state: HyStart): void {
   if (state.cssRounds < CSS_ROUNDS) return;
   cold.ssthresh = tcb.cwnd;
   state.priorCwnd = tcb.cwnd;
+  state.lastRoundMin = 0;
 }

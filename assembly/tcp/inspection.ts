@@ -66,8 +66,8 @@ export function condemn(tcb: Tcb): void {
   cold.sackedBytes = 0;
   cold.lostBytes = 0;
   cold.sackedSegments = 0;
-  closeScoreboard(tcb, cold);
   tcb.flags &= ~(F_OUT_OF_ORDER | F_KNOWN);
+  closeScoreboard(tcb, cold);
   cold.moving |= <u8>M_CONDEMNED;
 }
 

@@ -4,19 +4,23 @@
  * took too long. With thousands of segments in flight a walk from the front would cost each ACK as many
  * steps; from a landmark it is mostly one.
  *
- * A landmark is a buffer in flight; it goes when the buffer does.
+ * A landmark is a buffer in flight; it goes when the buffer does. Landmarks lie in the words that name the
+ * latest runs of early data (sack-blocks.ts) while there are such, with F_OUT_OF_ORDER; there are none then.
+ * All four words are zero when that begins or ends (reassembly.ts).
  */
 import { Buffer } from "../mem/buffers";
 import { seqAfter, seqBeforeEq } from "./seq";
-import { Tcb, TcbCold } from "./tcb";
+import { F_OUT_OF_ORDER, Tcb, TcbCold } from "./tcb";
 
 const LANDMARKS: u32 = 4;
 
 /** The landmark, the segment judged last or the front: the last of them at or before `seq`. */
 export function nearestPlace(tcb: Tcb, cold: TcbCold, seq: u32): u32 {
   let place = nearer(0, cold.lastJudged, seq);
-  const marks = landmarksOf(cold);
-  for (let i: u32 = 0; i < LANDMARKS; i++) place = nearer(place, load<u32>(marks + 4 * i), seq);
+  if (!(tcb.flags & F_OUT_OF_ORDER)) {
+    const marks = landmarksOf(cold);
+    for (let i: u32 = 0; i < LANDMARKS; i++) place = nearer(place, load<u32>(marks + 4 * i), seq);
+  }
   return place != 0 ? place : tcb.txHead;
 }
 
@@ -28,7 +32,8 @@ function nearer(place: u32, candidate: u32, seq: u32): u32 {
 }
 
 /** A block named the run that begins with this buffer, or a walk ended at it. */
-export function noteLandmark(cold: TcbCold, buffer: u32): void {
+export function noteLandmark(tcb: Tcb, cold: TcbCold, buffer: u32): void {
+  if (tcb.flags & F_OUT_OF_ORDER) return;
   const marks = landmarksOf(cold);
   let moved = buffer;
   for (let i: u32 = 0; i < LANDMARKS; i++) {
@@ -39,7 +44,7 @@ export function noteLandmark(cold: TcbCold, buffer: u32): void {
   }
 }
 
-/** A buffer leaves the queue. */
+/** A buffer leaves the send queue: it is none of early data, should such be named here. */
 export function forgetLandmark(cold: TcbCold, buffer: u32): void {
   const marks = landmarksOf(cold);
   for (let i: u32 = 0; i < LANDMARKS; i++) {
@@ -48,14 +53,15 @@ export function forgetLandmark(cold: TcbCold, buffer: u32): void {
 }
 
 /** True while there is one: a walk may have to go on. */
-export function hasLandmarks(cold: TcbCold): bool {
-  return (cold.landmark0 | cold.landmark1 | cold.landmark2 | cold.landmark3) != 0;
+export function hasLandmarks(tcb: Tcb, cold: TcbCold): bool {
+  if (tcb.flags & F_OUT_OF_ORDER) return false;
+  return (cold.sackRecent0 | cold.sackRecent1 | cold.sackRecent2 | cold.sackRecent3) != 0;
 }
 
-export function forgetLandmarks(cold: TcbCold): void {
-  memory.fill(landmarksOf(cold), 0, 4 * LANDMARKS);
+export function forgetLandmarks(tcb: Tcb, cold: TcbCold): void {
+  if (!(tcb.flags & F_OUT_OF_ORDER)) memory.fill(landmarksOf(cold), 0, 4 * LANDMARKS);
 }
 
 function landmarksOf(cold: TcbCold): u32 {
-  return changetype<u32>(cold) + offsetof<TcbCold>("landmark0");
+  return changetype<u32>(cold) + offsetof<TcbCold>("sackRecent0");
 }

@@ -41,6 +41,8 @@ const CLOSE_ENOUGH: u32 = 32;
 /** ms between a probe that was lost and the next one, and until the search begins anew (RFC 8899 5.1.1). */
 const PROBE_PAUSE: u32 = 1000;
 const RAISE_PAUSE: u32 = 600_000;
+/** `probedAt` is in units of 64 ms: runs around in 70 minutes, after which a pause may be taken twice. */
+const PROBED_SHIFT: u32 = 6;
 /** Full segments behind a probe, whose arrival shows soon that it was lost. */
 const FOLLOWERS: u32 = 3;
 
@@ -67,7 +69,7 @@ export function suspectSize(tcb: Tcb, cold: TcbCold): void {
     count(CNT_TCP_BLACK_HOLES);
   }
   cold.mssCeiling = cold.mssFull;
-  cold.probedAt = nowMillis;
+  noteProbed(cold);
   tcb.mss = <u16>smaller;
   tcb.controlFlags |= <u16>C_LOWERED;
 }
@@ -89,12 +91,21 @@ function restoreSize(tcb: Tcb, cold: TcbCold): void {
   tcb.controlFlags &= ~(<u16>C_LOWERED);
 }
 
+function noteProbed(cold: TcbCold): void {
+  cold.probedAt = <u16>(nowMillis >> PROBED_SHIFT);
+}
+
+/** ms since the last probe ended, to within 64. */
+function sinceProbe(cold: TcbCold): u32 {
+  return (((nowMillis >> PROBED_SHIFT) - cold.probedAt) & 0xffff) << PROBED_SHIFT;
+}
+
 /** What was sent as a probe is to be sent again, smaller: it was too large, or just lost. */
 export function noteProbeLost(cold: TcbCold): void {
   if (cold.probeSize == 0) return;
   cold.mssCeiling = cold.probeSize;
   cold.probeSize = 0;
-  cold.probedAt = nowMillis;
+  noteProbed(cold);
 }
 
 /**
@@ -110,7 +121,7 @@ export function probeUpward(tcb: Tcb): void {
   }
   if (tcb.flags & (F_SCOREBOARD | F_RECOVERY | F_RESENDING | F_FIN_QUEUED) || cold.retries != 0)
     return;
-  if (nowMillis - cold.probedAt < PROBE_PAUSE || tcb.txNext == 0) return;
+  if (sinceProbe(cold) < PROBE_PAUSE || tcb.txNext == 0) return;
   const size = nextSize(tcb, cold);
   if (size == 0 || !mayProbe(tcb, cold, size)) return;
   const buffer = changetype<Buffer>(tcb.txNext);
@@ -139,7 +150,7 @@ function nextSize(tcb: Tcb, cold: TcbCold): u32 {
   const ceiling: u32 = cold.mssCeiling;
   if (cold.probeEnd == 0 && ceiling == u32(cold.mssFull)) return ceiling;
   if (ceiling > mss && ceiling - mss > CLOSE_ENOUGH) return (mss + ceiling) >> 1;
-  return nowMillis - cold.probedAt < RAISE_PAUSE ? 0 : cold.mssFull;
+  return sinceProbe(cold) < RAISE_PAUSE ? 0 : cold.mssFull;
 }
 
 /** Whether windows and queue have room for the probe and what shall follow it. */

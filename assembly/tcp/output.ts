@@ -191,7 +191,8 @@ function resendLost(tcb: Tcb, cold: TcbCold): void {
 /** A segment went out that had gone out before. */
 export function countResent(tcb: Tcb): void {
   count(CNT_TCP_RETRANSMITS);
-  coldOf(tcb).resent++;
+  const cold = coldOf(tcb);
+  if (cold.resent != u16.MAX_VALUE) cold.resent++;
 }
 
 /** Sends a segment again, by the scoreboard. False when nothing could be sent. */
@@ -206,7 +207,7 @@ export function resend(tcb: Tcb, cold: TcbCold, buffer: Buffer): bool {
   countResent(tcb);
   if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
   noteResent(cold, buffer);
-  cold.limitedBytes += buffer.length;
+  if (tcb.flags & F_RECOVERY) cold.prrOut += buffer.length;
   if (tcb.txHead == changetype<u32>(buffer) && !(cold.repair & R_REORDERING_TIMER)) {
     setDeadline(tcb, now + backedOffRto(tcb, cold));
   }
@@ -298,7 +299,7 @@ function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   }
   buffer.sentAt = now;
   if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
-  if (tcb.flags & F_RECOVERY) coldOf(tcb).limitedBytes += buffer.length;
+  if (tcb.flags & F_RECOVERY) coldOf(tcb).prrOut += buffer.length;
   const end = buffer.seq + buffer.length;
   if (fin && buffer.next == 0) {
     tcb.flags |= F_FIN_SENT;

@@ -67,6 +67,7 @@ function lowerMss(tcb: Tcb, mss: u32): void {
   tcb.mss = <u16>mss;
   if (!(tcb.state & (CAN_SEND | FIN_OUTSTANDING)) || tcb.txHead == 0) return;
   const cold = coldOf(tcb);
+  if (tcb.flags & F_RECOVERY) cold.cwndCredit = 0;
   if (cold.repair & R_SACK) {
     if (!(tcb.flags & F_SCOREBOARD)) cold.highestArrived = tcb.sndUna;
     tcb.flags = (tcb.flags | F_SCOREBOARD) & ~F_RECOVERY;

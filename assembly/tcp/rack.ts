@@ -14,7 +14,7 @@ import { timestampNow } from "./timestamps";
 /** As many segments that arrived behind a gap speak for a loss (RFC 5681 section 3.2). */
 const DUP_THRESHOLD: u32 = 3;
 /** Recoveries for which a widened reordering window is kept. */
-const PERSISTENCE: u8 = 16;
+const PERSISTENCE: u32 = 16;
 /** Most segments that were sent again and that one ACK looks at; the next one goes on behind them. */
 const AGAIN_MAX: u32 = 64;
 

@@ -51,6 +51,8 @@ export function keep(tcb: Tcb, buffer: Buffer): void {
     release(buffer);
     return;
   }
+  // The words that name runs may have served the other direction (landmarks.ts); the last run leaves them zero.
+  if (!(tcb.flags & F_OUT_OF_ORDER)) forgetRuns(cold);
   const before = runBefore(cold, buffer.seq);
   let after = before == 0 ? cold.outOfOrder : lastOf(before).next;
   let run = changetype<u32>(buffer);

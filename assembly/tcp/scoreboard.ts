@@ -88,14 +88,14 @@ export function inFlight(tcb: Tcb, cold: TcbCold): u32 {
 export function closeScoreboard(tcb: Tcb, cold: TcbCold): void {
   tcb.flags &= ~F_SCOREBOARD;
   cold.repair &= ~(R_RACK | R_RESENT);
-  forgetPlaces(cold);
+  forgetPlaces(tcb, cold);
 }
 
-function forgetPlaces(cold: TcbCold): void {
+function forgetPlaces(tcb: Tcb, cold: TcbCold): void {
   cold.lastJudged = 0;
   cold.nextLost = 0;
   cold.againNext = 0;
-  forgetLandmarks(cold);
+  forgetLandmarks(tcb, cold);
 }
 
 /**
@@ -188,11 +188,11 @@ function tagBlock(tcb: Tcb, cold: TcbCold, left: u32, right: u32): void {
     if (++steps > STEPS_MAX) {
       count(CNT_TCP_SACK_IGNORED);
       // The next ACK that names the block, as most do again, goes on from here.
-      if (at != 0) noteLandmark(cold, at);
+      if (at != 0) noteLandmark(tcb, cold, at);
       return;
     }
   }
-  if (run != 0) noteLandmark(cold, run);
+  if (run != 0) noteLandmark(tcb, cold, run);
 }
 
 function tag(tcb: Tcb, cold: TcbCold, buffer: Buffer): void {
@@ -234,7 +234,7 @@ export function noteReordering(tcb: Tcb, cold: TcbCold): void {
   const distance = (cold.highestArrived - reorderedFrom + mss - 1) / mss;
   cold.reorderings++;
   if (distance > REORDERING_USUAL && distance > cold.reordering) {
-    cold.reordering = <u16>min<u32>(distance, u16.MAX_VALUE);
+    cold.reordering = <u8>min<u32>(distance, u8.MAX_VALUE);
   }
 }
 
@@ -259,7 +259,7 @@ export function markAllLost(tcb: Tcb, cold: TcbCold): void {
     count(CNT_TCP_RENEGES);
     cold.sackedBytes = 0;
     cold.sackedSegments = 0;
-    forgetLandmarks(cold);
+    forgetLandmarks(tcb, cold);
   }
   cold.lostBytes = 0;
   cold.nextLost = 0;
@@ -316,7 +316,7 @@ export function noteCut(cold: TcbCold, buffer: Buffer): void {
 export function rebuildScoreboard(tcb: Tcb): void {
   if (!(tcb.flags & F_SCOREBOARD)) return;
   const cold = coldOf(tcb);
-  forgetPlaces(cold);
+  forgetPlaces(tcb, cold);
   for (let at = tcb.txHead; at != 0 && at != tcb.txNext; at = changetype<Buffer>(at).next) {
     const buffer = changetype<Buffer>(at);
     if (buffer.flags & SACKED) buffer.info = at;

@@ -19,6 +19,7 @@ import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
 import { optionHasTimestamps, optionTsEcho } from "../wire/tcp-options";
 import { onAck, onLoss, onRecoveryEnd, onTimeout, onUndo } from "./congestion";
+import { windowState } from "./control-state";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { hasLandmarks } from "./landmarks";
 import { reportSent } from "./notices";
@@ -107,7 +108,7 @@ function findLosses(tcb: Tcb, cold: TcbCold, advanced: bool): void {
   if (tcb.flags & F_RECOVERY) shrinkWindow(tcb, cold, advanced && !moreLost);
   setTimer(tcb, cold, wait, advanced || begins);
   const busy: bool = tcb.flags & F_RECOVERY || cold.repair & (R_LOSS | R_PROBE);
-  const empty: bool = cold.sackedBytes == 0 && cold.lostBytes == 0 && !hasLandmarks(cold);
+  const empty: bool = cold.sackedBytes == 0 && cold.lostBytes == 0 && !hasLandmarks(tcb, cold);
   if (!busy && empty) closeScoreboard(tcb, cold);
 }
 
@@ -151,9 +152,12 @@ function beginRecovery(tcb: Tcb, cold: TcbCold): void {
   tcb.flags |= F_RECOVERY;
   cold.repair = (cold.repair | R_UNDO) & ~(R_PROBE | R_PROBE_AGAIN);
   cold.recover = cold.sndMax;
-  cold.recoverFlight = max<u32>(flight, 1);
-  cold.prrDelivered = 0;
-  cold.limitedBytes = 0;
+  cold.prrOut = 0;
+  // A control with a model of the path has other things in these words, and no use for them.
+  if (tcb.controlFlags & C_SAMPLED) return;
+  const state = windowState(cold);
+  state.recoverFlight = flight;
+  state.prrDelivered = 0;
 }
 
 function endRecovery(tcb: Tcb, cold: TcbCold, ack: u32, advanced: bool): void {
@@ -176,20 +180,23 @@ function endRecovery(tcb: Tcb, cold: TcbCold, ack: u32, advanced: bool): void {
 function shrinkWindow(tcb: Tcb, cold: TcbCold, safe: bool): void {
   const flight = inFlight(tcb, cold);
   const target = cold.ssthresh;
-  cold.prrDelivered += arrived;
-  const out = cold.limitedBytes;
+  const out = cold.prrOut;
   if (tcb.controlFlags & C_SAMPLED) {
     // A control with a model of the path says what it holds, and paces how fast that is reached.
     tcb.cwnd = max<u32>(target, out == 0 ? flight + tcb.mss : 0);
     return;
   }
+  const state = windowState(cold);
+  const delivered = state.prrDelivered + arrived;
+  state.prrDelivered = delivered;
   let allowed: u32 = 0;
   if (flight > target) {
-    const share = (u64(cold.prrDelivered) * u64(target)) / u64(cold.recoverFlight);
+    // Nothing is known of the flight when the control was changed since.
+    const share = (u64(delivered) * u64(target)) / u64(max<u32>(state.recoverFlight, 1));
     allowed = share > u64(out) ? u32(min<u64>(share - u64(out), u64(arrived + tcb.mss))) : 0;
   } else {
     // The bound that conserves packets, and slow start where ACKs show that nothing more was lost.
-    const owed = cold.prrDelivered > out ? cold.prrDelivered - out : 0;
+    const owed = delivered > out ? delivered - out : 0;
     allowed = max<u32>(owed, arrived) + (safe ? u32(tcb.mss) : 0);
     allowed = min<u32>(allowed, target - flight);
   }

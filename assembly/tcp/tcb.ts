@@ -165,6 +165,9 @@ export const R_COOKIE_TRIAL: u32 = 1 << 13;
 export const R_SYN_DATA: u32 = 1 << 14;
 /** As server: the SYN-ACK is not acknowledged; sndUna lies behind it all the same. */
 export const R_HALF_OPEN: u32 = 1 << 15;
+/** From here on, `reoPersist`. */
+const R_PERSIST_SHIFT: u32 = 24;
+const R_PERSIST_MASK: u32 = 255 << R_PERSIST_SHIFT;
 
 // Bits of `controlFlags`.
 /** What is sent is spread over time (pacing.ts). */
@@ -191,7 +194,7 @@ export const C_CORKED: u32 = 512;
 export const C_LOWERED: u32 = 1024;
 
 /** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
-export const CONTROL_STATE_SIZE: u32 = 64;
+export const CONTROL_STATE_SIZE: u32 = 60;
 
 /** The part that every segment touches: TCB_HOT_SIZE bytes. */
 @final
@@ -258,7 +261,8 @@ export class Tcb {
 /**
  * The part that connection set-up, losses and timers touch: TCB_COLD_SIZE bytes, the last
  * CONTROL_STATE_SIZE of which are not described here. Its first cache line holds what most segments of
- * an established connection need besides.
+ * an established connection need besides. Words with two uses that exclude each other have the second one
+ * by an accessor, which says why they do.
  */
 @final
 @unmanaged
@@ -276,7 +280,7 @@ export class TcbCold {
   /** Timestamps: the value to echo, and what is added to ours (RFC 7323 sections 4.3 and 5.4). */
   tsRecent: u32;
   tsOffset: u32;
-  /** Bits `R_*`. */
+  /** Bits `R_*`, and `reoPersist` above them. */
   repair: u32;
   /** When `tsRecent` came, in hours: it is too old to judge by after 24 days. */
   tsRecentHour: u16;
@@ -300,7 +304,7 @@ export class TcbCold {
   ssthresh: u32;
   /**
    * In congestion avoidance: bytes acknowledged towards the next growth. In slow start: the most bytes that
-   * were in flight.
+   * were in flight. In recovery nothing grows, and `prrOut` is here.
    */
   cwndCredit: u32;
   /** How far had been sent when the recovery began; it ends there (RFC 6582's recover). */
@@ -314,7 +318,10 @@ export class TcbCold {
   outOfOrder: u32;
   outOfOrderCount: u16;
   outOfOrderRuns: u16;
-  /** First buffers of the runs that grew last, latest first (RFC 2018 section 4): SACK_RECENT words. */
+  /**
+   * With F_OUT_OF_ORDER: first buffers of the runs that grew last, latest first (RFC 2018 section 4). Without
+   * it: where runs of arrived segments begin that the peer named last (landmarks.ts), which only save time.
+   */
   sackRecent0: u32;
   sackRecent1: u32;
   sackRecent2: u32;
@@ -330,8 +337,7 @@ export class TcbCold {
   timeWaitNext: u32;
   timeWaitPrev: u32;
   /**
-   * Without SACK: bytes that limited transmit sent beyond the window (RFC 3042). With it: bytes sent in
-   * this recovery (RFC 6937's prr_out).
+   * Without SACK: bytes that limited transmit sent beyond the window (RFC 3042). With it, `dsackRound` is here.
    */
   limitedBytes: u32;
   /** Scoreboard: bytes between sndUna and sndNxt that have arrived, and that are lost and not yet sent again. */
@@ -349,43 +355,61 @@ export class TcbCold {
   rackRtt: u32;
   /** The shortest round trip ever, µs; 0: none. */
   minRtt: u32;
-  /** D-SACKs widen the reordering window once until this is acknowledged. */
-  dsackRound: u32;
-  /** RFC 6937: bytes that arrived in this recovery, and bytes in flight when it began. */
-  prrDelivered: u32;
-  recoverFlight: u32;
   /** Our timestamp of the first segment sent again since all in flight had arrived; 0: none. */
   resentStamp: u32;
   /** Buffers with SACKED. */
   sackedSegments: u16;
   /** Retransmissions since then that no D-SACK has shown to be needless. */
   resentUnproved: u8;
-  /** Recoveries until the reordering window shrinks again (RFC 8985: RACK.reo_wnd_persist). */
-  reoPersist: u8;
+  /** By how many segments what arrived was out of order at most, up to 255; 0: never by more than 3. */
+  reordering: u8;
   /** The application's number that travels along. */
   tag: u32;
   /** Bits `M_*`. */
   moving: u8;
   /** How often segments were seen to arrive in another order than they were sent, modulo 2^8. */
   reorderings: u8;
-  /** By how many segments they were out of order at most; 0: never by more than 3. */
-  reordering: u16;
-  /** Where runs of arrived segments begin that the peer named last, latest first (landmarks.ts). */
-  landmark0: u32;
-  landmark1: u32;
-  landmark2: u32;
-  landmark3: u32;
+  /** Segments that were sent again so far, up to 65,535. */
+  resent: u16;
   /** Where RACK's look at what was sent again goes on; 0: at the front. */
   againNext: u32;
-  /** Segments that were sent again so far, modulo 2^32. */
-  resent: u32;
   /** With C_LOWERED: the largest segment before, and the least one that was lost since (mtu-probe.ts). */
   mssFull: u16;
   mssCeiling: u16;
-  /** Of the last probe: its size while it is in flight, where it ends, and when the last one ended, ms. */
+  /** Of the last probe: its size while it is in flight, when the one before ended, in 64 ms, and where it ends. */
   probeSize: u16;
+  probedAt: u16;
   probeEnd: u32;
-  probedAt: u32;
+
+  /**
+   * With SACK: bytes sent in this recovery (RFC 6937's prr_out). Growth, which `cwndCredit` is for, has paused,
+   * and begins again from 0 however recovery ends.
+   */
+  get prrOut(): u32 {
+    return this.cwndCredit;
+  }
+
+  set prrOut(bytes: u32) {
+    this.cwndCredit = bytes;
+  }
+
+  /** With R_DSACK_ROUND, and so with SACK: D-SACKs widen the reordering window once until this is acknowledged. */
+  get dsackRound(): u32 {
+    return this.limitedBytes;
+  }
+
+  set dsackRound(end: u32) {
+    this.limitedBytes = end;
+  }
+
+  /** Recoveries until the reordering window shrinks again, up to 255 (RFC 8985: RACK.reo_wnd_persist). */
+  get reoPersist(): u32 {
+    return this.repair >> R_PERSIST_SHIFT;
+  }
+
+  set reoPersist(recoveries: u32) {
+    this.repair = (this.repair & ~R_PERSIST_MASK) | (recoveries << R_PERSIST_SHIFT);
+  }
 }
 
 let hotBase: u32 = 0;
