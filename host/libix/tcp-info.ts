@@ -75,7 +75,7 @@ export interface ConnectionInfo {
   /** What the peer allows, and the receive window as auto-tuning has it. */
   readonly sendWindow: number;
   readonly receiveWindow: number;
-  /** Segments that were sent again. */
+  /** Segments that were sent again, up to 65,535. */
   readonly retransmits: number;
 }
 

@@ -9,6 +9,7 @@ import {
   SYS_SEND,
 } from "../../assembly/abi.ts";
 import { Bulk } from "../support/bulk.ts";
+import { pattern } from "../support/bytes.ts";
 import { startKernel } from "../support/kernel.ts";
 import { kernels, type KernelBuild } from "../support/kernels.ts";
 import { TcpPeer } from "../support/peer.ts";
@@ -33,6 +34,13 @@ function wide(build: KernelBuild): Bulk {
     bulk.ackEach();
   }
   return bulk;
+}
+
+/** One flight of hundreds of segments, up to `end`. */
+function inFlight(build: KernelBuild): Bulk & { end: number } {
+  const bulk = Bulk.start(build, { tcp: { initialWindow: 300 } }, { mss: MSS, sack: true });
+  bulk.flight();
+  return Object.assign(bulk, { end: bulk.peer.stream().length + 1 });
 }
 
 describe.each(kernels)("$name kernel", (build) => {
@@ -89,6 +97,38 @@ describe.each(kernels)("$name kernel", (build) => {
     peer.takeAll();
     k.abort(peer.handle);
     peer.takeAll();
+    k.events();
+    k.poll();
+    expect(k.gauge(GAUGE_BUFFERS)).toBe(0);
+  });
+
+  test("early data of the peer takes their words: each direction is told of its own gaps", () => {
+    const { k, peer, una, end } = inFlight(build);
+    const blocks = (): string[] => {
+      const acks = peer.takeAll().filter(({ payload }) => payload.length === 0);
+      return acks.flatMap(({ sack }) => sack.map(([left, right]) => `${left}:${right}`));
+    };
+    peer.send({ ack: una, sack: [[end - 5 * MSS, end]] });
+    peer.takeAll();
+    // With landmarks there: the early runs are reported, and nothing else.
+    peer.send({ seq: 101, ack: una, payload: pattern(100, 100) });
+    expect(blocks()).toEqual(["101:201"]);
+    peer.send({ seq: 301, ack: una, payload: pattern(100, 300) });
+    expect(blocks()).toEqual(["301:401", "101:201"]);
+    // With early runs there: blocks are taken as before, and leave the runs alone.
+    peer.send({ seq: 1, ack: una, sack: [[end - 9 * MSS, end]] });
+    peer.takeAll();
+    peer.send({ seq: 501, ack: una, payload: pattern(100, 500) });
+    expect(blocks()).toEqual(["501:601", "301:401", "101:201"]);
+    for (const seq of [201, 401, 1]) peer.send({ seq, ack: una, payload: pattern(100, seq - 1) });
+    expect(peer.takeAll().at(-1)).toMatchObject({ ack: 601, sack: [] });
+    // Landmarks again, in words that have named runs.
+    peer.send({ seq: 601, ack: una, sack: [[end - 12 * MSS, end]] });
+    peer.send({ seq: 601, ack: end - 12 * MSS });
+    peer.takeAll();
+    peer.send({ seq: 601, ack: end });
+    peer.takeAll();
+    k.abort(peer.handle);
     k.events();
     k.poll();
     expect(k.gauge(GAUGE_BUFFERS)).toBe(0);
