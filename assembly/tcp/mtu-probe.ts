@@ -108,6 +108,13 @@ export function noteProbeLost(cold: TcbCold): void {
   noteProbed(cold);
 }
 
+/** Whether nothing but the probe was lost, which is no sign of congestion (RFC 4821 section 7.6). */
+export function isProbeAlone(cold: TcbCold): bool {
+  if (cold.probeSize == 0 || cold.nextLost == 0) return false;
+  const lost = changetype<Buffer>(cold.nextLost);
+  return cold.lostBytes == lost.length && lost.seq + lost.length == cold.probeEnd;
+}
+
 /**
  * With C_LOWERED, before anything new is sent: takes in that a probe has arrived, or sends the next one,
  * if all is well, it is time, and enough data waits.

@@ -22,6 +22,7 @@ import { onAck, onLoss, onRecoveryEnd, onTimeout, onUndo } from "./congestion";
 import { windowState } from "./control-state";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { hasLandmarks } from "./landmarks";
+import { isProbeAlone } from "./mtu-probe";
 import { reportSent } from "./notices";
 import { output } from "./output";
 import { adaptReorderingWindow, detectLosses, relaxReorderingWindow } from "./rack";
@@ -101,8 +102,8 @@ function findLosses(tcb: Tcb, cold: TcbCold, advanced: bool): void {
   const lostBefore = cold.lostBytes;
   const wait = detectLosses(tcb, cold);
   const moreLost: bool = cold.lostBytes > lostBefore;
-  const begins: bool =
-    !(tcb.flags & F_RECOVERY) && !(cold.repair & R_LOSS) && (moreLost || isLossLeft);
+  const congested: bool = isLossLeft || (moreLost && !isProbeAlone(cold));
+  const begins: bool = !(tcb.flags & F_RECOVERY) && !(cold.repair & R_LOSS) && congested;
   isLossLeft = false;
   if (begins) beginRecovery(tcb, cold);
   if (tcb.flags & F_RECOVERY) shrinkWindow(tcb, cold, advanced && !moreLost);

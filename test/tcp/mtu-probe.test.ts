@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import {
   CNT_TCP_BLACK_HOLES,
+  CNT_TCP_FAST_RETRANSMITS,
   CNT_TCP_MTU_PROBES,
   CNT_TCP_TIMEOUTS,
   FLAG_RECORD_END,
@@ -143,6 +144,16 @@ describe.each(kernels)("$name kernel", (build) => {
     path.run(30 * SECOND);
     expect(path.k.counter(CNT_TCP_BLACK_HOLES)).toBe(2);
     expect(path.largest).toBeGreaterThan(1134);
+  });
+
+  test("a probe that is lost alone goes again in pieces, and the window stays", () => {
+    const path = new NarrowPath(build, 1100, true);
+    path.run(3.5 * SECOND);
+    expect(path.k.counter(CNT_TCP_MTU_PROBES)).toBe(0);
+    const recoveries = path.k.counter(CNT_TCP_FAST_RETRANSMITS);
+    path.run(20 * SECOND);
+    expect(path.k.counter(CNT_TCP_MTU_PROBES)).toBeGreaterThan(2);
+    expect(path.k.counter(CNT_TCP_FAST_RETRANSMITS)).toBe(recoveries);
   });
 
   test("no probe joins records", () => {
