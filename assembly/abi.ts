@@ -703,7 +703,8 @@ export const TCP_INFO_RETRANSMITS: u32 = 48;
 export const TCP_INFO_RECOVERY: u32 = 52;
 export const TCP_INFO_SIZE: u32 = 64;
 
-// TCP_INFO_STATE: the state of RFC 9293 section 3.3.2.
+// TCP_INFO_STATE: the state of RFC 9293 section 3.3.2; 512 when the connection is over, but for data that the
+// application has yet to give back. One that Fast Open has opened counts as SYN-RECEIVED until its handshake is over.
 export const TCP_STATE_SYN_SENT: u32 = 1;
 export const TCP_STATE_SYN_RECEIVED: u32 = 2;
 export const TCP_STATE_ESTABLISHED: u32 = 4;
@@ -757,7 +758,8 @@ export const TCP_RECOVERY_TIMEOUT: u32 = 3;
  * accepted is to be sent after `connected`. What was, is the kernel's to send again, and the server may see
  * it twice when the network duplicates the SYN: only for requests that may be repeated.
  * "fast open" of listen: most connections that are open by their SYN alone, whose handshake is not over; 0:
- * none. Such a connection knocks on its SYN, and may be sent to as soon as it is accepted.
+ * none. Such a connection knocks on its SYN, and may be sent to as soon as it is accepted. A listener with
+ * FLAG_DEFER opens none so: Fast Open is off there, whatever is said here.
  * "own" cookies come back in every event of the object made; "passed" ones are left as they are.
  * "endpoint" is the address of an ENDPOINT_SIZE record in the application's window, or the one that
  * came with a `udp_recv`.

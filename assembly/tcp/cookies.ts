@@ -21,7 +21,7 @@ import {
 import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
-import { nowMillis, nowWide } from "../time/clock";
+import { nowMillis, nowWide, seconds } from "../time/clock";
 import {
   optionHasTimestamps,
   optionMss,
@@ -113,10 +113,6 @@ function indexIn(ports: u32, seq: u32, cookie: u32): u32 {
 /** Never 0, which stands for no minute. */
 function minuteNow(): u32 {
   return (u32(nowWide / 60_000_000) & 0x7fffff) + 1;
-}
-
-function seconds(): u32 {
-  return u32(nowWide / 1_000_000);
 }
 
 /** The newest timestamp of ours that ends in `bits` and does not lie in the future. */

@@ -6,7 +6,7 @@
  */
 import { CFG_FAST_OPEN_CACHE, CFG_FAST_OPEN_ENTRIES, CORE_ID, FAST_OPEN_ENTRY_SIZE } from "../abi";
 import { config, coreBlock } from "../core/config";
-import { nowWide } from "../time/clock";
+import { seconds } from "../time/clock";
 import {
   COOKIE_MOST,
   optionCookieAt,
@@ -112,8 +112,4 @@ function setOfHost(): u32 {
     config(CFG_FAST_OPEN_CACHE) + load<u32>(coreBlock + CORE_ID) * entries * FAST_OPEN_ENTRY_SIZE;
   const set = addressHash(remoteHigh, remoteLow) & (entries / WAYS - 1);
   return table + set * WAYS * FAST_OPEN_ENTRY_SIZE;
-}
-
-function seconds(): u32 {
-  return u32(nowWide / 1_000_000);
 }

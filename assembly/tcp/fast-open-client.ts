@@ -8,7 +8,6 @@ import {
   CNT_TCP_FAST_OPENS_OUT,
   CNT_TCP_FAST_OPENS_OUT_FAILED,
   CNT_TCP_FAST_OPEN_BLACK_HOLES,
-  CNT_TCP_RETRANSMITS,
   FAST_OPEN_CLIENT_BARE,
 } from "../abi";
 import { config } from "../core/config";
@@ -36,7 +35,7 @@ import {
   serverInHand,
 } from "./fast-open-cache";
 import { LEAST_MSS } from "./open";
-import { RECORD_END, SENT_AGAIN } from "./output";
+import { countResent, RECORD_END, SENT_AGAIN } from "./output";
 import { coldOf, R_COOKIE, R_COOKIE_TRIAL, R_SYN_DATA, Tcb } from "./tcb";
 import { localMss, pathMss, setConnection } from "./tuple";
 
@@ -133,8 +132,7 @@ export function acknowledgeSyn(tcb: Tcb, ack: u32): u32 {
     return bytes;
   }
   count(CNT_TCP_FAST_OPENS_OUT_FAILED);
-  count(CNT_TCP_RETRANSMITS);
-  cold.repair &= ~R_SYN_DATA;
+  countResent(tcb);
   tcb.txNext = tcb.txHead;
   tcb.sndNxt = ack;
   cold.sndMax = ack;

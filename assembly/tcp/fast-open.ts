@@ -20,7 +20,7 @@ import { config, rtoInitial } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { hold } from "../mem/buffers";
-import { now, nowWide } from "../time/clock";
+import { now, seconds } from "../time/clock";
 import { ACK, SYN } from "../wire/tcp";
 import {
   optionCookieBytes,
@@ -38,7 +38,7 @@ import { beginOpenState, halfOpenState } from "./open-state";
 import { beginQuickAcks } from "./quick-acks";
 import { sampleRtt } from "./rtt";
 import { armRetransmission } from "./tail-probe";
-import { coldOf, ESTABLISHED, FAST_OPENED, R_HALF_OPEN, R_SYN_DATA, Tcb, TcbCold } from "./tcb";
+import { coldOf, ESTABLISHED, FAST_OPENED, R_HALF_OPEN, Tcb, TcbCold } from "./tcb";
 import { echoedRtt } from "./timestamps";
 
 /** How long a connection that was reset half open goes on counting, s: resets cost an attacker nothing. */
@@ -108,7 +108,6 @@ export function takeSynData(tcb: Tcb, packet: Packet): void {
   if (length == 0) return;
   hold(packet.buffer);
   tcb.rcvNxt += length;
-  coldOf(tcb).repair |= R_SYN_DATA;
   deliver(tcb, packet.buffer, packet.payload, length);
 }
 
@@ -159,8 +158,4 @@ function hasRoom(listener: Listener): bool {
 
 function forgiveResets(listener: Listener): void {
   if (seconds() - listener.fastOpenResetAt >= RESET_COUNTS) listener.fastOpenResets = 0;
-}
-
-function seconds(): u32 {
-  return u32(nowWide / 1_000_000);
 }

@@ -16,6 +16,11 @@ export function setNow(micros: f64): void {
   nowMillis = u32(nowWide / 1000);
 }
 
+/** The current poll in seconds. */
+export function seconds(): u32 {
+  return u32(nowWide / 1_000_000);
+}
+
 /** True when instant `a` lies before `b`. */
 export function isBefore(a: u32, b: u32): bool {
   return i32(a - b) < 0;

@@ -22,8 +22,9 @@ import {
   TCP_RECOVERY_FAST,
   TCP_RECOVERY_NONE,
   TCP_RECOVERY_TIMEOUT,
+  TCP_STATE_SYN_RECEIVED,
 } from "../abi";
-import { coldOf, F_RECOVERY, F_SCOREBOARD, R_LOSS, Tcb } from "../tcp/tcb";
+import { coldOf, FAST_OPENED, F_RECOVERY, F_SCOREBOARD, R_LOSS, Tcb } from "../tcp/tcb";
 import { inWindow } from "./check";
 import { knownTcb, wrongHandle } from "./tcp-calls";
 
@@ -35,7 +36,8 @@ export function sysTcpInfo(call: u32): i32 {
   if (!inWindow(info, TCP_INFO_SIZE)) return RC_FAULT;
   const cold = coldOf(tcb);
   memory.fill(info, 0, TCP_INFO_SIZE);
-  store<u32>(info, tcb.state, TCP_INFO_STATE);
+  const state = tcb.state == FAST_OPENED ? TCP_STATE_SYN_RECEIVED : u32(tcb.state);
+  store<u32>(info, state, TCP_INFO_STATE);
   store<u32>(info, cold.srtt8 >> 3, TCP_INFO_SRTT);
   store<u32>(info, cold.rttvar4 >> 2, TCP_INFO_RTTVAR);
   store<u32>(info, cold.minRtt, TCP_INFO_MIN_RTT);

@@ -87,10 +87,10 @@ export function sysOption(call: u32): i32 {
 function setKeys(listener: Listener, address: u32, keys: u32): i32 {
   if (keys > FAST_OPEN_KEYS_MAX) return RC_INVAL;
   const length = keys * FAST_OPEN_KEY_SIZE;
-  listener.keyCount = 0;
-  if (keys == 0) return RC_OK;
-  if (!inWindow(address, length)) return RC_FAULT;
-  memory.copy(changetype<u32>(listener) + offsetof<Listener>("key0"), address, length);
+  if (keys != 0) {
+    if (!inWindow(address, length)) return RC_FAULT;
+    memory.copy(changetype<u32>(listener) + offsetof<Listener>("key0"), address, length);
+  }
   listener.keyCount = keys;
   return RC_OK;
 }

@@ -13,6 +13,9 @@ import {
   RC_RESET,
   RC_TIMEOUT,
   SYS_CONNECT_SEND,
+  SYS_TCP_INFO,
+  TCP_INFO_RETRANSMITS,
+  TCP_INFO_SIZE,
 } from "../../assembly/abi.ts";
 import { pattern, text } from "../support/bytes.ts";
 import { KERNEL6, PEER, startKernel, type KernelHarness } from "../support/kernel.ts";
@@ -107,6 +110,9 @@ describe.each(kernels)("$name kernel", (build) => {
     const { peer } = dial(k, pattern(1000));
     answer(peer, 300);
     peer.expect({ seq: 301, payload: pattern(700, 300) });
+    const record = k.alloc(TCP_INFO_SIZE);
+    k.call({ op: SYS_TCP_INFO, handle: peer.handle, a: record });
+    expect(k.view.getUint32(record + TCP_INFO_RETRANSMITS, true)).toBe(1);
     peer.expectNothing();
     k.event("connected");
     expect(k.event("sent").acked).toBe(300);

@@ -22,6 +22,11 @@ import {
   RC_TIMEOUT,
   RC_UNREACHABLE,
   SYS_OPTION,
+  SYS_TCP_INFO,
+  TCP_INFO_SIZE,
+  TCP_INFO_STATE,
+  TCP_STATE_ESTABLISHED,
+  TCP_STATE_SYN_RECEIVED,
 } from "../../assembly/abi.ts";
 import { pattern, text } from "../support/bytes.ts";
 import { GATEWAY, KERNEL, PEER, startKernel, type HarnessOptions } from "../support/kernel.ts";
@@ -36,6 +41,7 @@ import {
   icmpFrame,
   nop,
   PROTOCOL_TCP,
+  ts,
   UNREACHABLE_HOST,
   type TcpOption,
 } from "../support/packet.ts";
@@ -98,6 +104,12 @@ function opened(
 
 function option(k: KernelHarness, handle: number, a: number, b: number, c = 0): number {
   return k.call({ op: SYS_OPTION, handle, a, b, c }).result;
+}
+
+function stateOf(k: KernelHarness, handle: number): number {
+  const record = k.alloc(TCP_INFO_SIZE);
+  expect(k.call({ op: SYS_TCP_INFO, handle, a: record }).result).toBe(RC_OK);
+  return k.view.getUint32(record + TCP_INFO_STATE, true);
 }
 
 describe.each(kernels)("$name kernel", (build) => {
@@ -228,6 +240,10 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(option(k, listener, OPTION_FAST_OPEN_KEYS, keys, 3)).toBe(RC_INVAL);
       expect(option(k, listener, OPTION_FAST_OPEN_KEYS, 0xffff_fff0, 2)).toBe(RC_FAULT);
       expect(option(k, listener + (1 << 20), OPTION_FAST_OPEN, 1)).toBe(RC_BADH);
+      expect(option(k, listener, OPTION_FAST_OPEN_KEYS, keys, 1)).toBe(RC_OK);
+      const own = cookieOf(k);
+      expect(option(k, listener, OPTION_FAST_OPEN_KEYS, 0xffff_fff0, 1)).toBe(RC_FAULT);
+      expect(cookieOf(k)).toEqual(own);
     });
   });
 
@@ -313,6 +329,35 @@ describe.each(kernels)("$name kernel", (build) => {
       k.accept(peer.handle);
       expect(k.event("recv").data).toEqual(HELLO);
       k.noEvents();
+    });
+
+    test("the answer to a repeated SYN echoes the timestamp of that", () => {
+      const { k } = start(build);
+      const peer = opened(k, {}, { timestamps: 1000 });
+      const later = [ts(2000, 0), nop, nop];
+      peer.send({ flags: "S", seq: 0, options: later });
+      const { options } = peer.expect({ flags: "SA", ack: 6 }).header;
+      expect(options).toContainEqual(expect.objectContaining({ kind: "ts", echo: 2000 }));
+    });
+
+    test("counts as SYN-RECEIVED until the handshake is over", () => {
+      const { k } = start(build);
+      const peer = opened(k);
+      k.accept(peer.handle);
+      expect(stateOf(k, peer.handle)).toBe(TCP_STATE_SYN_RECEIVED);
+      peer.ack();
+      expect(stateOf(k, peer.handle)).toBe(TCP_STATE_ESTABLISHED);
+    });
+
+    test("a FIN does not put the SYN-ACK off", () => {
+      const { k } = start(build);
+      const peer = opened(k, {}, { sack: true });
+      k.accept(peer.handle);
+      k.advance(0.9 * SECOND);
+      k.shutdown(peer.handle);
+      peer.expect({ flags: "FA", seq: 1, ack: 6 });
+      k.advance(0.15 * SECOND);
+      peer.expect({ flags: "SA", seq: 0, ack: 6 });
     });
 
     test("an ACK of what was never sent is refused, and changes nothing", () => {
