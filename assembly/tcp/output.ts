@@ -336,7 +336,8 @@ function outputFin(tcb: Tcb): void {
   advance(tcb, end + 1);
   // What is asked for by a probe is answered no sooner than a round trip after the FIN.
   const cold = coldOf(tcb);
-  if (cold.repair & R_SACK && !(tcb.flags & F_SCOREBOARD)) armRetransmission(tcb, cold);
+  const timed = (cold.repair & (R_SACK | R_HALF_OPEN)) == R_SACK;
+  if (timed && !(tcb.flags & F_SCOREBOARD)) armRetransmission(tcb, cold);
 }
 
 /** Moves sndNxt after a send and times the flight. */
@@ -401,7 +402,7 @@ function startPersist(tcb: Tcb): void {
   setDeadline(tcb, now + backedOffRto(tcb, coldOf(tcb)));
 }
 
-/** Bytes that a send would accept now: at least a segment's, behind others. */
+/** Bytes that a send would accept now: at least a segment's while an ACK is to come that makes room. */
 export function sendRoom(tcb: Tcb, bufferMax: u32): u32 {
   if (!(tcb.state & CAN_SEND) || tcb.flags & F_FIN_QUEUED) return 0;
   const cold = coldOf(tcb);
@@ -413,5 +414,5 @@ export function sendRoom(tcb: Tcb, bufferMax: u32): u32 {
   const limit = min<u32>(max<u32>(window << 1, 65536), bufferMax);
   if (queued >= limit) return 0;
   const room = limit - queued;
-  return room < u32(tcb.mss) && queued != 0 ? 0 : room;
+  return room < u32(tcb.mss) && tcb.sndNxt != tcb.sndUna ? 0 : room;
 }

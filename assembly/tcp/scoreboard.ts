@@ -188,7 +188,7 @@ function tagBlock(tcb: Tcb, cold: TcbCold, left: u32, right: u32): void {
     if (++steps > STEPS_MAX) {
       count(CNT_TCP_SACK_IGNORED);
       // The next ACK that names the block, as most do again, goes on from here.
-      if (at != 0) noteLandmark(tcb, cold, at);
+      if (at != 0 && at != unsent) noteLandmark(tcb, cold, at);
       return;
     }
   }

@@ -252,6 +252,7 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
     return;
   }
   if (isRepeatedSyn(tcb, packet)) {
+    if (tcb.optionBytes != 0 && optionHasTimestamps) noteTimestamp(coldOf(tcb), optionTsValue);
     sendSyn(tcb, tcb.sndUna - 1, SYN | ACK);
     return;
   }
@@ -408,7 +409,9 @@ function updateWindow(tcb: Tcb, packet: Packet): void {
   const cold = coldOf(tcb);
   if (window > cold.sndWndMax) cold.sndWndMax = window;
   // The peer lives: probing starts over from the beginning.
-  if (tcb.sndNxt == tcb.sndUna) tcb.backoff = 0;
+  if (tcb.sndNxt != tcb.sndUna) return;
+  tcb.backoff = 0;
+  if (tcb.flags & F_PERSIST) clearDeadline(tcb);
 }
 
 /** Our FIN is acknowledged. False when that ends the connection's part in this segment. */

@@ -34,7 +34,7 @@ export function portion(tcb: Tcb, length: u32, room: u32): u32 {
  */
 export function enqueue(tcb: Tcb, address: u32, length: u32): u32 {
   let left = length;
-  if (tcb.txNext != 0) {
+  if (tcb.txNext != 0 && left != 0) {
     const taken = fillLast(tcb, address, left);
     address += taken;
     left -= taken;

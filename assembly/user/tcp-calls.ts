@@ -301,8 +301,8 @@ function mayNotSend(tcb: Tcb): i32 {
 
 /** Sends what was queued, and remembers that the application wants to send more than it could. */
 function afterSend(tcb: Tcb, call: u32, requested: u32, taken: u32): i32 {
-  if (tcb.flags & F_MORE) noMore(tcb);
   const wishes = load<u32>(call, CALL_OP) & ((FLAG_MORE | FLAG_RECORD_END) << 16);
+  if (tcb.flags & F_MORE && (taken != 0 || !(wishes & (FLAG_MORE << 16)))) noMore(tcb);
   if (wishes != 0 && taken != 0) noteWishes(tcb, wishes >> 16, taken == requested);
   if (tcb.txNext != 0) output(tcb);
   if (taken == requested) return taken;

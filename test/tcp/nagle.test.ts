@@ -130,6 +130,14 @@ describe.each(kernels)("$name kernel", (build) => {
       peer.expect({ flags: "A", psh: false, payload: pattern(10, 1460) });
     });
 
+    test("is not forgotten by a send with it of which nothing is taken", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.send(peer.handle, pattern(10), { flags: FLAG_MORE });
+      expect(k.send(peer.handle, pattern(0), { flags: FLAG_MORE })).toBe(0);
+      peer.expectNothing();
+    });
+
     test("is forgotten by a send without it, even one of nothing", () => {
       const k = startKernel(build);
       const peer = TcpPeer.established(k);
@@ -180,6 +188,32 @@ describe.each(kernels)("$name kernel", (build) => {
       peer.expectNothing();
       k.shutdown(peer.handle);
       peer.expect({ flags: "FA", payload: pattern(10, 10) });
+    });
+
+    test("leaves all the room there is while nothing is in flight", () => {
+      const k = startKernel(build, { tcp: { sendBufferMax: 2048 } });
+      const peer = TcpPeer.established(k);
+      k.option(peer.handle, OPTION_CORK, 1);
+      expect(k.send(peer.handle, pattern(700))).toBe(700);
+      expect(k.send(peer.handle, pattern(1348, 700))).toBe(1348);
+      peer.expect({ payload: pattern(1460) });
+    });
+
+    test("has its time from when the window has opened", () => {
+      const k = startKernel(build);
+      const peer = TcpPeer.established(k);
+      k.option(peer.handle, OPTION_CORK, 1);
+      peer.send({ window: 0 });
+      k.send(peer.handle, pattern(10));
+      for (let probes = 0; probes < 8; probes++) {
+        while (!k.outbox.length) k.advanceToDeadline();
+        peer.takeAll();
+        peer.send({ window: 0 });
+      }
+      peer.send({ window: 10_000 });
+      peer.expectNothing();
+      k.advance(SECOND);
+      expect(peer.takeAll()[0].payload).toEqual(pattern(10));
     });
 
     test("is overridden by an end of Nagle's algorithm, and stays", () => {
