@@ -133,6 +133,7 @@ export function acknowledgeSyn(tcb: Tcb, ack: u32): u32 {
   }
   count(CNT_TCP_FAST_OPENS_OUT_FAILED);
   countResent(tcb);
+  cold.repair &= ~R_SYN_DATA;
   tcb.txNext = tcb.txHead;
   tcb.sndNxt = ack;
   cold.sndMax = ack;

@@ -38,7 +38,7 @@ import { beginOpenState, halfOpenState } from "./open-state";
 import { beginQuickAcks } from "./quick-acks";
 import { sampleRtt } from "./rtt";
 import { armRetransmission } from "./tail-probe";
-import { coldOf, ESTABLISHED, FAST_OPENED, R_HALF_OPEN, Tcb, TcbCold } from "./tcb";
+import { coldOf, ESTABLISHED, FAST_OPENED, R_HALF_OPEN, R_SYN_DATA, Tcb, TcbCold } from "./tcb";
 import { echoedRtt } from "./timestamps";
 
 /** How long a connection that was reset half open goes on counting, s: resets cost an attacker nothing. */
@@ -108,6 +108,7 @@ export function takeSynData(tcb: Tcb, packet: Packet): void {
   if (length == 0) return;
   hold(packet.buffer);
   tcb.rcvNxt += length;
+  coldOf(tcb).repair |= R_SYN_DATA;
   deliver(tcb, packet.buffer, packet.payload, length);
 }
 
