@@ -22,7 +22,8 @@ import { checkKernel, instantiateKernel, type KernelExports } from "./kernel.ts"
 import { layOutMemory, type MemoryMap } from "./memory-map.ts";
 import type { DataplaneOptions, ResolvedOptions, RouteOptions } from "./options.ts";
 import { queueFor } from "./queues.ts";
-import { resolveNetwork, resolveOptions, resolveRoute } from "./resolve-options.ts";
+import { resolveNetwork, resolveRoute } from "./resolve-addresses.ts";
+import { resolveOptions } from "./resolve-options.ts";
 
 /** A dataplane as plain data, which a worker can be given to run its cores. */
 export interface DataplaneHandle {

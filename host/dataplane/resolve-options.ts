@@ -1,56 +1,26 @@
 /**
  * From the options as given to the options as used: every one is checked once, defaults are filled
  * in, and what depends on another option is held against it. The rest of the host trusts the result.
+ * Here are the sizes; what has addresses is in resolve-addresses.ts, what TCP does in resolve-tcp.ts.
  */
 import {
-  FAST_OPEN_KEY_SIZE,
-  FAST_OPEN_KEYS_MAX,
   FRAME_HEADROOM,
   FRAME_SIZE,
-  IP6_ADDRESSES_MAX,
   MAX_BATCH,
   MAX_CONNECTIONS,
   MAX_CORES,
   MAX_QUEUES_PER_CORE,
-  KEEP_ALIVE_IDLE_MAX,
-  KEEP_ALIVE_INTERVAL_MAX,
-  KEEP_ALIVE_PROBES_MAX,
 } from "../../assembly/abi.ts";
-import {
-  formatIp,
-  inNetwork,
-  isBroadcastAddress,
-  isIpv4,
-  isIpv6Host,
-  isLinkLocal,
-  isMulticast,
-  isNetworkAddress,
-  parseIp,
-  type Cidr,
-} from "./addresses.ts";
+import { formatIp } from "./addresses.ts";
 import * as check from "./checks.ts";
-import { CONGESTION_CONTROLS, ECN_MODES } from "./options.ts";
-import type {
-  DataplaneOptions,
-  FastOpenOptions,
-  Ip6Options,
-  Neighbour,
-  NeighbourOptions,
-  OffloadOptions,
-  ResolvedIp6,
-  ResolvedOptions,
-  ResolvedTcp,
-  Route,
-  RouteOptions,
-  TableOptions,
-  TcpOptions,
-} from "./options.ts";
+import { MINUTE, MTU_MIN, SECOND } from "./limits.ts";
+import type { DataplaneOptions, OffloadOptions, ResolvedOptions, TableOptions } from "./options.ts";
+import { resolveIp, resolveIp6, resolveNeighbours, resolveRoutes } from "./resolve-addresses.ts";
+import { resolveTcp } from "./resolve-tcp.ts";
 
 /** Bytes of an Ethernet header, which a frame holds besides the IP packet. */
 const ETHERNET_HEADER = 14;
 const MTU_MAX = FRAME_SIZE - FRAME_HEADROOM - ETHERNET_HEADER;
-/** The least IP packet that every host must take (RFC 791 section 3.1). */
-const MTU_MIN = 576;
 
 /** Events that one packet can cause at most, for the least capacity of the event array. */
 const EVENTS_PER_PACKET = 8;
@@ -60,13 +30,6 @@ const FRAMES_PER_CORE = 4096;
 const CONNECTIONS_PER_FRAME = 32;
 const REFERENCES_PER_CORE = 4096;
 const BUFFERS_MAX = 1 << 21;
-
-/** The wheel spans 268 s; instants are compared modulo 2^32 µs, so no span may reach 2^31. */
-const SECOND = 1_000_000;
-const MINUTE = 60 * SECOND;
-
-/** 65535 << 14, the largest window that scaling can express (RFC 7323 section 2.3). */
-const WINDOW_MAX = 1_073_725_440;
 
 /**
  * Checks every option and fills in the defaults.
@@ -210,135 +173,6 @@ const KNOWN = [
   "tcp",
 ] as const satisfies readonly (keyof DataplaneOptions)[];
 
-/** Own address: one that a host may have (RFC 1122 section 3.2.1.3). */
-function resolveIp(value: unknown): Cidr {
-  const ip = check.ipv4Cidr("ip", value, "10.0.0.1/24");
-  const first = ip.address[12];
-  const edge = ip.prefix < 31 && (isNetworkAddress(ip) || isBroadcastAddress(ip));
-  if (ip.prefix === 0 || first === 0 || first === 127 || first >= 224 || edge) {
-    throw check.rangeError("ip", "a host's unicast address and a prefix length of 1 to 32", value);
-  }
-  return ip;
-}
-
-/** Own IPv6 addresses, and whether routers give more; undefined without IPv6. */
-function resolveIp6(value: unknown): ResolvedIp6 | undefined {
-  if (value === undefined) return undefined;
-  if (value === "auto") return resolveIp6({});
-  if (typeof value === "string") return resolveIp6({ addresses: [value] });
-  if (Array.isArray(value)) return resolveIp6({ addresses: value });
-  const known = ["addresses", "autoconfigured", "detectDuplicates"] as const;
-  const given = check.record<Ip6Options>("ip6", value, known);
-  const listed = check.array("ip6.addresses", given.addresses, IP6_ADDRESSES_MAX);
-  return {
-    addresses: listed.map((item, index) => {
-      const name = `ip6.addresses[${index}]`;
-      const own = check.ipv6Cidr(name, item);
-      if (own.prefix === 0 || !isIpv6Host(own.address)) {
-        throw check.rangeError(name, "a host's unicast address and a prefix length over 0", item);
-      }
-      return own;
-    }),
-    autoconfigured: check.boolean("ip6.autoconfigured", given.autoconfigured, true),
-    detectDuplicates: check.boolean("ip6.detectDuplicates", given.detectDuplicates, true),
-  };
-}
-
-/** What the dataplane is attached to: whose gateways and neighbours it can have. */
-export interface Attached {
-  readonly ip: Cidr;
-  readonly ip6: ResolvedIp6 | undefined;
-}
-
-/** A gateway or neighbour: another host's address on an attached network. */
-function resolveOnLink(name: string, value: unknown, own: Attached): Uint8Array {
-  const address = check.ip(name, value);
-  if (!isIpv4(address)) return resolveOnLink6(name, value, address, own);
-  const isOwn = formatIp(address) === formatIp(own.ip.address);
-  if (isOwn || isMulticast(address) || !inNetwork(address, own.ip)) {
-    const network = `${formatIp(own.ip.address)}/${own.ip.prefix}`;
-    throw check.rangeError(name, `another host's address on the network of ${network}`, value);
-  }
-  return address;
-}
-
-/** Prefixes may come to be known later, from routers; what is no host's never will be. */
-function resolveOnLink6(
-  name: string,
-  value: unknown,
-  address: Uint8Array,
-  own: Attached,
-): Uint8Array {
-  if (!own.ip6) throw check.rangeError(name, 'an IPv4 address, or the option "ip6" set', value);
-  const attached =
-    isLinkLocal(address) || own.ip6.addresses.some((network) => inNetwork(address, network));
-  const isOwn = own.ip6.addresses.some((mine) => formatIp(mine.address) === formatIp(address));
-  if (isOwn || !isIpv6Host(address) || !attached) {
-    const allowed = "another host's address: link-local, or on a network of ip6";
-    throw check.rangeError(name, allowed, value);
-  }
-  return address;
-}
-
-function resolveRoutes(
-  given: Partial<DataplaneOptions>,
-  own: Attached,
-  max: number,
-): readonly Route[] {
-  const routes: Route[] = [];
-  for (const [name, anywhere] of [
-    ["gateway", "0.0.0.0"],
-    ["gateway6", "::"],
-  ] as const) {
-    const value = given[name];
-    if (value === undefined) continue;
-    const to = { address: parseIp(anywhere)!, prefix: 0 };
-    const via = resolveOnLink(name, value, own);
-    if (isIpv4(via) !== isIpv4(to.address)) {
-      const version = isIpv4(to.address) ? "an IPv4" : "an IPv6";
-      throw check.rangeError(name, `${version} address`, value);
-    }
-    routes.push({ to, via });
-  }
-  const listed = check.array("routes", given.routes, max - routes.length);
-  for (const [index, item] of listed.entries()) {
-    routes.push(resolveRoute(`routes[${index}]`, item, own));
-  }
-  return routes;
-}
-
-/** A route as given, checked; `name` is what messages call it. */
-export function resolveRoute(name: string, value: unknown, own: Attached): Route {
-  const route = check.record<RouteOptions>(name, value, ["to", "via"]);
-  const to = resolveNetwork(`${name}.to`, route.to);
-  const via = resolveOnLink(`${name}.via`, route.via, own);
-  if (isIpv4(via) !== isIpv4(to.address)) {
-    throw check.rangeError(`${name}.via`, `an address of the version of ${name}.to`, route.via);
-  }
-  return { to, via };
-}
-
-/** A network as given, checked. */
-export function resolveNetwork(name: string, value: unknown): Cidr {
-  const network = check.ipCidr(name, value);
-  if (!isNetworkAddress(network)) {
-    throw check.rangeError(name, "a network with no bit set behind its prefix", value);
-  }
-  return network;
-}
-
-function resolveNeighbours(value: unknown, own: Attached, max: number): readonly Neighbour[] {
-  // Half the hash table, so that static entries leave room for learnt ones.
-  return check.array("neighbours", value, max / 2).map((item, index) => {
-    const name = `neighbours[${index}]`;
-    const neighbour = check.record<NeighbourOptions>(name, item, ["ip", "mac"]);
-    return {
-      ip: resolveOnLink(`${name}.ip`, neighbour.ip, own),
-      mac: check.mac(`${name}.mac`, neighbour.mac),
-    };
-  });
-}
-
 function resolveTables(value: unknown): Required<TableOptions> {
   const known = ["neighbours", "routes", "listeners", "udpPorts", "reassembly"] as const;
   const given = check.record<TableOptions>("tables", value, known);
@@ -366,147 +200,4 @@ function resolveSecret(value: unknown): Uint8Array {
   if (!(value instanceof Uint8Array)) throw check.typeError("secret", "a Uint8Array of 16", value);
   if (value.length !== 16) throw check.rangeError("secret", "a Uint8Array of 16", value);
   return value.slice();
-}
-
-function resolveTcp(value: unknown, mtu: number): ResolvedTcp {
-  const given = check.record<TcpOptions>("tcp", value, KNOWN_TCP);
-  const profile = check.oneOf("tcp.profile", given.profile, "default", ["default", "lan"]);
-  const lan = profile === "lan";
-  const time = (name: keyof TcpOptions, fallback: number, min: number, max: number): number =>
-    check.integer(`tcp.${name}`, given[name], fallback, min, max, "µs");
-  const seconds = (name: keyof TcpOptions, fallback: number, max: number): number =>
-    check.integer(`tcp.${name}`, given[name], fallback, 1, max, "s");
-  const amount = (name: keyof TcpOptions, fallback: number, min: number, max: number): number =>
-    check.integer(`tcp.${name}`, given[name], fallback, min, max);
-
-  const maxRto = time("maxRto", MINUTE, 1000, 2 * MINUTE);
-  const minRto = time("minRto", Math.min(lan ? 1000 : 200_000, maxRto), 100, maxRto);
-  const initialRto = Math.min(Math.max(lan ? 200_000 : SECOND, minRto), maxRto);
-  const receiveWindow = amount("receiveWindow", 1 << 18, MTU_MIN, WINDOW_MAX);
-  const receiveWindowMax = amount(
-    "receiveWindowMax",
-    Math.max(1 << 22, receiveWindow),
-    receiveWindow,
-    WINDOW_MAX,
-  );
-  // A window's worth of full segments behind one that is missing.
-  const reassembly = Math.min(Math.max(Math.ceil(receiveWindowMax / (mtu - 52)), 1024), 65535);
-  return {
-    profile,
-    minRto,
-    maxRto,
-    initialRto: time("initialRto", initialRto, minRto, maxRto),
-    // RFC 1122 section 4.2.3.2: the delay MUST be less than 0.5 s.
-    delayedAck: time("delayedAck", lan ? 500 : 40_000, 0, 499_999),
-    quickAcks: amount("quickAcks", 16, 0, 255),
-    timeWait: time("timeWait", lan ? SECOND : MINUTE, 0, 4 * MINUTE),
-    finWait2: time("finWait2", MINUTE, 1000, 30 * MINUTE),
-    synRetries: amount("synRetries", 6, 0, 32),
-    dataRetries: amount("dataRetries", 15, 0, 64),
-    keepAliveIdle: seconds("keepAliveIdle", 7200, KEEP_ALIVE_IDLE_MAX),
-    keepAliveInterval: seconds("keepAliveInterval", 75, KEEP_ALIVE_INTERVAL_MAX),
-    keepAliveProbes: amount("keepAliveProbes", 9, 1, KEEP_ALIVE_PROBES_MAX),
-    receiveWindow,
-    receiveWindowMax,
-    sendBufferMax: amount("sendBufferMax", 1 << 22, 2048, WINDOW_MAX),
-    copyBreak: amount("copyBreak", 1024, 0, 65536),
-    reassemblyMax: amount("reassemblyMax", reassembly, 0, 65535),
-    sack: check.boolean("tcp.sack", given.sack, true),
-    timestamps: check.boolean("tcp.timestamps", given.timestamps, true),
-    synCookies: check.boolean("tcp.synCookies", given.synCookies, true),
-    mtuProbing: check.boolean("tcp.mtuProbing", given.mtuProbing, true),
-    fastOpen: resolveFastOpen(given.fastOpen),
-    challengeAcks: amount("challengeAcks", 1000, 1, 1_000_000),
-    initialWindow: amount("initialWindow", 10, 1, 1024),
-    congestionControl: check.oneOf(
-      "tcp.congestionControl",
-      given.congestionControl,
-      "cubic",
-      CONGESTION_CONTROLS,
-    ),
-    pacing: check.boolean("tcp.pacing", given.pacing, false),
-    ecn: check.oneOf("tcp.ecn", given.ecn, "accept", ECN_MODES),
-    ephemeral: resolveEphemeral(given.ephemeral),
-  };
-}
-
-const KNOWN_TCP = [
-  "profile",
-  "minRto",
-  "maxRto",
-  "initialRto",
-  "delayedAck",
-  "quickAcks",
-  "timeWait",
-  "finWait2",
-  "synRetries",
-  "dataRetries",
-  "keepAliveIdle",
-  "keepAliveInterval",
-  "keepAliveProbes",
-  "receiveWindow",
-  "receiveWindowMax",
-  "sendBufferMax",
-  "copyBreak",
-  "reassemblyMax",
-  "sack",
-  "timestamps",
-  "synCookies",
-  "mtuProbing",
-  "fastOpen",
-  "challengeAcks",
-  "initialWindow",
-  "congestionControl",
-  "pacing",
-  "ecn",
-  "ephemeral",
-] as const satisfies readonly (keyof TcpOptions)[];
-
-function resolveFastOpen(value: unknown): Required<FastOpenOptions> {
-  const given = check.record<FastOpenOptions>("tcp.fastOpen", value, KNOWN_FAST_OPEN);
-  const is = (name: keyof FastOpenOptions, fallback: boolean): boolean =>
-    check.boolean(`tcp.fastOpen.${name}`, given[name], fallback);
-  return {
-    client: is("client", true),
-    server: is("server", true),
-    keys: resolveKeys(given.keys),
-    servers: check.powerOfTwo("tcp.fastOpen.servers", given.servers, 64, 4, 65536),
-    clientWithoutCookie: is("clientWithoutCookie", false),
-    serverWithoutCookie: is("serverWithoutCookie", false),
-  };
-}
-
-const KNOWN_FAST_OPEN = [
-  "client",
-  "server",
-  "keys",
-  "servers",
-  "clientWithoutCookie",
-  "serverWithoutCookie",
-] as const satisfies readonly (keyof FastOpenOptions)[];
-
-function resolveKeys(value: unknown): readonly Uint8Array[] {
-  const keys = check.array("tcp.fastOpen.keys", value, FAST_OPEN_KEYS_MAX).map((key, index) => {
-    const name = `tcp.fastOpen.keys[${index}]`;
-    const allowed = `a Uint8Array of ${FAST_OPEN_KEY_SIZE}`;
-    if (!(key instanceof Uint8Array)) throw check.typeError(name, allowed, key);
-    if (key.length !== FAST_OPEN_KEY_SIZE) throw check.rangeError(name, allowed, key);
-    return key.slice();
-  });
-  return keys.length > 0 ? keys : [crypto.getRandomValues(new Uint8Array(FAST_OPEN_KEY_SIZE))];
-}
-
-function resolveEphemeral(value: unknown): readonly [number, number] {
-  if (value === undefined) return [32768, 60999];
-  const allowed = "two ports from 1 to 65535 in ascending order";
-  if (!Array.isArray(value)) throw check.typeError("tcp.ephemeral", allowed, value);
-  const [low, high] = value as readonly unknown[];
-  if (value.length !== 2 || !isPort(low) || !isPort(high) || low > high) {
-    throw check.rangeError("tcp.ephemeral", allowed, value);
-  }
-  return [low, high];
-}
-
-function isPort(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= 65535;
 }
