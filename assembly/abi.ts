@@ -152,6 +152,13 @@ export const CFG_FAST_OPEN_KEY_COUNT: u32 = 436;
 /** What is known of servers: for each core CFG_FAST_OPEN_ENTRIES (a power of two) of FAST_OPEN_ENTRY_SIZE. */
 export const CFG_FAST_OPEN_CACHE: u32 = 440;
 export const CFG_FAST_OPEN_ENTRIES: u32 = 444;
+/** Accurate ECN: which options are sent (`ECN_OPTION_*`), how often a round trip at least (0: when needed alone). */
+export const CFG_ECN_OPTION: u32 = 448;
+export const CFG_ECN_BEACON: u32 = 452;
+/** 1: what ECN cannot be trusted with is done without: SYNs that were lost, answers that make no sense. */
+export const CFG_ECN_FALLBACK: u32 = 456;
+/** With ECN_ACCURATE and what follows it: TCB_ACCECN_SIZE bytes for each TCB; 0 without. */
+export const CFG_TCB_ACCECN: u32 = 460;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;
@@ -177,6 +184,19 @@ export const FAST_OPEN_KEYS_MAX: u32 = 2;
 export const ECN_OFF: u32 = 0;
 export const ECN_ACCEPT: u32 = 1;
 export const ECN_ON: u32 = 2;
+/** Accurate ECN (RFC 9768) for peers that ask for it; of others it is asked, or the classic one, or nothing. */
+export const ECN_ACCURATE: u32 = 3;
+export const ECN_ACCURATE_ASK_CLASSIC: u32 = 4;
+export const ECN_ACCURATE_ACCEPT: u32 = 5;
+
+/**
+ * AccECN options: never sent, only with what the peer cannot know yet, with every segment that has room; the
+ * last one even where they seem to be what ACKs are lost for.
+ */
+export const ECN_OPTION_OFF: u32 = 0;
+export const ECN_OPTION_MINIMAL: u32 = 1;
+export const ECN_OPTION_FULL: u32 = 2;
+export const ECN_OPTION_PERSISTENT: u32 = 3;
 
 /** IPv6: `IP6_*`. */
 export const CFG_IP6: u32 = 512;
@@ -637,6 +657,7 @@ export const TX_META_CHECKSUM: u32 = 2;
 export const TCB_HOT_SIZE: u32 = 128;
 export const TCB_COLD_SIZE: u32 = 256;
 export const TCB_REMOTE_SIZE: u32 = 16;
+export const TCB_ACCECN_SIZE: u32 = 64;
 export const BUFFER_SIZE: u32 = 32;
 export const PACKET_SIZE: u32 = 64;
 export const GROUP_SIZE: u32 = 64;
@@ -701,7 +722,39 @@ export const TCP_INFO_RECEIVE_WINDOW: u32 = 44;
 export const TCP_INFO_RETRANSMITS: u32 = 48;
 /** `TCP_RECOVERY_*`. */
 export const TCP_INFO_RECOVERY: u32 = 52;
-export const TCP_INFO_SIZE: u32 = 64;
+/** How marks are fed back, `TCP_ECN_*`. All that follows is 0 but with TCP_ECN_ACCURATE. */
+export const TCP_INFO_ECN: u32 = 56;
+/** Segments of ours that arrived with CE, as the peer counts them, and those that came here so. */
+export const TCP_INFO_DELIVERED_CE: u32 = 60;
+export const TCP_INFO_RECEIVED_CE: u32 = 64;
+/** Payload bytes of ours that arrived with ECT(1), ECT(0) and CE, and those that came here so. */
+export const TCP_INFO_DELIVERED_E1_BYTES: u32 = 68;
+export const TCP_INFO_DELIVERED_E0_BYTES: u32 = 72;
+export const TCP_INFO_DELIVERED_CE_BYTES: u32 = 76;
+export const TCP_INFO_RECEIVED_E1_BYTES: u32 = 80;
+export const TCP_INFO_RECEIVED_E0_BYTES: u32 = 84;
+export const TCP_INFO_RECEIVED_CE_BYTES: u32 = 88;
+/** What on the path breaks it, `ACCECN_FAIL_*`, and what was seen of the peer's options, `ACCECN_OPTION_*`. */
+export const TCP_INFO_ACCECN_FAIL: u32 = 92;
+export const TCP_INFO_ACCECN_OPTION: u32 = 96;
+export const TCP_INFO_SIZE: u32 = 128;
+
+// TCP_INFO_ECN: not at all, by RFC 3168, by RFC 9768.
+export const TCP_ECN_NONE: u32 = 0;
+export const TCP_ECN_CLASSIC: u32 = 1;
+export const TCP_ECN_ACCURATE: u32 = 2;
+
+// TCP_INFO_ACCECN_FAIL, a set: the ACE field, and the option, are lost or changed on the way there, or here.
+export const ACCECN_FAIL_ACE_SEND: u32 = 1;
+export const ACCECN_FAIL_ACE_RECEIVE: u32 = 2;
+export const ACCECN_FAIL_OPTION_SEND: u32 = 4;
+export const ACCECN_FAIL_OPTION_RECEIVE: u32 = 8;
+
+// TCP_INFO_ACCECN_OPTION: none came; only empty ones; with counters; what came was zeroed, or came too late.
+export const ACCECN_OPTION_UNSEEN: u32 = 0;
+export const ACCECN_OPTION_EMPTY: u32 = 1;
+export const ACCECN_OPTION_COUNTERS: u32 = 2;
+export const ACCECN_OPTION_FAILED: u32 = 3;
 
 // TCP_INFO_STATE: the state of RFC 9293 section 3.3.2; 512 when the connection is over, but for data that the
 // application has yet to give back. One that Fast Open has opened counts as SYN-RECEIVED until its handshake is over.

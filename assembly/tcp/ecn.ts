@@ -4,7 +4,17 @@
  * flight. Between two ends of DCTCP the echo says exactly which segments were marked (RFC 8257 section
  * 3.2): it follows the marks, and an ACK that was held back goes out before the echo changes.
  */
-import { CFG_ECN, CNT_TCP_CE_IN, CONTROL_BBR, CONTROL_DCTCP, ECN_OFF, ECN_ON } from "../abi";
+import {
+  CFG_ECN,
+  CFG_ECN_FALLBACK,
+  CNT_TCP_CE_IN,
+  CONTROL_BBR,
+  CONTROL_DCTCP,
+  ECN_ACCURATE,
+  ECN_ACCURATE_ASK_CLASSIC,
+  ECN_OFF,
+  ECN_ON,
+} from "../abi";
 import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
@@ -48,8 +58,11 @@ export function learnEcn(tcb: Tcb, flags: u32): void {
 }
 
 function asksForEcn(tcb: Tcb): bool {
-  if (coldOf(tcb).synCount > 1 || tcb.control == CONTROL_BBR) return false;
-  return config(CFG_ECN) == ECN_ON || tcb.control == CONTROL_DCTCP;
+  if (tcb.control == CONTROL_BBR) return false;
+  if (coldOf(tcb).synCount > 1 && config(CFG_ECN_FALLBACK)) return false;
+  const mode = config(CFG_ECN);
+  if (tcb.control == CONTROL_DCTCP || mode == ECN_ON) return true;
+  return mode == ECN_ACCURATE || mode == ECN_ACCURATE_ASK_CLASSIC;
 }
 
 /**

@@ -3,8 +3,11 @@ import {
   CALL_A,
   RC_FAULT,
   RC_OK,
+  TCP_ECN_CLASSIC,
+  TCP_ECN_NONE,
   TCP_INFO_BACKOFF,
   TCP_INFO_CWND,
+  TCP_INFO_ECN,
   TCP_INFO_IN_FLIGHT,
   TCP_INFO_MIN_RTT,
   TCP_INFO_MSS,
@@ -24,7 +27,7 @@ import {
   TCP_RECOVERY_TIMEOUT,
   TCP_STATE_SYN_RECEIVED,
 } from "../abi";
-import { coldOf, FAST_OPENED, F_RECOVERY, F_SCOREBOARD, R_LOSS, Tcb } from "../tcp/tcb";
+import { C_ECN, coldOf, FAST_OPENED, F_RECOVERY, F_SCOREBOARD, R_LOSS, Tcb } from "../tcp/tcb";
 import { inWindow } from "./check";
 import { knownTcb, wrongHandle } from "./tcp-calls";
 
@@ -51,6 +54,7 @@ export function sysTcpInfo(call: u32): i32 {
   store<u32>(info, tcb.rcvWindow, TCP_INFO_RECEIVE_WINDOW);
   store<u32>(info, cold.resent, TCP_INFO_RETRANSMITS);
   store<u32>(info, recoveryOf(tcb), TCP_INFO_RECOVERY);
+  store<u32>(info, tcb.controlFlags & C_ECN ? TCP_ECN_CLASSIC : TCP_ECN_NONE, TCP_INFO_ECN);
   return RC_OK;
 }
 

@@ -21,6 +21,9 @@ import {
   CFG_DELAYED_ACK,
   CFG_DEPOTS,
   CFG_ECN,
+  CFG_ECN_BEACON,
+  CFG_ECN_FALLBACK,
+  CFG_ECN_OPTION,
   CFG_EPHEMERAL_HIGH,
   CFG_EPHEMERAL_LOW,
   CFG_FAST_OPEN,
@@ -68,6 +71,7 @@ import {
   CFG_MTU_PROBING,
   CFG_SYN_COOKIES,
   CFG_SYN_RETRIES,
+  CFG_TCB_ACCECN,
   CFG_TCB_COLD,
   CFG_TCB_HOT,
   CFG_TCB_REMOTES,
@@ -130,7 +134,7 @@ import {
 } from "../../assembly/abi.ts";
 import { toeplitzTables } from "../nic/rss.ts";
 import type { CoreMap, MemoryMap, QueueMap, RingMap } from "./memory-map.ts";
-import { CONGESTION_CONTROLS, ECN_MODES } from "./options.ts";
+import { CONGESTION_CONTROLS, ECN_MODES, ECN_OPTIONS } from "./options.ts";
 import type { ResolvedOptions } from "./options.ts";
 
 /** The `OFFLOAD_*` bits of the options. */
@@ -196,6 +200,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_TCB_HOT, map.tcbHot.address);
   set(CFG_TCB_COLD, map.tcbCold.address);
   set(CFG_TCB_REMOTES, map.tcbRemotes?.address ?? 0);
+  set(CFG_TCB_ACCECN, map.tcbAccecn?.address ?? 0);
   set(CFG_CONNECTIONS, options.maxConnections);
   set(CFG_NEIGHBOUR_TABLE, map.neighbours.address);
   set(CFG_NEIGHBOURS, options.tables.neighbours);
@@ -243,6 +248,9 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_TCP_OPTIONS, tcpOptionBits(options));
   set(CFG_CHALLENGE_ACKS, tcp.challengeAcks);
   set(CFG_ECN, ECN_MODES.indexOf(tcp.ecn));
+  set(CFG_ECN_OPTION, ECN_OPTIONS.indexOf(tcp.ecnOption));
+  set(CFG_ECN_BEACON, tcp.ecnBeacon);
+  set(CFG_ECN_FALLBACK, tcp.ecnFallback ? 1 : 0);
   set(CFG_PACING, tcp.pacing ? 1 : 0);
   set(CFG_QUICK_ACKS, tcp.quickAcks);
   set(CFG_SYN_COOKIES, tcp.synCookies ? 1 : 0);

@@ -9,7 +9,7 @@
  *   shared tables     flow groups, their hash buckets, neighbours, routes, listeners, UDP ports,
  *                     servers known for Fast Open, Toeplitz tables, mailboxes between the cores, luggage
  *                     of their applications
- *   TCBs              hot parts, then cold parts, then addresses of IPv6 peers
+ *   TCBs              hot parts, then cold parts, then addresses of IPv6 peers, then what accurate ECN counts
  *   per core          timing wheel, event array, system-call array, parsed packets, user timers,
  *                     IP state, queue blocks, and for each queue pair its four rings
  *   buffer records    one per frame, then those without
@@ -46,6 +46,7 @@ import {
   ROUTE_HEADER,
   ROUTE_SIZE,
   SLOT_SIZE,
+  TCB_ACCECN_SIZE,
   TCB_COLD_SIZE,
   TCB_HOT_SIZE,
   TCB_REMOTE_SIZE,
@@ -137,6 +138,8 @@ export interface MemoryMap {
   readonly tcbCold: Region;
   /** Addresses of IPv6 peers, one for each TCB; undefined without IPv6. */
   readonly tcbRemotes: Region | undefined;
+  /** Undefined without accurate ECN. */
+  readonly tcbAccecn: Region | undefined;
   readonly cores: readonly CoreMap[];
   readonly bufferRecords: Region;
   readonly frames: Region;
@@ -192,6 +195,9 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   const tcbRemotes = options.ip6
     ? cursor.take("TCBs, IPv6 peers", maxConnections * TCB_REMOTE_SIZE)
     : undefined;
+  const tcbAccecn = options.tcp.ecn.startsWith("accurate")
+    ? cursor.take("TCBs, accurate ECN", maxConnections * TCB_ACCECN_SIZE)
+    : undefined;
 
   const coreMaps: CoreMap[] = [];
   for (let core = 0; core < cores; core++) {
@@ -229,6 +235,7 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
     tcbHot,
     tcbCold,
     tcbRemotes,
+    tcbAccecn,
     cores: coreMaps,
     bufferRecords,
     frames: frameRegion,

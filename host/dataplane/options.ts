@@ -156,8 +156,19 @@ export interface FastOpenOptions {
 }
 
 /** In the order of `ECN_*`. */
-export const ECN_MODES = ["off", "accept", "on"] as const;
+export const ECN_MODES = [
+  "off",
+  "accept",
+  "on",
+  "accurate",
+  "accurate-ask-classic",
+  "accurate-accept",
+] as const;
 export type Ecn = (typeof ECN_MODES)[number];
+
+/** In the order of `ECN_OPTION_*`. */
+export const ECN_OPTIONS = ["off", "minimal", "full", "persistent"] as const;
+export type EcnOption = (typeof ECN_OPTIONS)[number];
 
 /** All times in microseconds, but for those of keep-alives. */
 export interface TcpOptions {
@@ -227,9 +238,26 @@ export interface TcpOptions {
   pacing?: boolean;
   /**
    * Explicit congestion notification (RFC 3168): never, for peers that ask for it, or asked of every
-   * peer. Default "accept"; "dctcp" always asks, "bbr" never.
+   * peer. Default "accept"; "dctcp" always asks, "bbr" never. Accurate ECN (RFC 9768) tells how many marks
+   * there were, not only that there were some: "accurate" asks for it and accepts it,
+   * "accurate-ask-classic" accepts it and asks for the classic one, "accurate-accept" only accepts it; all
+   * three accept the classic one too. (Linux: net.ipv4.tcp_ecn is 0 for "off", 2 for "accept", 1 for "on",
+   * and 3, 4, 5 for the accurate ones.)
    */
   ecn?: Ecn;
+  /**
+   * Accurate ECN's option, which counts bytes: never sent, where a counter has changed, with every segment
+   * that has room for it, or with those even where ACKs seem to be lost because of it. Default "full".
+   * (Linux: net.ipv4.tcp_ecn_option is 0, 1, 2, 3.)
+   */
+  ecnOption?: EcnOption;
+  /** How often in a round trip that option is sent at least; 0: only when needed. Default 3. (tcp_ecn_option_beacon.) */
+  ecnBeacon?: number;
+  /**
+   * Do without ECN what seems to be lost or changed because of it: SYNs that have to be repeated, and marks
+   * of which accurate feedback makes no sense. Default true. (Linux: net.ipv4.tcp_ecn_fallback.)
+   */
+  ecnFallback?: boolean;
   /** First and last port that `connect` may choose. Default [32768, 60999]. */
   ephemeral?: readonly [number, number];
 }

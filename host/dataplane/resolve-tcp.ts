@@ -8,7 +8,7 @@ import {
 } from "../../assembly/abi.ts";
 import * as check from "./checks.ts";
 import { MINUTE, MTU_MIN, SECOND } from "./limits.ts";
-import { CONGESTION_CONTROLS, ECN_MODES } from "./options.ts";
+import { CONGESTION_CONTROLS, ECN_MODES, ECN_OPTIONS } from "./options.ts";
 import type { FastOpenOptions, ResolvedTcp, TcpOptions } from "./options.ts";
 
 /** 65535 << 14, the largest window that scaling can express (RFC 7323 section 2.3). */
@@ -73,6 +73,9 @@ export function resolveTcp(value: unknown, mtu: number): ResolvedTcp {
     ),
     pacing: check.boolean("tcp.pacing", given.pacing, false),
     ecn: check.oneOf("tcp.ecn", given.ecn, "accept", ECN_MODES),
+    ecnOption: check.oneOf("tcp.ecnOption", given.ecnOption, "full", ECN_OPTIONS),
+    ecnBeacon: amount("ecnBeacon", 3, 0, 255),
+    ecnFallback: check.boolean("tcp.ecnFallback", given.ecnFallback, true),
     ephemeral: resolveEphemeral(given.ephemeral),
   };
 }
@@ -106,6 +109,9 @@ const KNOWN_TCP = [
   "congestionControl",
   "pacing",
   "ecn",
+  "ecnOption",
+  "ecnBeacon",
+  "ecnFallback",
   "ephemeral",
 ] as const satisfies readonly (keyof TcpOptions)[];
 

@@ -8,5 +8,5 @@ export { IXEVHUP, IXEVIN, IXEVLEVEL, IXEVONESHOT, IXEVOUT, IxevContext } from ".
 export type { IxevHandler } from "./ixev-context.ts";
 export type { IxevTimer } from "./ixev-timers.ts";
 export type { Completion } from "./segments.ts";
-export type { ConnectionInfo, TcpState } from "./tcp-info.ts";
+export type { AccurateEcnInfo, ConnectionInfo, EcnCounts, TcpState } from "./tcp-info.ts";
 export { AppWindow } from "./window.ts";

@@ -1,11 +1,24 @@
 /** What the kernel knows of a connection, read on request: nothing is kept up for it per packet. */
 import {
   RC_OK,
+  TCP_ECN_ACCURATE,
+  TCP_ECN_CLASSIC,
+  TCP_INFO_ACCECN_FAIL,
+  TCP_INFO_ACCECN_OPTION,
   TCP_INFO_BACKOFF,
   TCP_INFO_CWND,
+  TCP_INFO_DELIVERED_CE,
+  TCP_INFO_DELIVERED_CE_BYTES,
+  TCP_INFO_DELIVERED_E0_BYTES,
+  TCP_INFO_DELIVERED_E1_BYTES,
+  TCP_INFO_ECN,
   TCP_INFO_IN_FLIGHT,
   TCP_INFO_MIN_RTT,
   TCP_INFO_MSS,
+  TCP_INFO_RECEIVED_CE,
+  TCP_INFO_RECEIVED_CE_BYTES,
+  TCP_INFO_RECEIVED_E0_BYTES,
+  TCP_INFO_RECEIVED_E1_BYTES,
   TCP_INFO_RECEIVE_WINDOW,
   TCP_INFO_RETRANSMITS,
   TCP_INFO_RTO,
@@ -55,6 +68,25 @@ const STATES = new Map<number, TcpState>([
 /** From here on an ssthresh is none. */
 const NO_SSTHRESH = 0x3fffffff;
 
+/** Counted since the handshake, modulo 2^32: segments with CE, and payload bytes by their mark. */
+export interface EcnCounts {
+  readonly ceSegments: number;
+  readonly ceBytes: number;
+  readonly ect0Bytes: number;
+  readonly ect1Bytes: number;
+}
+
+/** What accurate ECN (RFC 9768) knows. */
+export interface AccurateEcnInfo {
+  /** Of what was sent, by the peer's account; bytes only as far as its options tell of them. */
+  readonly delivered: EcnCounts;
+  readonly received: EcnCounts;
+  /** `ACCECN_FAIL_*`: what on the path loses or changes it. */
+  readonly failures: number;
+  /** `ACCECN_OPTION_*`: what was seen of the peer's options. */
+  readonly optionSeen: number;
+}
+
 /** Times in µs, amounts in bytes. */
 export interface ConnectionInfo {
   readonly state: TcpState;
@@ -77,6 +109,10 @@ export interface ConnectionInfo {
   readonly receiveWindow: number;
   /** Segments that were sent again, up to 65,535. */
   readonly retransmits: number;
+  /** How congestion marks are fed back (RFC 3168, RFC 9768). */
+  readonly ecn: "none" | "classic" | "accurate";
+  /** Null unless `ecn` is "accurate". */
+  readonly accurateEcn: AccurateEcnInfo | null;
 }
 
 /**
@@ -96,6 +132,7 @@ export function readTcpInfo(ix: Ix, handle: number): ConnectionInfo | null {
 function recordAt(words: Uint32Array, record: number): ConnectionInfo {
   const word = (offset: number): number => words[(record + offset) >>> 2];
   const threshold = word(TCP_INFO_SSTHRESH);
+  const ecn = word(TCP_INFO_ECN);
   return {
     state: STATES.get(word(TCP_INFO_STATE)) ?? "closed",
     rtt: word(TCP_INFO_SRTT),
@@ -110,5 +147,26 @@ function recordAt(words: Uint32Array, record: number): ConnectionInfo {
     sendWindow: word(TCP_INFO_SEND_WINDOW),
     receiveWindow: word(TCP_INFO_RECEIVE_WINDOW),
     retransmits: word(TCP_INFO_RETRANSMITS),
+    ecn: ecn === TCP_ECN_ACCURATE ? "accurate" : ecn === TCP_ECN_CLASSIC ? "classic" : "none",
+    accurateEcn: ecn === TCP_ECN_ACCURATE ? accurateEcn(word) : null,
+  };
+}
+
+function accurateEcn(word: (offset: number) => number): AccurateEcnInfo {
+  return {
+    delivered: {
+      ceSegments: word(TCP_INFO_DELIVERED_CE),
+      ceBytes: word(TCP_INFO_DELIVERED_CE_BYTES),
+      ect0Bytes: word(TCP_INFO_DELIVERED_E0_BYTES),
+      ect1Bytes: word(TCP_INFO_DELIVERED_E1_BYTES),
+    },
+    received: {
+      ceSegments: word(TCP_INFO_RECEIVED_CE),
+      ceBytes: word(TCP_INFO_RECEIVED_CE_BYTES),
+      ect0Bytes: word(TCP_INFO_RECEIVED_E0_BYTES),
+      ect1Bytes: word(TCP_INFO_RECEIVED_E1_BYTES),
+    },
+    failures: word(TCP_INFO_ACCECN_FAIL),
+    optionSeen: word(TCP_INFO_ACCECN_OPTION),
   };
 }
