@@ -58,7 +58,7 @@ import { bindEmit } from "./tcp/emit";
 import { bindEnds } from "./tcp/end";
 import { KnownServer } from "./tcp/fast-open-cache";
 import { bindListeners, Listener } from "./tcp/listeners";
-import { bindOpen } from "./tcp/open";
+import { bindPorts } from "./tcp/ports";
 import { bindTcbs, CONTROL_STATE_SIZE, prepareTcbs, Tcb, TcbCold } from "./tcp/tcb";
 import { bindTuples } from "./tcp/tuple";
 import { setNow } from "./time/clock";
@@ -209,7 +209,7 @@ function bind(core: u32): void {
   bindEnds();
   bindChallenges();
   bindEmit();
-  bindOpen();
+  bindPorts();
   bindRoutes();
   bindNeighbours();
   bindLearned();

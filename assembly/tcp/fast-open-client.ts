@@ -16,11 +16,11 @@ import { allocFrame, Buffer } from "../mem/buffers";
 import { now } from "../time/clock";
 import { SYN } from "../wire/tcp";
 import {
-  OPTION_COOKIE,
-  OPTION_COOKIE_TRIAL,
-  OPTIONS_MAX,
   optionCookieBytes,
   optionMss,
+  OPTIONS_MAX,
+  OPTION_COOKIE,
+  OPTION_COOKIE_TRIAL,
 } from "../wire/tcp-options";
 import { releaseAcknowledged } from "./ack";
 import { payloadPlace } from "./emit";
@@ -34,8 +34,9 @@ import {
   noteLoss,
   serverInHand,
 } from "./fast-open-cache";
-import { LEAST_MSS } from "./open";
-import { countResent, RECORD_END, SENT_AGAIN } from "./output";
+import { LEAST_MSS } from "./handshake";
+import { countResent } from "./output";
+import { RECORD_END, SENT_AGAIN } from "./send-queue";
 import { coldOf, R_COOKIE, R_COOKIE_TRIAL, R_SYN_DATA, Tcb } from "./tcb";
 import { localMss, pathMss, setConnection } from "./tuple";
 

@@ -14,7 +14,8 @@ import { Buffer, hasFrame, release } from "../mem/buffers";
 import { isDigest } from "../net/digest";
 import { nowMillis } from "../time/clock";
 import { payloadPlace } from "./emit";
-import { RECORD_END, sendInTurn } from "./output";
+import { sendInTurn } from "./output";
+import { RECORD_END } from "./send-queue";
 import { seqAfterEq } from "./seq";
 import {
   C_LOWERED,

@@ -1,70 +1,49 @@
 /**
- * How connections begin: actively by `connect`, passively by a SYN for a listening port, and what the
- * handshake's end does for both (RFC 9293 section 3.5).
+ * How connections begin: actively by `connect`, passively by a SYN for a listening port or by the ACK of a cookie,
+ * and what the application says to the latter.
  */
 import {
-  CFG_EPHEMERAL_HIGH,
-  CFG_EPHEMERAL_LOW,
   CFG_RECEIVE_WINDOW,
-  CFG_TCP_OPTIONS,
   CNT_DROP_NO_ROUTE,
   CNT_DROP_TCP_NO_MEMORY,
   CNT_TCP_ACCEPTS,
   CNT_TCP_CONNECTS,
-  EV_CONNECTED,
-  EV_KNOCK,
   FLAG_DEFER,
   RC_BADH,
   RC_INUSE,
   RC_NOMEM,
   RC_OK,
   RC_UNREACHABLE,
-  TCP_OPTION_SACK,
-  TCP_OPTION_TIMESTAMPS,
 } from "../abi";
-import { config, coreBlock, rtoInitial } from "../core/config";
+import { config, rtoInitial } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
-import { STATE_PORTS } from "../core/state";
-import { insertConnection, isCallable } from "../flow/groups";
+import { insertConnection } from "../flow/groups";
 import { holdNeighbour, Neighbour } from "../net/neighbour-table";
 import { now } from "../time/clock";
-import { extendEvent, pushEvent } from "../user/events";
 import { ACK, SYN } from "../wire/tcp";
-import {
-  optionHasTimestamps,
-  optionMss,
-  optionSackPermitted,
-  optionTsEcho,
-  optionTsValue,
-  optionWindowScale,
-  parseTcpOptions,
-  TIMESTAMPS_BYTES,
-} from "../wire/tcp-options";
+import { optionHasTimestamps, optionTsValue, TIMESTAMPS_BYTES } from "../wire/tcp-options";
 import { scheduleNotice } from "./agenda";
-import { controlOf, onInit, selectControl } from "./congestion";
+import { controlOf, selectControl } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { sendSyn } from "./emit-syn";
-import { learnEcn } from "./ecn";
 import { abortByApp, recycleTimeWait } from "./end";
 import { answerSyn, openHalf, opensFast, takeSynData } from "./fast-open";
 import { sendFirstSyn } from "./fast-open-client";
-import { initialSequence, portOffset, timestampOffset } from "./isn";
-import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener, noteReady } from "./listeners";
-import { beginOpenState } from "./open-state";
-import { beginQuickAcks } from "./quick-acks";
-import { backedOffRto, sampleRtt } from "./rtt";
+import { DEFAULT_MSS, knock, learnSyn, takeScale } from "./handshake";
+import { initialSequence, timestampOffset } from "./isn";
+import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener } from "./listeners";
+import { portsFor } from "./ports";
+import { backedOffRto } from "./rtt";
 import {
   allocTcb,
   coldOf,
-  ESTABLISHED,
   F_CONNECTING,
   F_DEFER,
   F_IN_BACKLOG,
   F_KNOWN,
   F_OWNED,
   F_PASSIVE,
-  F_SCALED,
   F_UNANNOUNCED,
   M_HANDSHAKE,
   R_SACK,
@@ -73,48 +52,22 @@ import {
   Tcb,
   TcbCold,
 } from "./tcb";
-import { echoedRtt, noteTimestamp } from "./timestamps";
+import { noteTimestamp } from "./timestamps";
 import {
-  findTuple,
   hopNeighbour,
   isRoutable,
-  localPortShare,
   localWord,
   pathMss,
-  remoteHigh,
-  remoteLow,
   remoteSecret,
-  setConnection,
   setPeer,
-  setSender,
   storeTuple,
   tupleHash,
 } from "./tuple";
 import { windowShift } from "./window";
 
-/** The MSS of a peer that names none (RFC 9293 section 3.7.1). */
-const DEFAULT_MSS: u32 = 536;
-/** Smaller ones are taken as this, so that no peer makes us send confetti (as Linux does). */
-export const LEAST_MSS: u32 = 48;
-
 /** What `connect` made. */
 export let connectHandle: u32 = 0;
 let connecting = changetype<Tcb>(0);
-
-/** What choosing ports remembers; in the core's control block. */
-@final
-@unmanaged
-class PortSearch {
-  /** Ports tried since the start, so that successive searches begin apart (RFC 6056 section 3.3.3). */
-  tried: u32;
-}
-
-let search = changetype<PortSearch>(0);
-
-/** Binds this instance to the core. */
-export function bindOpen(): void {
-  search = changetype<PortSearch>(coreBlock + STATE_PORTS);
-}
 
 /**
  * Opens a connection actively.
@@ -171,7 +124,7 @@ function beginActively(
   if (!setPeer(high, low) || !isRoutable()) return RC_UNREACHABLE;
   const neighbour = hopNeighbour();
   if (neighbour == null) return RC_NOMEM;
-  const ports = localPort != 0 ? chosenPorts(remotePort, localPort) : freePorts(remotePort);
+  const ports = portsFor(remotePort, localPort);
   if (ports == 0) return RC_INUSE;
   const tcb = newTcb(ports, tupleHash(ports), neighbour);
   if (tcb == null) return RC_NOMEM;
@@ -276,20 +229,6 @@ export function openByCookie(
   return tcb;
 }
 
-/** What both sides' window-scale options come to. */
-function takeScale(tcb: Tcb, scale: u32): void {
-  if (scale != 255) {
-    tcb.flags |= F_SCALED;
-    tcb.sndShift = <u8>scale;
-    tcb.rcvShift = <u8>windowShift();
-  } else {
-    tcb.flags &= ~F_SCALED;
-    tcb.sndShift = 0;
-    tcb.rcvShift = 0;
-    tcb.rcvWindow = min<u32>(tcb.rcvWindow, 65535);
-  }
-}
-
 /**
  * accept: the application takes the connection that knocked.
  *
@@ -326,72 +265,6 @@ export function reject(tcb: Tcb): i32 {
   return RC_OK;
 }
 
-/** Takes over what a SYN or SYN-ACK says: sequence number, window, options. */
-export function learnSyn(tcb: Tcb, packet: Packet): void {
-  const cold = coldOf(tcb);
-  parseTcpOptions(packet.l4, packet.options);
-  learnEcn(tcb, packet.flags);
-  tcb.rcvNxt = packet.seq + 1;
-  // What a SYN of ours offered, which is never scaled.
-  tcb.rcvAdv = tcb.rcvNxt + min<u32>(tcb.rcvWindow, 65535);
-  tcb.rcvAcked = packet.seq;
-  const wanted = config(CFG_TCP_OPTIONS);
-  const timestamps = optionHasTimestamps && (wanted & TCP_OPTION_TIMESTAMPS) != 0;
-  tcb.optionBytes = <u8>(timestamps ? TIMESTAMPS_BYTES : 0);
-  if (timestamps) noteTimestamp(cold, optionTsValue);
-  if (optionSackPermitted && wanted & TCP_OPTION_SACK) cold.repair |= R_SACK;
-  else cold.repair &= ~R_SACK;
-  setSender(packet);
-  const announced = optionMss == 0 ? DEFAULT_MSS : max<u32>(optionMss, LEAST_MSS);
-  // The MSS does not count options (RFC 9293 section 3.7.1, RFC 6691).
-  tcb.mss = <u16>(min<u32>(announced, pathMss()) - tcb.optionBytes);
-  takeScale(tcb, optionWindowScale);
-  tcb.sndWnd = packet.window;
-  tcb.sndWl1 = packet.seq;
-  cold.sndWndMax = packet.window;
-}
-
-/** Both sides' SYNs are acknowledged. */
-export function establish(tcb: Tcb): void {
-  const cold = coldOf(tcb);
-  const echoed = optionHasTimestamps && tcb.optionBytes != 0 ? echoedRtt(cold, optionTsEcho) : 0;
-  clearDeadline(tcb);
-  tcb.state = <u16>ESTABLISHED;
-  tcb.backoff = 0;
-  if (cold.synCount == 1) sampleRtt(cold, now - cold.synSentAt);
-  else if (echoed != 0) sampleRtt(cold, echoed);
-  // RFC 6298 section 5.7: a SYN that timed out leaves 3 s without a sample.
-  else if (cold.srtt8 == 0) cold.rto = max<u32>(cold.rto, rtoInitial * 3);
-  if (tcb.flags & F_IN_BACKLOG) noteReady(tcb);
-  beginOpenState(tcb);
-  onInit(tcb);
-  beginQuickAcks(tcb);
-  cold.tuneStart = now;
-  if (tcb.flags & F_CONNECTING) {
-    tcb.flags &= ~F_CONNECTING;
-    pushEvent(EV_CONNECTED, tcb.handle, tcb.cookie, RC_OK, bswap<u16>(<u16>(tcb.ports >> 16)), 0);
-  } else if (tcb.flags & F_OWNED) {
-    // Accepted in its handshake, whose end the application waits for.
-    if (tcb.flags & F_IN_BACKLOG) leaveBacklog(tcb);
-    cold.moving = 0;
-    pushEvent(EV_CONNECTED, tcb.handle, tcb.cookie, RC_OK, bswap<u16>(<u16>(tcb.ports >> 16)), 0);
-  } else if (!(tcb.flags & F_KNOWN)) {
-    // One that `arrived` announced in its handshake hears of the end of it after accept.
-    knock(tcb);
-  }
-}
-
-/** Tells the application of a new connection. */
-function knock(tcb: Tcb): void {
-  tcb.flags |= F_KNOWN;
-  const ports = u32(bswap<u16>(<u16>tcb.ports)) | (u32(bswap<u16>(<u16>(tcb.ports >> 16))) << 16);
-  setConnection(tcb);
-  const first = u32(remoteHigh);
-  const second = u32(remoteHigh >> 32);
-  const event = pushEvent(EV_KNOCK, tcb.handle, tcb.cookie, ports, first, second);
-  extendEvent(event, u32(remoteLow), u32(remoteLow >> 32));
-}
-
 /** A TCB between the two in hand. */
 function newTcb(ports: u32, hash: u32, neighbour: Neighbour): Tcb | null {
   let tcb = allocTcb();
@@ -419,34 +292,4 @@ function startHandshake(tcb: Tcb, cold: TcbCold, iss: u32): void {
   cold.tsOffset = timestampOffset(tcb.localIp, tcb.remoteIp);
   if (tcb.state == SYN_SENT) tcb.rcvShift = <u8>windowShift();
   setDeadline(tcb, now + rtoInitial);
-}
-
-/** The port pair with a chosen local port, or 0 when that tuple is taken or another core's. */
-function chosenPorts(remotePort: u32, localPort: u32): u32 {
-  const ports = remotePort | (localPort << 16);
-  return isFree(ports, tupleHash(ports)) ? ports : 0;
-}
-
-function isFree(ports: u32, hash: u32): bool {
-  return isCallable(hash) && findTuple(hash, ports) == null;
-}
-
-/**
- * A port pair that is free and whose replies the NIC brings to this core (RFC 6056 section 3.3.3 with
- * the hash of RSS as a further condition); 0 when there is none. The hash is linear, so a port costs two
- * lookups to try, and as many as there are cores have to be tried on average.
- */
-function freePorts(remotePort: u32): u32 {
-  const low = config(CFG_EPHEMERAL_LOW);
-  const range = config(CFG_EPHEMERAL_HIGH) - low + 1;
-  const base = tupleHash(remotePort);
-  let at = (portOffset(localWord, remoteSecret(), remotePort) + search.tried) % range;
-  for (let tried: u32 = 0; tried < range; tried++) {
-    search.tried++;
-    const port: u32 = bswap<u16>(<u16>(low + at));
-    const ports = remotePort | (port << 16);
-    if (isFree(ports, base ^ localPortShare(port))) return ports;
-    at = at + 1 == range ? 0 : at + 1;
-  }
-  return 0;
 }

@@ -5,30 +5,33 @@
 import { CNT_TCP_RETRANSMITS } from "../abi";
 import { rtoMax } from "../core/config";
 import { count } from "../core/counters";
-import { allocFrame, allocRecord, Buffer, hasFrame } from "../mem/buffers";
+import { Buffer } from "../mem/buffers";
 import { now } from "../time/clock";
 import { ACK, FIN, PSH } from "../wire/tcp";
 import { scheduleOutput } from "./agenda";
+import { endsAggregate } from "./aggregate";
 import { onDataEnd, onIdleRestart, onSend } from "./congestion";
 import { setDeadline, waitForPace } from "./deadlines";
-import { bareSequence, payloadPlace, sendBare, sendPayload } from "./emit";
+import { bareSequence, sendBare, sendPayload } from "./emit";
+import { noteProbeLost, probeUpward } from "./mtu-probe";
+import { mayCut, waitsForMore } from "./nagle";
 import { openState } from "./open-state";
 import { paceAllows } from "./pacing";
-import { noteProbeLost, probeUpward } from "./mtu-probe";
 import { noteAnswer } from "./quick-acks";
 import { backedOffRto } from "./rtt";
 import { inFlight, noteCut, noteResent } from "./scoreboard";
+import { cut, MORE_FOLLOWS, RECORD_END, SENT_AGAIN, WITH_FIN } from "./send-queue";
 import { seqAfter, seqBefore } from "./seq";
 import { armRetransmission, probeLead } from "./tail-probe";
 import {
+  CAN_SEND,
+  coldOf,
   C_CORKED,
   C_LOWERED,
-  C_PACE_WAIT,
   C_PACED,
+  C_PACE_WAIT,
   C_QUICK,
   C_SAMPLED,
-  coldOf,
-  CAN_SEND,
   F_ACK_NOW,
   F_ACK_PENDING,
   F_DEADLINE,
@@ -48,19 +51,6 @@ import {
   Tcb,
   TcbCold,
 } from "./tcb";
-
-/** Buffer flag: was sent more than once, so its round trip is ambiguous (Karn). */
-export const SENT_AGAIN: u16 = 1;
-/** Buffer flag: a record ends here (FLAG_RECORD_END); nothing is joined to it. */
-export const RECORD_END: u16 = 8;
-/** Buffer flag: the application has said that more follows (FLAG_MORE); its end need not be pushed. */
-export const MORE_FOLLOWS: u16 = 16;
-/** Buffer flag: our FIN went out with it. */
-export const WITH_FIN: u16 = 32;
-
-/** Most bytes that Linux hands to a NIC as one, and segments of them it waits for at least. */
-const AGGREGATE_MAX: u32 = 65536;
-const AGGREGATE_MIN: u32 = 2;
 
 /** Sends whatever may be sent, and an ACK if one is due and nothing carried it. */
 export function output(tcb: Tcb): void {
@@ -82,7 +72,7 @@ export function output(tcb: Tcb): void {
     const window = min<u32>(tcb.sndWnd, tcb.cwnd + gone);
     const room = flight < window ? window - flight : 0;
     if (buffer.length > room || buffer.length > tcb.mss) {
-      if (!mayCut(tcb, buffer, room)) break;
+      if (!mayCut(tcb, room)) break;
       if (!cut(buffer, min<u32>(room, tcb.mss), tcb)) {
         retryLater(tcb);
         break;
@@ -118,37 +108,6 @@ export function uncork(tcb: Tcb): void {
   tcb.controlFlags &= ~(<u16>C_CORKED);
   if (tcb.txNext != 0) output(tcb);
   tcb.controlFlags |= corked;
-}
-
-/**
- * Whether a segment ends what Linux would hand to the NIC as one, of two segments or more. It carries PSH
- * then, like the end of a write: the receiver has nothing to wait for. That is asked only where a run of
- * full segments ends, at the windows or at a part of one.
- *
- * @param run segments of the run, this one included
- */
-function endsAggregate(tcb: Tcb, buffer: Buffer, room: u32, run: u32): bool {
-  const next = buffer.next;
-  if (next == 0) return false;
-  const left = room - buffer.length;
-  const following = changetype<Buffer>(next);
-  if (following.length > left && !mayCut(tcb, following, left)) {
-    const size = aggregateSize(tcb);
-    return size != 1 && run % size != 1;
-  }
-  return following.length < tcb.mss && run % aggregateSize(tcb) == 0;
-}
-
-/** Segments that Linux would send as one: about 1 ms of them, more on a short path, at most half a window. */
-function aggregateSize(tcb: Tcb): u32 {
-  const cold = coldOf(tcb);
-  const mss: u32 = tcb.mss;
-  const distance = cold.minRtt >> 9;
-  const near = distance < 32 ? AGGREGATE_MAX >> distance : 0;
-  // Twice a window a round trip, for 2^-10 s.
-  const paced = (u64(tcb.cwnd) * 15625) / u64(max<u32>(cold.srtt8, 1));
-  const bytes = u32(min<u64>(paced + u64(near), u64(AGGREGATE_MAX)));
-  return max<u32>(min<u32>(max<u32>(bytes / mss, AGGREGATE_MIN), (tcb.cwnd >> 1) / mss), 1);
 }
 
 /**
@@ -251,38 +210,6 @@ export function retransmitHead(tcb: Tcb): void {
   if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
 }
 
-/**
- * Splits a buffer so that its first `length` bytes go alone. False when no record is free.
- *
- * @param length from 1 to the buffer's length - 1
- */
-export function cut(buffer: Buffer, length: u32, tcb: Tcb): bool {
-  const rest = buffer.length - length;
-  let tail: Buffer | null = null;
-  if (hasFrame(buffer)) {
-    tail = allocFrame();
-    if (tail == null) return false;
-    tail.address = payloadPlace(tcb, tail);
-    memory.copy(tail.address, buffer.address + length, rest);
-  } else {
-    tail = allocRecord();
-    if (tail == null) return false;
-    tail.address = buffer.address + length;
-  }
-  tail.length = rest;
-  tail.seq = buffer.seq + length;
-  tail.flags = buffer.flags;
-  buffer.flags &= ~(RECORD_END | MORE_FOLLOWS | WITH_FIN);
-  tail.sentAt = buffer.sentAt;
-  tail.info = buffer.info;
-  tail.extra = buffer.extra;
-  tail.next = buffer.next;
-  buffer.length = length;
-  buffer.next = changetype<u32>(tail);
-  if (tcb.txTail == changetype<u32>(buffer)) tcb.txTail = changetype<u32>(tail);
-  return true;
-}
-
 /** Sends one buffer in its turn, with PSH if `push` is that, and moves sndNxt. */
 function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   const fin = (tcb.flags & F_FIN_QUEUED) != 0;
@@ -369,27 +296,6 @@ function restartAfterIdle(tcb: Tcb, cold: TcbCold): void {
   if (tcb.deadline - now <= rtoMax) return;
   const due = tcb.deadline + probeLead(tcb, cold);
   if (due - now > rtoMax) onIdleRestart(tcb, due);
-}
-
-/** Whether a segment shorter than the buffer is worth sending: a full one, or half the best window. */
-function mayCut(tcb: Tcb, buffer: Buffer, room: u32): bool {
-  if (room == 0) return false;
-  if (room >= tcb.mss) return true;
-  if (tcb.sndWnd > tcb.cwnd) return false;
-  return room >= coldOf(tcb).sndWndMax >> 1;
-}
-
-/**
- * Whether the partial last segment is held back: by FLAG_MORE until an ACK comes or the timer runs out, by
- * OPTION_CORK until that is taken off or the timer runs out, by Nagle's rule (RFC 896) while an earlier
- * partial one is in flight. That one alone, not any segment, makes a crowd of small ones; so the last of a
- * long write need not wait (draft-minshall-nagle-00).
- */
-function waitsForMore(tcb: Tcb, flight: u32): bool {
-  const flags = tcb.flags;
-  if (flags & F_FIN_QUEUED) return false;
-  if (flags & F_MORE || tcb.controlFlags & C_CORKED) return true;
-  return (flags & F_NAGLE) != 0 && openState(tcb).partialEnd - tcb.sndUna - 1 < flight;
 }
 
 /**

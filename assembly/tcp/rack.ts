@@ -5,8 +5,8 @@
 import { Buffer } from "../mem/buffers";
 import { now } from "../time/clock";
 import { optionHasTimestamps, optionTsEcho } from "../wire/tcp-options";
-import { SENT_AGAIN } from "./output";
 import { LOST, markLost, SACKED, twiceFrom, twiceTo } from "./scoreboard";
+import { SENT_AGAIN } from "./send-queue";
 import { seqAfter, seqAfterEq } from "./seq";
 import { F_RECOVERY, R_DSACK_ROUND, R_LOSS, R_RACK, R_REORDERED, Tcb, TcbCold } from "./tcb";
 import { timestampNow } from "./timestamps";

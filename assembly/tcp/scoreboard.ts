@@ -21,8 +21,8 @@ import { now } from "../time/clock";
 import { optionSackBlocks, sackLeft, sackRight } from "../wire/tcp-options";
 import { noteDelivered } from "./delivery-rate";
 import { forgetLandmark, forgetLandmarks, nearestPlace, noteLandmark } from "./landmarks";
-import { SENT_AGAIN } from "./output";
 import { rackArrived } from "./rack";
+import { SENT_AGAIN } from "./send-queue";
 import { SENT_ELSEWHERE } from "./send";
 import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq } from "./seq";
 import {

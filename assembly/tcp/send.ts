@@ -7,7 +7,8 @@ import { config, copyBreak } from "../core/config";
 import { allocFrame, allocRecord, Buffer, hasFrame } from "../mem/buffers";
 import { inWindow } from "../user/check";
 import { payloadPlace } from "./emit";
-import { MORE_FOLLOWS, RECORD_END, sendRoom } from "./output";
+import { sendRoom } from "./output";
+import { MORE_FOLLOWS, RECORD_END } from "./send-queue";
 import { coldOf, F_REFERENCES, Tcb } from "./tcb";
 
 /** Buffer flag: the application of another core sent it, and is not to be told of its acknowledgment. */

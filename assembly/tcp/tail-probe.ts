@@ -12,9 +12,10 @@ import { ACK, FIN } from "../wire/tcp";
 import { onLoss, onRecoveryEnd } from "./congestion";
 import { setDeadline } from "./deadlines";
 import { sendBare } from "./emit";
-import { countResent, resend, sendNext, WITH_FIN } from "./output";
+import { countResent, resend, sendNext } from "./output";
 import { backedOffRto } from "./rtt";
 import { arrived, closeScoreboard, inFlight, twiceFrom, twiceTo } from "./scoreboard";
+import { WITH_FIN } from "./send-queue";
 import { seqAfter, seqBefore } from "./seq";
 import { F_FIN_SENT, F_SCOREBOARD, R_PROBE, R_PROBE_AGAIN, R_SACK, Tcb, TcbCold } from "./tcb";
 

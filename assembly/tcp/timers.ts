@@ -19,19 +19,20 @@ import { sendBare } from "./emit";
 import { sendSyn } from "./emit-syn";
 import { finishOrderly, kill } from "./end";
 import { collapseWindow } from "./fast-recovery";
-import { cut, MORE_FOLLOWS, output, resend, retransmitHead, sendAck, uncork } from "./output";
 import { keepAlive } from "./keep-alive";
 import { suspectSize } from "./mtu-probe";
+import { output, resend, retransmitHead, sendAck, uncork } from "./output";
 import { releaseTime } from "./pacing";
 import { backedOffRto } from "./rtt";
 import { beginLoss, reorderingTimeout } from "./selective";
+import { cut, MORE_FOLLOWS } from "./send-queue";
 import { endProbe, probeTail } from "./tail-probe";
-import { isGivenUp, nextTimeout } from "./user-timeout";
 import {
+  coldOf,
   C_CORKED,
   C_KEEP_ALIVE,
   C_PACE_WAIT,
-  coldOf,
+  FIN_WAIT_2,
   F_ACK_DEADLINE,
   F_ACK_PENDING,
   F_DEADLINE,
@@ -40,7 +41,6 @@ import {
   F_PERSIST,
   F_RESENDING,
   F_SCOREBOARD,
-  FIN_WAIT_2,
   R_HALF_OPEN,
   R_REORDERING_TIMER,
   R_SACK,
@@ -50,6 +50,7 @@ import {
   TcbCold,
   TIME_WAIT,
 } from "./tcb";
+import { isGivenUp, nextTimeout } from "./user-timeout";
 
 /** The wheel's upcall for a connection's timer. */
 export function tcpTimer(tcb: Tcb): void {

@@ -45,8 +45,9 @@ import { controlOf } from "../tcp/congestion";
 import { abortByApp, bury, kill, limitFinWait2, orderlyEnd, reset } from "../tcp/end";
 import { listen, listenHandle } from "../tcp/listeners";
 import { accept, connect, connectHandle, connectSending, reject } from "../tcp/open";
-import { MORE_FOLLOWS, output, RECORD_END } from "../tcp/output";
+import { output } from "../tcp/output";
 import { acceptable, enqueue, portion } from "../tcp/send";
+import { MORE_FOLLOWS, RECORD_END } from "../tcp/send-queue";
 import {
   CAN_SEND,
   CLOSE_WAIT,

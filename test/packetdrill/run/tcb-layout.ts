@@ -40,7 +40,7 @@ export interface TcbLayout {
 }
 
 /** Where the kernel keeps the constants of its flags; a file that is not there has none. */
-const SOURCES = ["tcp/tcb.ts", "tcp/output.ts", "tcp/scoreboard.ts"];
+const SOURCES = ["tcp/tcb.ts", "tcp/send-queue.ts", "tcp/scoreboard.ts"];
 
 let known: TcbLayout | undefined;
 
