@@ -4,7 +4,8 @@
  * is soon not read from either.
  */
 import type { App, AppContext } from "../host/libix/app.ts";
-import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../host/libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN, IXEVOUT } from "../host/libix/ixev-conditions.ts";
+import { IxevContext } from "../host/libix/ixev-context.ts";
 import { Ixev } from "../host/libix/ixev.ts";
 import type { EchoServerOptions } from "./echo-server.ts";
 

@@ -14,7 +14,8 @@
  */
 import { crc32 } from "node:zlib";
 import type { App, AppContext } from "../host/libix/app.ts";
-import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../host/libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN, IXEVOUT } from "../host/libix/ixev-conditions.ts";
+import { IxevContext } from "../host/libix/ixev-context.ts";
 import { Ixev } from "../host/libix/ixev.ts";
 import type { IxevTimer } from "../host/libix/ixev-timers.ts";
 

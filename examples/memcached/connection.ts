@@ -6,7 +6,8 @@
  * read its answers is soon not listened to.
  */
 import { copyWithin } from "../../host/libix/copy.ts";
-import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../../host/libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN, IXEVOUT } from "../../host/libix/ixev-conditions.ts";
+import { IxevContext } from "../../host/libix/ixev-context.ts";
 import { BYTES_READ, BYTES_WRITTEN } from "./counters.ts";
 import { HASH, KEY, KEY_LENGTH_MASK, LENGTH, STATE } from "./item.ts";
 import { U64 } from "./numbers.ts";

@@ -24,44 +24,21 @@ import {
   SYS_SHUTDOWN,
 } from "../../assembly/abi.ts";
 import { ConnectionOptions } from "./connection-options.ts";
-import type { CopyBuffers } from "./copy-buffers.ts";
-import { copyIn, copyWithin } from "./copy.ts";
 import type { Ix } from "./ix.ts";
+import { IXEVHUP, IXEVIN, IXEVOUT, Interest, type IxevHandler } from "./ixev-conditions.ts";
 import { LUGGAGE_ABORT, LUGGAGE_CLOSE, LUGGAGE_SHUTDOWN, type Luggage } from "./luggage.ts";
 import { ReceiveQueue } from "./receive-queue.ts";
-import type { Completion, SegmentPool } from "./segments.ts";
-import { SendQueue } from "./send-queue.ts";
-import type { VectorRoom } from "./send-queue.ts";
+import type { Completion } from "./segments.ts";
+import { SendQueue, type SendLoop } from "./send-queue.ts";
 import { readTcpInfo, type ConnectionInfo } from "./tcp-info.ts";
-
-/** The connection is over; `context.reason` says why. */
-export const IXEVHUP = 1;
-/** There is something to read: data, or the end of the peer's stream. */
-export const IXEVIN = 2;
-/** A send that was cut short, or a dial, may go on. */
-export const IXEVOUT = 4;
-/** With a mask: call the handler in every round while the condition holds, not once when it begins. */
-export const IXEVLEVEL = 8;
-/** With a mask: wait for one call of the handler only; `enable` asks for the next. */
-export const IXEVONESHOT = 16;
-
-const CONDITIONS = IXEVHUP | IXEVIN | IXEVOUT;
 
 const IDLE = 0;
 const DIALING = 1;
 const OPEN = 2;
 const DEAD = 3;
 
-/** Called with the conditions that are met, a mask of IXEVHUP, IXEVIN and IXEVOUT. */
-export type IxevHandler = (context: IxevContext, conditions: number) => void;
-
 /** What contexts ask of the loop that they belong to. */
-export interface IxevLoop extends VectorRoom {
-  readonly ix: Ix;
-  readonly segments: SegmentPool;
-  readonly buffers: CopyBuffers;
-  /** Most bytes of copy buffers that one connection may occupy. */
-  readonly sendLimit: number;
+export interface IxevLoop extends SendLoop {
   /** Has `commit` called at the end of this round. */
   requestCommit(context: IxevContext): void;
   /** Has `run` called: in this round for what events bring, in the next for what handlers do. */
@@ -85,9 +62,7 @@ export class IxevContext {
   #reason: number = RC_OK;
   #everOpen = false;
 
-  #handler: IxevHandler | null = null;
-  #enabled = 0;
-  #triggered = 0;
+  readonly #interest = new Interest();
   /** The application was refused room and waits for it. */
   #wantsRoom = false;
 
@@ -127,21 +102,19 @@ export class IxevContext {
    * contains IXEVLEVEL or IXEVONESHOT. A condition that already holds counts as having begun.
    */
   setHandler(mask: number, handler: IxevHandler): void {
-    this.#handler = handler;
-    this.#enabled = 0;
-    this.#triggered = 0;
+    this.#interest.begin(handler);
     this.enable(mask);
   }
 
   /** Adds conditions to wait for; IXEVLEVEL and IXEVONESHOT apply to all of them from now on. */
   enable(mask: number): void {
-    this.#enabled |= mask;
+    this.#interest.enable(mask);
     this.#trigger(this.#holding() & mask);
   }
 
   /** Takes conditions out of those waited for. */
   disable(mask: number): void {
-    this.#enabled &= ~mask;
+    this.#interest.disable(mask);
   }
 
   // -------------------------------------------------------------------------------------------
@@ -262,33 +235,14 @@ export class IxevContext {
   send(bytes: Uint8Array): number {
     if (!this.#canSend()) return RC_CLOSED;
     if (!this.#mayQueue()) return 0;
-    const { ix } = this.#loop!;
-    const length = bytes.length;
-    let done = 0;
-    while (done < length) {
-      const room = this.#reserve(length - done);
-      if (room === 0) break;
-      copyIn(ix, this.#send!.roomAddress, bytes, done, room);
-      this.#send!.commit(room);
-      done += room;
-    }
-    return this.#queued(done, length);
+    return this.#queued(this.#send!.copyIn(bytes), bytes.length);
   }
 
   /** Like `send`, for bytes in the dataplane's memory, for example ones just received. */
   sendMemory(address: number, length: number): number {
     if (!this.#canSend()) return RC_CLOSED;
     if (!this.#mayQueue()) return 0;
-    const { ix } = this.#loop!;
-    let done = 0;
-    while (done < length) {
-      const room = this.#reserve(length - done, (address + done) & 3);
-      if (room === 0) break;
-      copyWithin(ix, this.#send!.roomAddress, address + done, room);
-      this.#send!.commit(room);
-      done += room;
-    }
-    return this.#queued(done, length);
+    return this.#queued(this.#send!.copyWithin(address, length), length);
   }
 
   /**
@@ -368,12 +322,13 @@ export class IxevContext {
     if (this.#state !== IDLE) throw new TypeError("the context belongs to a connection already");
     this.#loop = loop;
     this.#receive = new ReceiveQueue(loop.segments);
-    this.#send = new SendQueue(loop.segments, loop.buffers);
+    this.#send = new SendQueue(loop);
     this.#cookie = cookie;
     this.#handle = handle;
     this.#state = dialing ? DIALING : OPEN;
     this.#everOpen = !dialing;
-    if (this.#enabled !== 0) this.enable(this.#enabled);
+    const { enabled } = this.#interest;
+    if (enabled !== 0) this.enable(enabled);
     if (this.#shutdown || this.#closing || this.#tagWanted || this.#options) {
       loop.requestCommit(this);
     }
@@ -484,8 +439,7 @@ export class IxevContext {
    * context is over, without its handler being called.
    */
   leave(): Luggage | null {
-    const { ix } = this.#loop!;
-    const unsent = joined(this.#send!.copyUnsent(ix), this.#carried);
+    const unsent = joined(this.#send!.copyUnsent(), this.#carried);
     const skip = this.#receive!.consumed + this.#skip;
     const flags =
       (this.#shutdown ? LUGGAGE_SHUTDOWN : 0) |
@@ -493,7 +447,7 @@ export class IxevContext {
       (this.#aborting ? LUGGAGE_ABORT : 0);
     this.#state = DEAD;
     this.#reason = RC_MOVED;
-    this.#triggered = 0;
+    this.#interest.clear();
     this.#send!.drop(true);
     const nothing = unsent.length === 0 && skip === 0 && flags === 0 && !this.#tagWanted;
     return nothing ? null : { flags, tag: this.#tag, skip, unsent };
@@ -530,21 +484,14 @@ export class IxevContext {
   release(): void {
     this.#receive?.drop();
     this.#send?.drop();
-    this.#enabled = 0;
+    this.#interest.end();
     this.#handle = 0;
   }
 
   /** Calls the handler for what has been triggered. */
   run(): void {
-    const conditions = this.#triggered & this.#enabled;
-    this.#triggered = 0;
-    const handler = this.#handler;
-    if (conditions === 0 || handler === null || this.#closing) return;
-    if ((this.#enabled & IXEVONESHOT) !== 0) this.#enabled &= ~CONDITIONS;
-    handler(this, conditions);
-    if ((this.#enabled & IXEVLEVEL) !== 0) {
-      this.#trigger(this.#holding() & ~IXEVHUP);
-    }
+    if (this.#closing) this.#interest.clear();
+    else if (this.#interest.report(this)) this.#trigger(this.#holding() & ~IXEVHUP);
   }
 
   /** Makes this round's calls: one send, one recv_done, and what ends the connection. */
@@ -565,7 +512,7 @@ export class IxevContext {
     if (this.#state === DIALING || this.#closeCalled) return;
     this.#options?.emit(ix, this.#handle, this.#cookie);
     if (this.#carried !== null) this.#unpack(this.#carried);
-    send.emit(ix, this.#handle, this.#cookie, loop);
+    send.emit(this.#handle, this.#cookie);
     this.#giveBack(ix);
     if (this.unsent > 0) return;
     if (this.#closing) {
@@ -579,16 +526,13 @@ export class IxevContext {
 
   /** Moves what came along into copy buffers, as far as there are any. */
   #unpack(bytes: Uint8Array): void {
-    const { ix } = this.#loop!;
-    let done = 0;
-    while (done < bytes.length) {
-      const room = this.#reserve(bytes.length - done);
-      if (room === 0) break;
-      copyIn(ix, this.#send!.roomAddress, bytes, done, room);
-      this.#send!.commit(room);
-      done += room;
+    const done = this.#send!.copyIn(bytes);
+    if (done === bytes.length) {
+      this.#carried = null;
+      return;
     }
-    this.#carried = done === bytes.length ? null : bytes.subarray(done);
+    this.#carried = bytes.subarray(done);
+    this.#awaitBuffers();
   }
 
   #giveBack(ix: Ix): void {
@@ -611,20 +555,18 @@ export class IxevContext {
     return false;
   }
 
-  /** Room in copy buffers for up to `length` bytes; notes who has to wait for what. */
-  #reserve(length: number, phase = 0): number {
-    const loop = this.#loop!;
-    const send = this.#send!;
-    if (send.needsBuffer && send.copiesHeld + loop.buffers.size > loop.sendLimit) return 0;
-    const room = send.reserve(length, phase);
-    if (room === 0) loop.awaitBuffers(this);
-    return room;
-  }
-
+  /** `done` of `length` bytes were queued. */
   #queued(done: number, length: number): number {
-    if (done < length) this.#wantsRoom = true;
+    if (done < length) {
+      this.#wantsRoom = true;
+      this.#awaitBuffers();
+    }
     if (done > 0) this.#loop!.requestCommit(this);
     return done;
+  }
+
+  #awaitBuffers(): void {
+    if (this.#send!.starved) this.#loop!.awaitBuffers(this);
   }
 
   /** Triggers IXEVOUT for an application that was refused room, when there is some again. */
@@ -651,10 +593,8 @@ export class IxevContext {
     return (readable ? IXEVIN : 0) | (this.#canSend() && this.#hasRoom() ? IXEVOUT : 0);
   }
 
-  #trigger(condition: number): void {
-    if ((this.#enabled & condition) === 0) return;
-    this.#triggered |= condition;
-    this.#loop!.requestRun(this);
+  #trigger(conditions: number): void {
+    if (this.#interest.trigger(conditions)) this.#loop!.requestRun(this);
   }
 }
 

@@ -12,14 +12,19 @@
  * those it refers to, and for completions always, when the peer has acknowledged them.
  */
 import type { CopyBuffers } from "./copy-buffers.ts";
-import { copyOut } from "./copy.ts";
+import { copyIn, copyOut, copyWithin } from "./copy.ts";
 import type { Ix } from "./ix.ts";
 import { COMPLETE, COPIED, KEEP, NO_SEGMENT } from "./segments.ts";
 import type { Completion, SegmentPool } from "./segments.ts";
 import { SG_MAX } from "../../assembly/abi.ts";
 
-/** Where vectors for sendv are made. */
-export interface VectorRoom {
+/** What the queues of a core share. */
+export interface SendLoop {
+  readonly ix: Ix;
+  readonly segments: SegmentPool;
+  readonly buffers: CopyBuffers;
+  /** Most bytes of copy buffers that one connection may occupy. */
+  readonly sendLimit: number;
   /** Address of room for `entries` {address, length} pairs, kept until this round's calls are run. */
   takeVector(entries: number): number;
 }
@@ -35,7 +40,10 @@ export class SendQueue {
   requested = 0;
   /** The last call was cut short: wait for `sent`. */
   blocked = false;
+  /** The last copy was cut short because there was no buffer. */
+  starved = false;
 
+  readonly #loop: SendLoop;
   readonly #segments: SegmentPool;
   readonly #buffers: CopyBuffers;
   #released = 0;
@@ -47,9 +55,10 @@ export class SendQueue {
   #next = NO_SEGMENT;
   #nextOffset = 0;
 
-  constructor(segments: SegmentPool, buffers: CopyBuffers) {
-    this.#segments = segments;
-    this.#buffers = buffers;
+  constructor(loop: SendLoop) {
+    this.#loop = loop;
+    this.#segments = loop.segments;
+    this.#buffers = loop.buffers;
   }
 
   /** Bytes that wait to be accepted. */
@@ -57,39 +66,34 @@ export class SendQueue {
     return this.queued - this.accepted;
   }
 
-  /** True when the queue does not end with a copy buffer that has room. */
-  get needsBuffer(): boolean {
-    return this.#room === 0;
-  }
-
   /**
-   * Makes room for up to `length` bytes, at `roomAddress`; 0 when there is no buffer. A new buffer is
-   * begun at `phase` modulo 4, so that the bytes can be copied by words.
+   * Queues a copy of `bytes`. Returns how many: what does not fit the limit, or the buffers that there are
+   * (`starved`), is left.
    */
-  reserve(length: number, phase: number): number {
-    if (this.#room === 0) {
-      const buffer = this.#buffers.take();
-      if (buffer === 0) return 0;
-      this.#append(buffer + phase, 0, COPIED);
-      this.copiesHeld += this.#buffers.size;
+  copyIn(bytes: Uint8Array): number {
+    const { length } = bytes;
+    let done = 0;
+    while (done < length) {
+      const room = this.#reserve(length - done, 0);
+      if (room === 0) break;
+      copyIn(this.#loop.ix, this.#end, bytes, done, room);
+      this.#commit(room);
+      done += room;
     }
-    return Math.min(length, this.#room);
+    return done;
   }
 
-  /** Where the bytes that `reserve` made room for go. */
-  get roomAddress(): number {
-    return this.#segments.address[this.#tail] + this.#segments.length[this.#tail];
-  }
-
-  /** Takes `length` bytes at `roomAddress` into the queue. */
-  commit(length: number): void {
-    const held = this.#segments.length[this.#tail];
-    if (this.#next === NO_SEGMENT) {
-      this.#next = this.#tail;
-      this.#nextOffset = held;
+  /** The same for `length` bytes of the dataplane's memory. */
+  copyWithin(address: number, length: number): number {
+    let done = 0;
+    while (done < length) {
+      const room = this.#reserve(length - done, (address + done) & 3);
+      if (room === 0) break;
+      copyWithin(this.#loop.ix, this.#end, address + done, room);
+      this.#commit(room);
+      done += room;
     }
-    this.#segments.length[this.#tail] = held + length;
-    this.queued += length;
+    return done;
   }
 
   /** Queues memory of the application's own; `done` is told when it is free again. */
@@ -107,8 +111,9 @@ export class SendQueue {
    * Makes the one call of this round for what is unsent, when there is any and the last call was not
    * cut short.
    */
-  emit(ix: Ix, handle: number, cookie: number, vectors: VectorRoom): void {
+  emit(handle: number, cookie: number): void {
     if (this.#next === NO_SEGMENT || this.blocked || this.requested !== 0) return;
+    const { ix } = this.#loop;
     const segments = this.#segments;
     const first = segments.address[this.#next] + this.#nextOffset;
     const firstLength = segments.length[this.#next] - this.#nextOffset;
@@ -120,7 +125,7 @@ export class SendQueue {
     }
     let entries = 1;
     for (let at = segment; at !== NO_SEGMENT && entries < SG_MAX; at = segments.next[at]) entries++;
-    const vector = vectors.takeVector(entries);
+    const vector = this.#loop.takeVector(entries);
     ix.writeVector(vector, 0, first, firstLength);
     let bytes = firstLength;
     for (let entry = 1; entry < entries; entry++) {
@@ -155,14 +160,14 @@ export class SendQueue {
   }
 
   /** Copies out what waits to be accepted. */
-  copyUnsent(ix: Ix): Uint8Array {
+  copyUnsent(): Uint8Array {
     const segments = this.#segments;
     const bytes = new Uint8Array(this.unsent);
     let offset = this.#nextOffset;
     let done = 0;
     for (let at = this.#next; at !== NO_SEGMENT; at = segments.next[at]) {
       const length = segments.length[at] - offset;
-      copyOut(ix, bytes, done, segments.address[at] + offset, length);
+      copyOut(this.#loop.ix, bytes, done, segments.address[at] + offset, length);
       done += length;
       offset = 0;
     }
@@ -188,6 +193,42 @@ export class SendQueue {
     this.#nextOffset = 0;
     this.requested = 0;
     this.accepted = this.queued;
+  }
+
+  /**
+   * Makes room for up to `length` bytes at `#end`; 0 when the limit is reached or there is no buffer. A new
+   * buffer is begun at `phase` modulo 4, so that the bytes can be copied by words.
+   */
+  #reserve(length: number, phase: number): number {
+    const room = this.#room;
+    if (room !== 0) return Math.min(length, room);
+    this.starved = false;
+    const { size } = this.#buffers;
+    if (this.copiesHeld + size > this.#loop.sendLimit) return 0;
+    const buffer = this.#buffers.take();
+    if (buffer === 0) {
+      this.starved = true;
+      return 0;
+    }
+    this.#append(buffer + phase, 0, COPIED);
+    this.copiesHeld += size;
+    return Math.min(length, size - phase);
+  }
+
+  /** Where the bytes that `#reserve` made room for go. */
+  get #end(): number {
+    return this.#segments.address[this.#tail] + this.#segments.length[this.#tail];
+  }
+
+  /** Takes `length` bytes at `#end` into the queue. */
+  #commit(length: number): void {
+    const held = this.#segments.length[this.#tail];
+    if (this.#next === NO_SEGMENT) {
+      this.#next = this.#tail;
+      this.#nextOffset = held;
+    }
+    this.#segments.length[this.#tail] = held + length;
+    this.queued += length;
   }
 
   /** Bytes that still fit the copy buffer at the end of the queue. */

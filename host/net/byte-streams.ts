@@ -5,7 +5,8 @@
  */
 import { RC_OK } from "../../assembly/abi.ts";
 import { codeName } from "../dataplane/errors.ts";
-import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN, IXEVOUT } from "../libix/ixev-conditions.ts";
+import { IxevContext } from "../libix/ixev-context.ts";
 import type { Host } from "./host.ts";
 import { socketError } from "./socket-errors.ts";
 

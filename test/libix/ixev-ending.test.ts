@@ -10,7 +10,7 @@ import {
   SYS_SEND,
   SYS_SHUTDOWN,
 } from "../../assembly/abi.ts";
-import { IXEVHUP, IXEVIN } from "../../host/libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN } from "../../host/libix/ixev-conditions.ts";
 import { operations } from "./fake-kernel.ts";
 import { ALL, World, fin, sent, dead, bytes, readAll } from "./ixev-world.ts";
 

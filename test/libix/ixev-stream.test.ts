@@ -16,7 +16,8 @@ import {
   SYS_SEND,
   SYS_SENDV,
 } from "../../assembly/abi.ts";
-import { IXEVIN, IXEVOUT, IxevContext } from "../../host/libix/ixev-context.ts";
+import { IXEVIN, IXEVOUT } from "../../host/libix/ixev-conditions.ts";
+import { IxevContext } from "../../host/libix/ixev-context.ts";
 import { Ixev } from "../../host/libix/ixev.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 import type { Call, FakeEvent } from "./fake-kernel.ts";

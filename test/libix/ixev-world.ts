@@ -1,7 +1,8 @@
 /** An event layer on a scripted kernel, and the events that a connection sees. */
 import { expect } from "vitest";
 import { EV_DEAD, EV_KNOCK, EV_RECV, EV_SENT, RC_OK, SYS_ACCEPT } from "../../assembly/abi.ts";
-import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../../host/libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN, IXEVOUT } from "../../host/libix/ixev-conditions.ts";
+import { IxevContext } from "../../host/libix/ixev-context.ts";
 import { Ixev } from "../../host/libix/ixev.ts";
 import type { IxevOperations, IxevOptions } from "../../host/libix/ixev.ts";
 import { essential, FakeKernel } from "./fake-kernel.ts";

@@ -13,7 +13,7 @@ import {
   SYS_SEND,
   SYS_SENDV,
 } from "../../assembly/abi.ts";
-import { IXEVHUP, IXEVIN, IXEVOUT } from "../../host/libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN, IXEVOUT } from "../../host/libix/ixev-conditions.ts";
 import { World, sent, dead, bytes, numbered } from "./ixev-world.ts";
 
 let world: World;

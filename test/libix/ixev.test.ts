@@ -39,8 +39,8 @@ import {
   IXEVLEVEL,
   IXEVONESHOT,
   IXEVOUT,
-  IxevContext,
-} from "../../host/libix/ixev-context.ts";
+} from "../../host/libix/ixev-conditions.ts";
+import { IxevContext } from "../../host/libix/ixev-context.ts";
 import { Ixev } from "../../host/libix/ixev.ts";
 import { FakeKernel, FRAMES, operations } from "./fake-kernel.ts";
 import type { FakeEvent } from "./fake-kernel.ts";

@@ -5,7 +5,8 @@ import { RC_OK, RC_REFUSED, RC_UNREACHABLE } from "../../assembly/abi.ts";
 import type { Dataplane } from "../../host/dataplane/dataplane.ts";
 import { InlineRunner } from "../../host/dataplane/inline.ts";
 import { Ixev } from "../../host/libix/ixev.ts";
-import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../../host/libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN, IXEVOUT } from "../../host/libix/ixev-conditions.ts";
+import { IxevContext } from "../../host/libix/ixev-context.ts";
 import {
   createDataplane,
   type KernelBuild,

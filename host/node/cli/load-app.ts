@@ -5,7 +5,8 @@
  */
 import { RC_OK } from "../../../assembly/abi.ts";
 import type { App, AppContext } from "../../libix/app.ts";
-import { IXEVHUP, IXEVIN, IxevContext } from "../../libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN } from "../../libix/ixev-conditions.ts";
+import { IxevContext } from "../../libix/ixev-context.ts";
 import { Ixev } from "../../libix/ixev.ts";
 import {
   bucketOf,

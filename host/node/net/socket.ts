@@ -6,7 +6,8 @@
 import { addAbortSignal, Duplex } from "node:stream";
 import { getDefaultAutoSelectFamilyAttemptTimeout } from "node:net";
 import { KEEP_ALIVE_IDLE_MAX, RC_OK } from "../../../assembly/abi.ts";
-import { IXEVHUP, IXEVIN, IXEVOUT, IxevContext } from "../../libix/ixev-context.ts";
+import { IXEVHUP, IXEVIN, IXEVOUT } from "../../libix/ixev-conditions.ts";
+import { IxevContext } from "../../libix/ixev-context.ts";
 import type { Host } from "../../net/host.ts";
 import { addressOf, isThisHost, isUnspecified } from "../../net/names.ts";
 import { AddressedStream } from "./addressed.ts";
