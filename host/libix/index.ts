@@ -2,8 +2,9 @@
 export type { App, AppContext, AppFactory } from "./app.ts";
 export { IpAddress } from "./ip-address.ts";
 export { Ix } from "./ix.ts";
-export { Ixev, IxevListener } from "./ixev.ts";
-export type { Arrival, IxevOperations, IxevOptions, Knock } from "./ixev.ts";
+export { Ixev } from "./ixev.ts";
+export { IxevListener } from "./ixev-listeners.ts";
+export type { Arrival, IxevOperations, IxevOptions, Knock } from "./ixev-operations.ts";
 export { IXEVHUP, IXEVIN, IXEVLEVEL, IXEVONESHOT, IXEVOUT } from "./ixev-conditions.ts";
 export { IxevContext } from "./ixev-context.ts";
 export type { IxevHandler } from "./ixev-conditions.ts";

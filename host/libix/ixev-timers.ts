@@ -2,6 +2,13 @@
  * Any number of timers on one timer of the kernel's: a binary heap by deadline. The kernel's timer is
  * set for the earliest, once per round at most.
  */
+import { RC_OK } from "../../assembly/abi.ts";
+import type { Ix } from "./ix.ts";
+
+/** Cookie of the kernel's timer; an application's must have another. */
+const COOKIE = 0xffffffff;
+/** Longest time the kernel's timer is set for, µs; it is set again if that was too short. */
+const LONGEST = 60_000_000;
 
 /** A timer that was set; `cancel` is harmless when it has fired. */
 export interface IxevTimer {
@@ -30,8 +37,16 @@ class Timer implements IxevTimer {
 }
 
 export class IxevTimers {
+  readonly #ix: Ix;
   readonly #heap: Timer[] = [];
   readonly #unsettled: Timer[] = [];
+  /** When the kernel's timer fires, and its handle once known. */
+  #armedFor = Infinity;
+  #armed = 0;
+
+  constructor(ix: Ix) {
+    this.#ix = ix;
+  }
 
   /** Has `callback` called at `deadline`, µs. */
   add(deadline: number, callback: () => void): IxevTimer {
@@ -72,6 +87,41 @@ export class IxevTimers {
       timer.callback = null;
       callback?.();
     }
+  }
+
+  /** Sets the kernel's timer for the earliest deadline; `now` is the round's time, µs. */
+  arm(now: number): void {
+    const earliest = this.earliest();
+    if (earliest === Infinity && this.#armed !== 0) {
+      // All were cancelled: the kernel's would only wake an idle core for nothing.
+      this.#ix.timerCancel(this.#armed);
+      this.#armed = 0;
+      this.#armedFor = Infinity;
+      return;
+    }
+    if (earliest >= this.#armedFor) return;
+    if (this.#armed !== 0) this.#ix.timerCancel(this.#armed);
+    const delay = Math.min(Math.max(Math.ceil(earliest - now), 0), LONGEST);
+    this.#ix.timerSet(COOKIE, delay);
+    this.#armed = 0;
+    this.#armedFor = now + delay;
+  }
+
+  /** Takes the result of the timer_set call at `index`; false: it is not of the kernel's timer here. */
+  armed(index: number): boolean {
+    const ix = this.#ix;
+    if (ix.resultCookie(index) !== COOKIE) return false;
+    if (ix.result(index) === RC_OK) this.#armed = ix.resultHandle(index);
+    else this.#armedFor = Infinity;
+    return true;
+  }
+
+  /** Takes the `timer` event at `index`; false: it is not of the kernel's timer here. */
+  fired(index: number): boolean {
+    if (this.#ix.eventCookie(index) !== COOKIE) return false;
+    this.#armed = 0;
+    this.#armedFor = Infinity;
+    return true;
   }
 
   #insert(timer: Timer): void {

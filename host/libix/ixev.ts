@@ -9,8 +9,8 @@
  * a call made meanwhile would be written over them. Nothing here throws or stops when a resource runs
  * out: a send takes fewer bytes, and IXEVOUT says when to go on.
  *
- * Cookies are the index of the context with a generation above it, so that an event for a connection
- * that is gone finds nobody. Which table a cookie belongs to follows from the operation.
+ * Contexts and listeners have cookies in tables of their own; which one a cookie belongs to follows from
+ * the operation.
  */
 import {
   ARRIVED_CONNECTING,
@@ -24,9 +24,6 @@ import {
   EV_SENT,
   EV_TIMER,
   EV_UDP_RECV,
-  HANDLE_INDEX_BITS,
-  HANDLE_INDEX_MASK,
-  MAX_CONNECTIONS,
   RC_BADH,
   RC_CLOSED,
   RC_MOVED,
@@ -49,103 +46,21 @@ import {
   SYS_UDP_SEND,
 } from "../../assembly/abi.ts";
 import type { App } from "./app.ts";
+import { ContextTable } from "./context-table.ts";
 import { CopyBuffers } from "./copy-buffers.ts";
 import { IpAddress } from "./ip-address.ts";
 import type { Ix } from "./ix.ts";
 import { LuggageService } from "./luggage.ts";
-import { IxevTimers } from "./ixev-timers.ts";
-import type { IxevTimer } from "./ixev-timers.ts";
 import type { IxevContext, IxevLoop } from "./ixev-context.ts";
+import { IxevListeners, type IxevListener } from "./ixev-listeners.ts";
+import type { IxevOperations, IxevOptions } from "./ixev-operations.ts";
+import { IxevTimers, type IxevTimer } from "./ixev-timers.ts";
 import { SegmentPool } from "./segments.ts";
 
 const COPY_BUFFER = 4096;
 const VECTOR_BYTES = 64 * 1024;
 /** Calls in one round besides those of contexts: as many as a batch has packets, so that answers keep up. */
 const MOST_PER_ROUND = 64;
-/** Generations of a cookie run from 1 to this. */
-const LAST_GENERATION = 2 ** (32 - HANDLE_INDEX_BITS) - 1;
-/** Cookie of the layer's own timer; an application's must have another. */
-const TIMER_COOKIE = 0xffffffff;
-/** Longest time the kernel's timer is set for, µs; it is set again if that was too short. */
-const LONGEST_TIMER = 60_000_000;
-
-/** A connection that asks to be accepted. The object is reused: copy what is to be kept. */
-export interface Knock {
-  readonly address: IpAddress;
-  readonly port: number;
-  readonly localPort: number;
-}
-
-/** A connection that comes from another core. The object is reused: copy what is to be kept. */
-export interface Arrival extends Knock {
-  /** What `IxevContext.tag` was set to; 0 when it was not. */
-  readonly tag: number;
-  /** The core that it comes from. */
-  readonly from: number;
-  /** That core is lost, and with it what was written to the context and not yet sent. */
-  readonly rescued: boolean;
-}
-
-/** What an application is told besides its handlers. */
-export interface IxevOperations {
-  /** A peer knocks: return a fresh context to accept the connection, null to refuse it. */
-  accept?(knock: Knock): IxevContext | null;
-  /**
-   * A connection moves to another core. Its context is over, without IXEVHUP and without `released`.
-   * Bytes written to it and not sent yet go along, as do those received and not consumed, its tag, and
-   * a shutdown or close that was asked for; what else the application knows of it is for itself to pass
-   * on. False as `complete`: the window had no room to carry them, and the stream has a hole.
-   */
-  left?(context: IxevContext, core: number, complete: boolean): void;
-  /**
-   * A connection comes from another core: return a fresh context to take it, null to reset it. The stream
-   * goes on where the old context was. Without this operation it is reset.
-   */
-  arrived?(arrival: Arrival): IxevContext | null;
-  /** What came of a `listen` is known: `listener.outcome`. No calls may be made. */
-  listening?(listener: IxevListener): void;
-  /** A dial has succeeded (RC_OK), or failed with an RC_* code: `released` follows then. */
-  dialed?(context: IxevContext, outcome: number): void;
-  /** The context's connection is over and nothing refers to it any more. */
-  released?(context: IxevContext): void;
-  /**
-   * An event that is none of the layer's: of a UDP port, or a timer of the application's own. Raw
-   * calls may be made. Without this datagrams are given back unread.
-   */
-  event?(ix: Ix, index: number): void;
-  /** The result of a raw call that the layer does not know. No calls may be made. */
-  result?(ix: Ix, index: number): void;
-}
-
-export interface IxevOptions {
-  /** Bytes per copy buffer. Default 4096. */
-  readonly copyBuffer?: number;
-  /** Most bytes of copy buffers for one connection. Default an eighth of the window, >= 64 KiB. */
-  readonly sendLimit?: number;
-  /** Called when something was asked for between rounds: whoever runs the core may be asleep. */
-  readonly wake?: () => void;
-  /**
-   * What becomes of connections whose core was lost: "continue" offers them to `arrived`, where what had
-   * been written and not sent is missing; "reset" resets them. Default "continue".
-   */
-  readonly onCoreLoss?: "continue" | "reset";
-}
-
-/** A port listened on. */
-export class IxevListener {
-  readonly port: number;
-  /** What came of listen: RC_OK, or why not; null until the kernel has run it. */
-  outcome: number | null = null;
-  /** The loop's name for it in the arrays, and the kernel's once known. */
-  readonly cookie: number;
-  handle = 0;
-  closed = false;
-
-  constructor(port: number, cookie: number) {
-    this.port = port;
-    this.cookie = cookie;
-  }
-}
 
 export class Ixev implements App, IxevLoop {
   readonly ix: Ix;
@@ -154,12 +69,8 @@ export class Ixev implements App, IxevLoop {
   readonly sendLimit: number;
 
   readonly #operations: IxevOperations;
-  /** Contexts by slot, with the generation of the slot's cookie. */
-  readonly #contexts: (IxevContext | null)[] = [];
-  readonly #generations: number[] = [];
-  readonly #freeSlots: number[] = [];
-  readonly #listeners = new Map<number, IxevListener>();
-  #nextListener = 0;
+  readonly #contexts = new ContextTable();
+  readonly #listeners: IxevListeners;
   readonly #knock = { address: new IpAddress(), port: 0, localPort: 0 };
   readonly #arrival = { ...this.#knock, tag: 0, from: 0, rescued: false };
   readonly #luggage: LuggageService;
@@ -180,10 +91,7 @@ export class Ixev implements App, IxevLoop {
   #inRound = false;
   #now = 0;
   readonly #wake: (() => void) | undefined;
-  readonly #timers = new IxevTimers();
-  /** When the kernel's timer fires, and its handle once known. */
-  #armedFor = Infinity;
-  #armed = 0;
+  readonly #timers: IxevTimers;
 
   readonly #vectors: number;
   #vectorsUsed = 0;
@@ -193,6 +101,8 @@ export class Ixev implements App, IxevLoop {
     this.ix = ix;
     this.#operations = operations;
     this.#wake = options.wake;
+    this.#listeners = new IxevListeners(ix, (call) => this.later(call));
+    this.#timers = new IxevTimers(ix);
     this.#luggage = new LuggageService(ix);
     this.#resetsRescued = options.onCoreLoss === "reset";
     this.buffers = new CopyBuffers(ix.window, options.copyBuffer ?? COPY_BUFFER);
@@ -207,7 +117,7 @@ export class Ixev implements App, IxevLoop {
 
   /** Contexts that have a connection. */
   get connections(): number {
-    return this.#contexts.length - this.#freeSlots.length;
+    return this.#contexts.size;
   }
 
   /** Time of this round, µs. */
@@ -221,23 +131,12 @@ export class Ixev implements App, IxevLoop {
    * their SYN, with data that came along (RFC 7413) and that may come twice.
    */
   listen(port: number, backlog = 1024, flags = 0, fastOpen = 0): IxevListener {
-    const listener = new IxevListener(port, this.#nextListener++ >>> 0);
-    this.#listeners.set(listener.cookie, listener);
-    this.later(() => this.ix.listen(listener.cookie, port, backlog, flags, fastOpen));
-    return listener;
+    return this.#listeners.open(port, backlog, flags, fastOpen);
   }
 
   /** Listens no more. Connections that were accepted go on. */
   unlisten(listener: IxevListener): void {
-    if (listener.closed) return;
-    listener.closed = true;
-    if (listener.handle !== 0) this.#endListening(listener);
-  }
-
-  /** Whoever knocks from now on finds nobody. */
-  #endListening(listener: IxevListener): void {
-    this.#listeners.delete(listener.cookie);
-    this.later(() => this.ix.unlisten(listener.handle));
+    this.#listeners.close(listener);
   }
 
   /** Opens a connection for a fresh context; `dialed` tells how it went. */
@@ -281,7 +180,7 @@ export class Ixev implements App, IxevLoop {
       this.#runHandlers();
     } finally {
       this.commit();
-      this.#armTimer();
+      this.#timers.arm(this.#now);
       this.#inRound = false;
     }
   }
@@ -352,34 +251,10 @@ export class Ixev implements App, IxevLoop {
   }
 
   #release(context: IxevContext): void {
-    this.#forget(context);
+    this.#contexts.remove(context);
     context.release();
     if (!context.everOpen) this.#operations.dialed?.(context, context.reason);
     this.#operations.released?.(context);
-  }
-
-  #forget(context: IxevContext): void {
-    const slot = context.cookie & HANDLE_INDEX_MASK;
-    if (this.#contexts[slot] !== context) return;
-    this.#contexts[slot] = null;
-    this.#freeSlots.push(slot);
-  }
-
-  #armTimer(): void {
-    const earliest = this.#timers.earliest();
-    if (earliest === Infinity && this.#armed !== 0) {
-      // All were cancelled: the kernel's would only wake an idle core for nothing.
-      this.ix.timerCancel(this.#armed);
-      this.#armed = 0;
-      this.#armedFor = Infinity;
-      return;
-    }
-    if (earliest >= this.#armedFor) return;
-    if (this.#armed !== 0) this.ix.timerCancel(this.#armed);
-    const delay = Math.min(Math.max(Math.ceil(earliest - this.#now), 0), LONGEST_TIMER);
-    this.ix.timerSet(TIMER_COOKIE, delay);
-    this.#armed = 0;
-    this.#armedFor = this.#now + delay;
   }
 
   /** Sees to it that there is another round. */
@@ -439,11 +314,12 @@ export class Ixev implements App, IxevLoop {
 
   #takeResults(results: number): void {
     const { ix } = this;
+    const contexts = this.#contexts;
     for (let i = 0; i < results; i++) {
       switch (ix.resultOperation(i)) {
         case SYS_SEND:
         case SYS_SENDV:
-          this.#find(ix.resultCookie(i))?.sendResult(ix.result(i));
+          contexts.find(ix.resultCookie(i))?.sendResult(ix.result(i));
           break;
         case SYS_CONNECT:
           this.#connectResult(i);
@@ -454,7 +330,7 @@ export class Ixev implements App, IxevLoop {
         case SYS_ABORT:
           // It is gone now, unless it was before, or is on its way to another core.
           if (ix.result(i) === RC_MOVED) this.#refused(i);
-          else this.#end(this.#find(ix.resultCookie(i)), RC_CLOSED, 0);
+          else this.#end(contexts.find(ix.resultCookie(i)), RC_CLOSED, 0);
           break;
         case SYS_RECV_DONE:
         case SYS_SHUTDOWN:
@@ -467,8 +343,7 @@ export class Ixev implements App, IxevLoop {
           this.#listenResult(i);
           break;
         case SYS_TIMER_SET:
-          if (ix.resultCookie(i) === TIMER_COOKIE) this.#timerResult(i);
-          else this.#operations.result?.(ix, i);
+          if (!this.#timers.armed(i)) this.#operations.result?.(ix, i);
           break;
         default:
           this.#otherResult(i);
@@ -478,14 +353,13 @@ export class Ixev implements App, IxevLoop {
 
   #refused(index: number): void {
     const { ix } = this;
-    const context = this.#find(ix.resultCookie(index));
+    const context = this.#contexts.find(ix.resultCookie(index));
     context?.refused(ix.resultOperation(index), ix.callA(index));
   }
 
-  #timerResult(index: number): void {
-    const { ix } = this;
-    if (ix.result(index) === RC_OK) this.#armed = ix.resultHandle(index);
-    else this.#armedFor = Infinity;
+  #listenResult(index: number): void {
+    const listener = this.#listeners.settle(index);
+    this.#operations.listening?.(listener);
   }
 
   #otherResult(index: number): void {
@@ -495,7 +369,7 @@ export class Ixev implements App, IxevLoop {
 
   #connectResult(index: number): void {
     const { ix } = this;
-    const context = this.#find(ix.resultCookie(index));
+    const context = this.#contexts.find(ix.resultCookie(index));
     if (ix.result(index) === RC_OK) context?.handleKnown(ix.resultHandle(index));
     else this.#end(context, ix.result(index), 0);
   }
@@ -505,20 +379,11 @@ export class Ixev implements App, IxevLoop {
     const result = ix.result(index);
     if (result === RC_OK) return;
     // No handle any more: the peer has reset the connection since it knocked.
-    this.#end(this.#find(ix.resultCookie(index)), result === RC_BADH ? RC_RESET : result, 0);
-  }
-
-  #listenResult(index: number): void {
-    const { ix } = this;
-    const listener = this.#listeners.get(ix.resultCookie(index))!;
-    listener.outcome = ix.result(index);
-    if (listener.outcome === RC_OK) {
-      listener.handle = ix.resultHandle(index);
-      if (listener.closed) this.#endListening(listener);
-    } else {
-      this.#listeners.delete(listener.cookie);
-    }
-    this.#operations.listening?.(listener);
+    this.#end(
+      this.#contexts.find(ix.resultCookie(index)),
+      result === RC_BADH ? RC_RESET : result,
+      0,
+    );
   }
 
   // -------------------------------------------------------------------------------------------
@@ -526,13 +391,14 @@ export class Ixev implements App, IxevLoop {
 
   #takeEvents(ix: Ix): void {
     const events = ix.eventCount;
+    const contexts = this.#contexts;
     for (let i = 0; i < events; i++) {
       switch (ix.eventOp(i)) {
         case EV_RECV:
-          this.#find(ix.eventCookie(i))?.received(ix.eventA(i), ix.eventB(i));
+          contexts.find(ix.eventCookie(i))?.received(ix.eventA(i), ix.eventB(i));
           break;
         case EV_SENT:
-          this.#find(ix.eventCookie(i))?.sentBytes(ix.eventA(i), ix.eventB(i));
+          contexts.find(ix.eventCookie(i))?.sentBytes(ix.eventA(i), ix.eventB(i));
           break;
         case EV_KNOCK:
           this.#knocked(i);
@@ -541,13 +407,13 @@ export class Ixev implements App, IxevLoop {
           this.#connected(i);
           break;
         case EV_LEFT:
-          this.#left(this.#find(ix.eventCookie(i)), ix.eventA(i));
+          this.#left(contexts.find(ix.eventCookie(i)), ix.eventA(i));
           break;
         case EV_ARRIVED:
           this.#arrived(i);
           break;
         case EV_DEAD:
-          this.#end(this.#find(ix.eventCookie(i)), ix.eventResult(i), ix.eventA(i));
+          this.#end(contexts.find(ix.eventCookie(i)), ix.eventResult(i), ix.eventA(i));
           break;
         default:
           this.#otherEvent(ix, i);
@@ -557,10 +423,8 @@ export class Ixev implements App, IxevLoop {
 
   #otherEvent(ix: Ix, index: number): void {
     const operation = ix.eventOp(index);
-    if (operation === EV_TIMER && ix.eventCookie(index) === TIMER_COOKIE) {
-      this.#armed = 0;
-      this.#armedFor = Infinity;
-    } else if (this.#operations.event !== undefined) {
+    if (operation === EV_TIMER && this.#timers.fired(index)) return;
+    if (this.#operations.event !== undefined) {
       this.#operations.event(ix, index);
     } else if (operation === EV_UDP_RECV) {
       ix.udpRecvDone(ix.eventHandle(index), ix.eventD(index));
@@ -570,7 +434,7 @@ export class Ixev implements App, IxevLoop {
   #knocked(index: number): void {
     const { ix } = this;
     const handle = ix.eventHandle(index);
-    const listener = this.#listeners.get(ix.eventCookie(index));
+    const listener = this.#listeners.find(ix.eventCookie(index));
     const knock = this.#knock;
     ix.knockAddress(index, knock.address);
     knock.port = ix.knockRemotePort(index);
@@ -595,7 +459,7 @@ export class Ixev implements App, IxevLoop {
     const luggage = context.leave();
     this.buffers.trim();
     const complete = luggage === null || this.#luggage.send(handle, core, luggage);
-    this.#forget(context);
+    this.#contexts.remove(context);
     context.release();
     this.#operations.left?.(context, core, complete);
   }
@@ -624,7 +488,7 @@ export class Ixev implements App, IxevLoop {
   }
 
   #connected(index: number): void {
-    const context = this.#find(this.ix.eventCookie(index));
+    const context = this.#contexts.find(this.ix.eventCookie(index));
     const outcome = this.ix.eventResult(index);
     if (outcome !== RC_OK) {
       this.#end(context, outcome, 0);
@@ -639,21 +503,9 @@ export class Ixev implements App, IxevLoop {
 
   /** Gives a context a slot; returns its cookie, or 0 when all slots are taken. */
   #bind(context: IxevContext, handle: number, dialing = handle === 0): number {
-    if (this.connections >= MAX_CONNECTIONS) return 0;
-    const slot = this.#freeSlots.pop() ?? this.#contexts.length;
-    const last = this.#generations[slot] ?? 0;
-    const generation = last === LAST_GENERATION ? 1 : last + 1;
-    const cookie = ((generation << HANDLE_INDEX_BITS) | slot) >>> 0;
-    this.#generations[slot] = generation;
-    this.#contexts[slot] = context;
-    context.attach(this, cookie, handle, dialing);
+    const cookie = this.#contexts.add(context);
+    if (cookie !== 0) context.attach(this, cookie, handle, dialing);
     return cookie;
-  }
-
-  #find(cookie: number): IxevContext | null {
-    const context = this.#contexts[cookie & HANDLE_INDEX_MASK];
-    // A slot that was never used is undefined.
-    return context?.cookie === cookie ? context : null;
   }
 
   #end(context: IxevContext | null, reason: number, acknowledged: number): void {

@@ -8,7 +8,9 @@ import type { Dataplane } from "../dataplane/dataplane.ts";
 import { IpAddress } from "../libix/ip-address.ts";
 import type { IxevContext } from "../libix/ixev-context.ts";
 import type { Ix } from "../libix/ix.ts";
-import { Ixev, type IxevListener, type Knock } from "../libix/ixev.ts";
+import { Ixev } from "../libix/ixev.ts";
+import type { IxevListener } from "../libix/ixev-listeners.ts";
+import type { Knock } from "../libix/ixev-operations.ts";
 import {
   EVERYWHERE,
   ListeningPort,

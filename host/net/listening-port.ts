@@ -3,7 +3,8 @@
  * says which of the connections it takes, by the family and by where they come from.
  */
 import type { IxevContext } from "../libix/ixev-context.ts";
-import type { IxevListener, Knock } from "../libix/ixev.ts";
+import type { IxevListener } from "../libix/ixev-listeners.ts";
+import type { Knock } from "../libix/ixev-operations.ts";
 
 /** Who knocks is taken in with a fresh context, or turned away with null. */
 export type Accept = (knock: Knock) => IxevContext | null;

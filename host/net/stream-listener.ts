@@ -2,7 +2,7 @@
 import { RC_OK } from "../../assembly/abi.ts";
 import { codeName } from "../dataplane/errors.ts";
 import type { IxevContext } from "../libix/ixev-context.ts";
-import type { Knock } from "../libix/ixev.ts";
+import type { Knock } from "../libix/ixev-operations.ts";
 import type { Host, PortListener } from "./host.ts";
 import { Socket, type StartTls, type StreamSocket } from "./sockets.ts";
 import { socketError } from "./socket-errors.ts";

@@ -4,7 +4,7 @@ import { EV_DEAD, EV_KNOCK, EV_RECV, EV_SENT, RC_OK, SYS_ACCEPT } from "../../as
 import { IXEVHUP, IXEVIN, IXEVOUT } from "../../host/libix/ixev-conditions.ts";
 import { IxevContext } from "../../host/libix/ixev-context.ts";
 import { Ixev } from "../../host/libix/ixev.ts";
-import type { IxevOperations, IxevOptions } from "../../host/libix/ixev.ts";
+import type { IxevOperations, IxevOptions } from "../../host/libix/ixev-operations.ts";
 import { essential, FakeKernel } from "./fake-kernel.ts";
 import type { Call, FakeEvent, FakeOptions } from "./fake-kernel.ts";
 

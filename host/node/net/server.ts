@@ -3,7 +3,7 @@ import { channel } from "node:diagnostics_channel";
 import { EventEmitter } from "node:events";
 import { RC_OK } from "../../../assembly/abi.ts";
 import type { IxevContext } from "../../libix/ixev-context.ts";
-import type { Knock } from "../../libix/ixev.ts";
+import type { Knock } from "../../libix/ixev-operations.ts";
 import type { Host, PortListener } from "../../net/host.ts";
 import { normalizeListen } from "./arguments.ts";
 import { Bound } from "./bound.ts";
