@@ -150,6 +150,38 @@ test("every bit of SACK blocks is compared", () => {
   expect(freeBytes(spec)).toEqual(sorted(TOS, IDENTIFICATION, FLAGS, TTL, CHECKSUMS));
 });
 
+test("every bit of the ACE field and of accurate ECN's counters is compared", () => {
+  const fixed = sorted(TOS, IDENTIFICATION, FLAGS, TTL, CHECKSUMS);
+  for (const line of [
+    "> EAP. 1:13(12) ack 1 win 500 <ECN e1b 1 ceb 1000 e0b 70001,nop>",
+    "> P.2 1:13(12) ack 1 win 500 <ECN e0b 1 ceb 0>",
+    "> SW. 0:0(0) ack 9001 win 500 <mss 1460,ECN e1b 1 ceb 0 e0b 1,nop,nop,nop,sackOK>",
+  ]) {
+    expect(freeBytes(specOf(line)), line).toEqual(fixed);
+  }
+  const marked = specOf("> [ect0] .7 1:1(0) ack 1 win 500 <ECN e1b 4,nop,nop,nop>");
+  expect(accepts(rightFrame(marked, makeFlow()), marked)).toBe(true);
+  for (const codepoint of [0, 1, 3]) {
+    const turned = rightFrame(marked, makeFlow());
+    turned[ETHERNET + 1] = codepoint;
+    expect(accepts(withRightChecksums(turned), marked)).toBe(false);
+  }
+});
+
+test("counters left out, or of the other order, are not those written", () => {
+  const line = (option: string): string => `> EA. 1:1(0) ack 1 win 500 <${option}>`;
+  const spec = specOf(line("ECN e1b 1 ceb 0 e0b 1,nop"));
+  for (const other of [
+    "ECN e0b 1 ceb 0 e1b 1,nop",
+    "ECN e1b 1 ceb 0",
+    "nop,ECN e1b 1 ceb 0 e0b 1",
+    "nop,nop,nop,ECN e1b 1",
+  ]) {
+    expect(accepts(rightFrame(specOf(line(other)), makeFlow()), spec), other).toBe(false);
+  }
+  expect(accepts(rightFrame(specOf("> EA. 1:1(0) ack 1 win 500"), makeFlow()), spec)).toBe(false);
+});
+
 test("an acknowledgment number without ACK, and an urgent pointer without URG, must be 0", () => {
   const spec = specOf("> R 1:1(0) win 0");
   const frame = rightFrame(spec, makeFlow());

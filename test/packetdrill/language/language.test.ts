@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { SyntaxFault, Unsupported } from "./errors.ts";
 import { tokenize } from "./lexer.ts";
 import { parseScript } from "./parser.ts";
-import { FLAG, type CallSpec, type PacketSpec, type TcpSpec } from "./script.ts";
+import { FLAG, type CallSpec, type OptionSpec, type PacketSpec, type TcpSpec } from "./script.ts";
 
 function texts(source: string, definitions?: ReadonlyMap<string, string>): string[] {
   return tokenize(source, definitions)
@@ -96,6 +96,8 @@ describe("packets", () => {
     expect(tcp("> S. 0:0(0) ack 1").flags).toBe(FLAG.SYN | FLAG.ACK);
     expect(tcp("> FPUEWA. 0:0(0) ack 1").flags).toBe(511 - FLAG.SYN - FLAG.RST);
     expect(tcp("> P.5 0:0(0) ack 1").flags).toBe(FLAG.PSH | FLAG.ACK | FLAG.AE | FLAG.ECE);
+    expect(tcp("> F5. 0:0(0) ack 1").flags).toBe(FLAG.FIN | FLAG.ACK | FLAG.AE | FLAG.ECE);
+    expect(tcp("> .2 0:0(0) ack 1").flags).toBe(tcp("> W. 0:0(0) ack 1").flags);
     expect(tcp("> - 0:0(0)").flags).toBe(0);
     expect(() => tcp("> X 0:0(0)")).toThrow(SyntaxFault);
   });
@@ -146,6 +148,19 @@ describe("packets", () => {
       code: 174,
       data: Uint8Array.of(0, 0, 1, 0, 0, 2, 0, 0, 3),
     });
+  });
+
+  test("of these counters the last may be left out, and none is in another place", () => {
+    const data = (text: string): unknown => {
+      const [option] = tcp(`> . 1:1(0) ack 1 <${text}>`).options as readonly OptionSpec[];
+      return option;
+    };
+    const bytes = Uint8Array.of(0x12, 0x34, 0x56, 0, 1, 0);
+    expect(data("ECN e0b 0x123456 ceb 256")).toEqual({ kind: "bytes", code: 172, data: bytes });
+    expect(data("ECN e1b 7")).toEqual({ kind: "bytes", code: 174, data: Uint8Array.of(0, 0, 7) });
+    for (const wrong of ["ECN", "ECN ceb 1", "ECN e0b 1 e1b 1", "ECN e1b 16777216"]) {
+      expect(() => data(wrong), wrong).toThrow(SyntaxFault);
+    }
   });
 
   test("fields of the IP header", () => {

@@ -8,9 +8,11 @@ const EXPERIMENTAL = 254;
 /** RFC 6994 identifier of the experimental fast-open option. */
 const FAST_OPEN_ID = [0xf9, 0x89];
 const MD5 = 19;
-/** RFC 9768: order of the fields, E0B first or E1B first. */
-const ACCECN_0 = 172;
-const ACCECN_1 = 174;
+/** RFC 9768 section 3.2.3: the fields of each kind in their order; the last ones may be left out. */
+export const ACCECN_FIELDS: ReadonlyMap<number, readonly string[]> = new Map([
+  [172, ["e0b", "ceb", "e1b"]],
+  [174, ["e1b", "ceb", "e0b"]],
+]);
 
 /** Reads up to and including `>`. */
 export function parseOptionList(reader: TokenReader): readonly OptionSpec[] | "any" {
@@ -113,14 +115,15 @@ function parseRaw(reader: TokenReader): OptionSpec {
 
 /** `ECN e0b N [ceb N [e1b N]]`, or with e1b first: counters of three bytes each. */
 function parseAccEcn(reader: TokenReader): OptionSpec {
-  const first = reader.peek().text;
-  const fields: number[] = [];
-  while (reader.is("word") && ["e0b", "ceb", "e1b"].includes(reader.peek().text)) {
-    reader.next();
-    fields.push(reader.integer());
+  const kind = [...ACCECN_FIELDS].find(([, names]) => reader.is("word", names[0]));
+  if (!kind) return reader.fail("expected e0b or e1b");
+  const [code, names] = kind;
+  const data: number[] = [];
+  for (const name of names) {
+    if (!reader.accept(name)) break;
+    const value = reader.integer();
+    if (value < 0 || value > 0xffffff) reader.fail("a counter has three bytes");
+    data.push(value >> 16, (value >> 8) & 0xff, value & 0xff);
   }
-  const data = Uint8Array.from(
-    fields.flatMap((value) => [(value >> 16) & 0xff, (value >> 8) & 0xff, value & 0xff]),
-  );
-  return { kind: "bytes", code: first === "e1b" ? ACCECN_1 : ACCECN_0, data };
+  return { kind: "bytes", code, data: Uint8Array.from(data) };
 }

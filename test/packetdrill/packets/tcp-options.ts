@@ -1,5 +1,6 @@
 /** TCP options: the bytes of those a script names, and those of a live segment one by one. */
 import { concat, readU16, readU32, toHex, u16, u32 } from "../../support/bytes.ts";
+import { ACCECN_FIELDS } from "../language/parse-options.ts";
 import type { OptionSpec } from "../language/script.ts";
 
 const EOL = 0;
@@ -114,6 +115,18 @@ export function formatLiveOption({ code, bytes }: LiveOption, base: number): str
     case TIMESTAMPS:
       return `TS val ${readU32(bytes, 2)} ecr ${readU32(bytes, 6)}`;
     default:
-      return `option ${code} ${toHex(bytes.subarray(2))}`;
+      return formatCounters(code, bytes) ?? `option ${code} ${toHex(bytes.subarray(2))}`;
   }
+}
+
+/** The counters of accurate ECN; undefined when it is another option. */
+function formatCounters(code: number, bytes: Uint8Array): string | undefined {
+  const names = ACCECN_FIELDS.get(code);
+  if (!names || (bytes.length - 2) % 3 !== 0 || bytes.length > 11) return undefined;
+  const count = (bytes.length - 2) / 3;
+  const fields = names.slice(0, count).map((name, index) => {
+    const at = 2 + 3 * index;
+    return `${name} ${(bytes[at] << 16) | readU16(bytes, at + 1)}`;
+  });
+  return ["ECN", ...fields].join(" ");
 }

@@ -8,6 +8,7 @@ import type { Ends } from "../packets/encode.ts";
 import type { LivePacket } from "../packets/live.ts";
 import { liveTimestamps, type OptionMapping } from "../packets/tcp-options.ts";
 import { Delivered } from "./delivered.ts";
+import { EcnNegotiation } from "./ecn.ts";
 import type { Hosts } from "./settings.ts";
 
 export class Flow {
@@ -31,6 +32,7 @@ export class Flow {
   /** What tcpi_options said last. */
   options = 0;
   readonly delivered = new Delivered();
+  readonly ecn = new EcnNegotiation();
   /** What the script sent last as TSval in a segment the stack may have taken. */
   readonly echoable = new Set<number>();
 

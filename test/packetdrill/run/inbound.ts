@@ -51,7 +51,7 @@ export function buildInbound(
       const mtu = settings.mtu ?? DEFAULT_MTU;
       const room = mtu - (settings.version === 6 ? 60 : 40) - numbers.options.length;
       const size = Math.min(room, settings.mergedSegment ?? room);
-      return segmented(numbers, size).map((segment) =>
+      return segmented(numbers, size, flow.ecn.ofFirst).map((segment) =>
         encodeFrame(LINK, ends, PROTOCOL_TCP, encodeTcp(ends, segment), packet.ip),
       );
     }
@@ -62,15 +62,15 @@ export function buildInbound(
   }
 }
 
-/** Segments of `size` bytes of payload: FIN and PSH on the last, CWR on the first. */
-function segmented(whole: TcpNumbers, size: number): TcpNumbers[] {
+/** Segments of `size` bytes of payload: FIN and PSH on the last, `ofFirst` on the first. */
+function segmented(whole: TcpNumbers, size: number, ofFirst: number): TcpNumbers[] {
   if (whole.length <= size) return [whole];
   const segments: TcpNumbers[] = [];
   for (let at = 0; at < whole.length; at += size) {
     const length = Math.min(size, whole.length - at);
     let { flags } = whole;
     if (at + length < whole.length) flags &= ~(FLAG.FIN | FLAG.PSH);
-    if (at > 0) flags &= ~FLAG.CWR;
+    if (at > 0) flags &= ~ofFirst;
     segments.push({ ...whole, flags, length, seq: (whole.seq + at) >>> 0 });
   }
   return segments;

@@ -182,6 +182,7 @@ export class Runner {
   #inbound(event: Event, packet: PacketSpec): void {
     const stack = this.#live;
     const flow = this.#flows.inbound(packet);
+    if (packet.body.kind === "tcp") flow.ecn.note(packet.body.flags);
     const { level } = this.#rules;
     stack.receive(buildInbound(packet, flow, this.#settings, level, event.line));
     this.#network.polled();
@@ -250,7 +251,7 @@ export class Runner {
     let length = size;
     while (size > 0 && length < body.length && !(first.body.flags & FLAG.SYN)) {
       const next = this.#take(flow, until);
-      const longer = next && joined(row, next, size);
+      const longer = next && joined(row, next, size, flow.ecn.ofFirst);
       if (!longer) {
         const found = [row, ...(next ? [next] : [])].map((one) => formatLive(one, flow, START));
         throw new Mismatch(event.line, `length is ${length}`, event.text, found.join(", then "));
@@ -419,6 +420,7 @@ export class Runner {
 
 function noteSent(flow: Flow, { body }: LivePacket): void {
   if (body.kind !== "tcp") return;
+  flow.ecn.note(body.flags);
   const isFin = (body.flags & FLAG.FIN) !== 0;
   const length = body.payload.length + (isFin ? 1 : 0);
   flow.delivered.sent(body.seq, length, (body.flags & FLAG.SYN) !== 0);

@@ -10,17 +10,23 @@ import { toHex } from "../../support/bytes.ts";
 
 /** Flags that only the last segment of a row carries. */
 const OF_LAST = FLAG.FIN | FLAG.PSH;
-/** Flags that only the first carries. */
-const OF_FIRST = FLAG.CWR;
 
 /**
  * The row with one segment more; undefined when the segment does not belong to it: it must go on where
  * the row ends and be like the others, and none but the last may be shorter.
+ *
+ * @param first length of the row's first segment
+ * @param ofFirst flags that only the first segment carries
  */
-export function joined(row: LivePacket, next: LivePacket, first: number): LivePacket | undefined {
+export function joined(
+  row: LivePacket,
+  next: LivePacket,
+  first: number,
+  ofFirst: number,
+): LivePacket | undefined {
   if (row.body.kind !== "tcp" || next.body.kind !== "tcp") return undefined;
   const [a, b] = [row.body, next.body];
-  const free = OF_LAST | OF_FIRST;
+  const free = OF_LAST | ofFirst;
   const follows = b.seq === (a.seq + a.payload.length) >>> 0 && a.payload.length % first === 0;
   const alike =
     a.ack === b.ack &&
@@ -30,7 +36,7 @@ export function joined(row: LivePacket, next: LivePacket, first: number): LivePa
     b.payload.length > 0 &&
     b.payload.length <= first &&
     sameOptions(a, b);
-  if (!follows || !alike || a.flags & FLAG.FIN || b.flags & FLAG.CWR) return undefined;
+  if (!follows || !alike || a.flags & FLAG.FIN || b.flags & ofFirst) return undefined;
   const flags = (a.flags & ~OF_LAST) | (b.flags & OF_LAST);
   const body: LiveTcp = { ...a, flags, payload: concat(a.payload, b.payload) };
   return { ...row, at: next.at, body };
