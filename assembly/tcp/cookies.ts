@@ -8,7 +8,6 @@
  *   timestamp …│ECN│SACK│window scale: 4 bits, 15: none│     without timestamps there is neither
  */
 import {
-  CFG_RECEIVE_WINDOW,
   CFG_SYN_COOKIES,
   CFG_TCP_OPTIONS,
   CNT_TCP_COOKIES_BAD,
@@ -27,7 +26,6 @@ import {
   optionMss,
   optionSackPermitted,
   optionTsEcho,
-  optionTsValue,
   optionWindowScale,
   parseTcpOptions,
 } from "../wire/tcp-options";
@@ -61,11 +59,8 @@ export function sendCookie(packet: Packet, listener: Listener): bool {
   const sack = timestamps && optionSackPermitted && (wanted & TCP_OPTION_SACK) != 0;
   const scale = timestamps && optionWindowScale != 255;
   const bits = (scale ? optionWindowScale : NO_SCALE) | (sack ? HAS_SACK : 0);
-  const window = min<u32>(config(CFG_RECEIVE_WINDOW), 65535);
   const cookie = cookieOf(packet.ports, packet.seq, minuteNow(), mssIndex());
-  if (!sendSynAck(packet, cookie, window, sack, timestamps, scale, stamp(bits), optionTsValue)) {
-    return true;
-  }
+  if (!sendSynAck(packet, cookie, sack, timestamps, scale, stamp(bits))) return true;
   count(CNT_TCP_COOKIES_OUT);
   listener.cookieAt = seconds() + 1;
   return true;

@@ -2,7 +2,13 @@
  * SYNs and SYN-ACKs as bytes: what both sides tell each other once, in options, and with Fast Open a cookie
  * and the first data (RFC 7413). For all other segments see emit.ts.
  */
-import { CFG_TCP_OPTIONS, CNT_TX_NO_FRAME, TCP_OPTION_SACK, TCP_OPTION_TIMESTAMPS } from "../abi";
+import {
+  CFG_RECEIVE_WINDOW,
+  CFG_TCP_OPTIONS,
+  CNT_TX_NO_FRAME,
+  TCP_OPTION_SACK,
+  TCP_OPTION_TIMESTAMPS,
+} from "../abi";
 import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
@@ -10,10 +16,16 @@ import { allocControlFrame, Buffer, frameOf, release } from "../mem/buffers";
 import { sendPacket } from "../net/neighbours";
 import { txRoom } from "../nic/rings";
 import { ACK, emitTcp, SYN, TCP_HEADER_SIZE } from "../wire/tcp";
-import { cookieOptionBytes, emitCookie, emitSynOptions, synOptionBytes } from "../wire/tcp-options";
+import {
+  cookieOptionBytes,
+  emitCookie,
+  emitSynOptions,
+  optionTsValue,
+  synOptionBytes,
+} from "../wire/tcp-options";
 import { ecnSynFlags } from "./ecn";
 import { finish, markAcknowledged, metadataOption, PLAIN_PAYLOAD, swapPorts } from "./emit";
-import { coldOf, F_SCALED, R_SACK, SYN_SENT, Tcb } from "./tcb";
+import { coldOf, F_SCALED, R_HALF_OPEN, R_SACK, SYN_SENT, Tcb } from "./tcb";
 import { timestampNow } from "./timestamps";
 import {
   hopNeighbour,
@@ -26,9 +38,22 @@ import {
 } from "./tuple";
 import { synWindow, windowShift } from "./window";
 
-/** Sends a SYN or SYN-ACK with its options. */
-export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
-  return sendSynWithCookie(tcb, seq, flags, 0, 0, 0);
+// The Fast Open option of the SYN in the making: its kind, 0 for none; where its cookie lies, and its bytes.
+let optionKind: u32 = 0;
+let cookieAt: u32 = 0;
+let cookieBytes: u32 = 0;
+
+/** Sends the connection's SYN, or its SYN-ACK once the peer's SYN was received. False when that did not go. */
+export function sendSyn(tcb: Tcb): bool {
+  if (!txRoom(1)) return false;
+  const buffer = allocControlFrame();
+  if (buffer == null) {
+    count(CNT_TX_NO_FRAME);
+    return false;
+  }
+  emitSyn(tcb, buffer, frameOf(buffer) + PLAIN_PAYLOAD, 0);
+  release(buffer);
+  return true;
 }
 
 /**
@@ -37,27 +62,16 @@ export function sendSyn(tcb: Tcb, seq: u32, flags: u32): bool {
  * @param kind of the option, or 0 for none
  * @param cookie, length where it lies; length 0 asks for one
  */
-export function sendSynWithCookie(
-  tcb: Tcb,
-  seq: u32,
-  flags: u32,
-  kind: u32,
-  cookie: u32,
-  length: u32,
-): bool {
-  if (!txRoom(1)) return false;
-  const buffer = allocControlFrame();
-  if (buffer == null) {
-    count(CNT_TX_NO_FRAME);
-    return false;
-  }
-  const end = frameOf(buffer) + PLAIN_PAYLOAD;
-  emitSyn(tcb, buffer, end, 0, seq, flags, kind, cookie, length);
-  release(buffer);
-  return true;
+export function sendSynWithCookie(tcb: Tcb, kind: u32, cookie: u32, length: u32): bool {
+  optionKind = kind;
+  cookieAt = cookie;
+  cookieBytes = length;
+  const sent = sendSyn(tcb);
+  optionKind = 0;
+  return sent;
 }
 
-/** Sends a SYN with the data in `buffer`, which remains the caller's. False when the TX ring is full. */
+/** The same with the data in `buffer`, which remains the caller's. False when the TX ring is full. */
 export function sendSynWithData(
   tcb: Tcb,
   buffer: Buffer,
@@ -66,22 +80,16 @@ export function sendSynWithData(
   length: u32,
 ): bool {
   if (!txRoom(1)) return false;
-  emitSyn(tcb, buffer, buffer.address, buffer.length, buffer.seq - 1, SYN, kind, cookie, length);
+  optionKind = kind;
+  cookieAt = cookie;
+  cookieBytes = length;
+  emitSyn(tcb, buffer, buffer.address, buffer.length);
+  optionKind = 0;
   return true;
 }
 
 /** Headers that end at `end`, where `length` bytes of data follow, and their way out. */
-function emitSyn(
-  tcb: Tcb,
-  buffer: Buffer,
-  end: u32,
-  length: u32,
-  seq: u32,
-  flags: u32,
-  kind: u32,
-  cookie: u32,
-  cookieLength: u32,
-): void {
+function emitSyn(tcb: Tcb, buffer: Buffer, end: u32, length: u32): void {
   // A SYN offers what is configured; a SYN-ACK agrees only to what was offered (RFC 7323 section 2.2).
   const cold = coldOf(tcb);
   const offers = tcb.state == SYN_SENT;
@@ -90,11 +98,15 @@ function emitSyn(
   const sack = offers ? (offered & TCP_OPTION_SACK) != 0 : (cold.repair & R_SACK) != 0;
   const timestamps = offers ? (offered & TCP_OPTION_TIMESTAMPS) != 0 : tcb.optionBytes != 0;
   const plainBytes = synOptionBytes(sack, timestamps, scale);
-  const optionBytes = plainBytes + (kind != 0 ? cookieOptionBytes(kind, cookieLength) : 0);
+  const optionBytes =
+    plainBytes + (optionKind != 0 ? cookieOptionBytes(optionKind, cookieBytes) : 0);
   setConnection(tcb);
   const headerLength = TCP_HEADER_SIZE + optionBytes;
   const header = end - headerLength;
-  const ack = flags & ACK ? tcb.rcvNxt : 0;
+  // Where the SYN itself has opened the connection sndUna lies behind ours (fast-open.ts).
+  const seq = cold.repair & R_HALF_OPEN ? tcb.sndUna - 1 : tcb.sndUna;
+  const ack = offers ? 0 : tcb.rcvNxt;
+  const flags = offers ? SYN : SYN | ACK;
   const bits = flags | ecnSynFlags(tcb, flags);
   emitTcp(header, swapPorts(tcb.ports), seq, ack, bits, synWindow(tcb), optionBytes);
   const value = timestampNow(cold);
@@ -102,26 +114,27 @@ function emitSyn(
   // SYN-ACK names what we take in (RFC 9293 section 3.7.1).
   const mss = offers ? min<u32>(localMss(), pathMss()) : localMss();
   emitSynOptions(header, mss, sack, timestamps, scale, tcb.rcvShift, value, cold.tsRecent);
-  if (kind != 0) emitCookie(header + TCP_HEADER_SIZE + plainBytes, kind, cookie, cookieLength);
+  if (optionKind != 0) {
+    emitCookie(header + TCP_HEADER_SIZE + plainBytes, optionKind, cookieAt, cookieBytes);
+  }
   const start = finish(header, headerLength, end, length, tcb.localIp, tcb.remoteIp);
   sendPacket(tcb.neighbour, buffer, start, end + length - start, metadataOption());
   markAcknowledged(tcb, flags);
 }
 
 /**
- * Answers a SYN of no connection, whose sender is in hand, with a SYN-ACK. False when it could not be sent.
+ * Answers a SYN of no connection, whose options were just read and whose sender is in hand, with a SYN-ACK.
+ * False when it could not be sent.
  *
- * @param value, echo timestamps, with `timestamps`
+ * @param value our timestamp, with `timestamps`
  */
 export function sendSynAck(
   packet: Packet,
   seq: u32,
-  window: u32,
   sack: bool,
   timestamps: bool,
   scale: bool,
   value: u32,
-  echo: u32,
 ): bool {
   if (!isRoutable()) return false;
   const neighbour = hopNeighbour();
@@ -134,8 +147,10 @@ export function sendSynAck(
   const optionBytes = synOptionBytes(sack, timestamps, scale);
   const length = TCP_HEADER_SIZE + optionBytes;
   const header = frameOf(buffer) + PLAIN_PAYLOAD - length;
+  const window = min<u32>(config(CFG_RECEIVE_WINDOW), 65535);
   emitTcp(header, swapPorts(packet.ports), seq, packet.seq + 1, SYN | ACK, window, optionBytes);
-  emitSynOptions(header, localMss(), sack, timestamps, scale, windowShift(), value, echo);
+  const shift = windowShift();
+  emitSynOptions(header, localMss(), sack, timestamps, scale, shift, value, optionTsValue);
   const start = finish(header, length, 0, 0, localWord, remoteWord);
   sendPacket(neighbour, buffer, start, header + length - start, metadataOption());
   release(buffer);

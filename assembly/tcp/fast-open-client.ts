@@ -14,7 +14,6 @@ import { config } from "../core/config";
 import { count } from "../core/counters";
 import { allocFrame, Buffer } from "../mem/buffers";
 import { now } from "../time/clock";
-import { SYN } from "../wire/tcp";
 import {
   optionCookieBytes,
   optionMss,
@@ -48,7 +47,7 @@ export function sendFirstSyn(tcb: Tcb, address: u32, length: u32): u32 {
   const server = findServer();
   if (server != null && isBlackHole(server)) {
     count(CNT_TCP_FAST_OPEN_BLACK_HOLES);
-    sendSyn(tcb, tcb.sndUna, SYN);
+    sendSyn(tcb);
     return 0;
   }
   const bare = (config(CFG_FAST_OPEN) & FAST_OPEN_CLIENT_BARE) != 0;
@@ -66,7 +65,7 @@ function askForCookie(tcb: Tcb, server: KnownServer | null): void {
   const again = server != null && server.refusals == 1;
   const kind = again ? OPTION_COOKIE_TRIAL : OPTION_COOKIE;
   noteOption(tcb, kind);
-  sendSynWithCookie(tcb, tcb.sndUna, SYN, kind, 0, 0);
+  sendSynWithCookie(tcb, kind, 0, 0);
 }
 
 function noteOption(tcb: Tcb, kind: u32): void {
@@ -81,7 +80,7 @@ function sendWith(tcb: Tcb, address: u32, length: u32, server: KnownServer | nul
   const taken = min<u32>(length, roomInSyn(server));
   const buffer = taken != 0 ? allocFrame() : null;
   if (buffer == null) {
-    sendSynWithCookie(tcb, tcb.sndUna, SYN, kind, cookie, cookieBytes);
+    sendSynWithCookie(tcb, kind, cookie, cookieBytes);
     return 0;
   }
   queue(tcb, buffer, address, taken);

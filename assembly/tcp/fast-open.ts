@@ -21,7 +21,6 @@ import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { hold } from "../mem/buffers";
 import { now, seconds } from "../time/clock";
-import { ACK, SYN } from "../wire/tcp";
 import {
   optionCookieBytes,
   optionCookieKind,
@@ -77,8 +76,8 @@ export function opensFast(listener: Listener, packet: Packet): bool {
 }
 
 /** Sends the first SYN-ACK, with a cookie if `opensFast` has found that one is wanted. */
-export function answerSyn(tcb: Tcb, iss: u32): void {
-  sendSynWithCookie(tcb, iss, SYN | ACK, answerKind, answerCookie, COOKIE_SIZE);
+export function answerSyn(tcb: Tcb): void {
+  sendSynWithCookie(tcb, answerKind, answerCookie, COOKIE_SIZE);
 }
 
 /** Opens a connection in SYN-RECEIVED and takes the data of its SYN; the application has to be told of it. */

@@ -21,7 +21,6 @@ import { Packet } from "../core/packet";
 import { insertConnection } from "../flow/groups";
 import { holdNeighbour, Neighbour } from "../net/neighbour-table";
 import { now } from "../time/clock";
-import { ACK, SYN } from "../wire/tcp";
 import { optionHasTimestamps, optionTsValue, TIMESTAMPS_BYTES } from "../wire/tcp-options";
 import { scheduleNotice } from "./agenda";
 import { controlOf, selectControl } from "./congestion";
@@ -29,7 +28,6 @@ import { clearDeadline, setDeadline } from "./deadlines";
 import { sendSyn } from "./emit-syn";
 import { abortByApp, recycleTimeWait } from "./end";
 import { answerSyn, openHalf, opensFast, takeSynData } from "./fast-open";
-import { sendFirstSyn } from "./fast-open-client";
 import { DEFAULT_MSS, knock, learnSyn, takeScale } from "./handshake";
 import { initialSequence, timestampOffset } from "./isn";
 import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener } from "./listeners";
@@ -59,69 +57,30 @@ import {
   localWord,
   pathMss,
   remoteSecret,
-  setPeer,
   storeTuple,
   tupleHash,
 } from "./tuple";
 import { windowShift } from "./window";
 
-/** What `connect` made. */
-export let connectHandle: u32 = 0;
-let connecting = changetype<Tcb>(0);
+/** What `connect` made, whose SYN is still to be sent: by `sendSyn`, or with data by `sendFirstSyn`. */
+export let connecting = changetype<Tcb>(0);
 
 /**
- * Opens a connection actively.
+ * Opens a connection actively to the peer in hand (tuple.ts), up to its SYN.
  *
- * @param high, low address of the peer
  * @param remotePort network order
  * @param localPort network order; 0 lets the kernel choose
  * @param flags F_NAGLE, F_QUIET
  * @param control CONTROL_*, or 0 for the configured one
  */
 export function connect(
-  high: u64,
-  low: u64,
   remotePort: u32,
   localPort: u32,
   cookie: u32,
   flags: u32,
   control: u32,
 ): i32 {
-  const code = beginActively(high, low, remotePort, localPort, cookie, flags, control);
-  if (code == RC_OK) sendSyn(connecting, connecting.sndUna, SYN);
-  return code;
-}
-
-/**
- * The same, with data that its SYN takes along as far as it may (RFC 7413): returns how many bytes, or why
- * there is no connection. The range has been checked.
- */
-export function connectSending(
-  high: u64,
-  low: u64,
-  remotePort: u32,
-  localPort: u32,
-  cookie: u32,
-  flags: u32,
-  control: u32,
-  address: u32,
-  length: u32,
-): i32 {
-  const code = beginActively(high, low, remotePort, localPort, cookie, flags, control);
-  return code == RC_OK ? sendFirstSyn(connecting, address, length) : code;
-}
-
-/** Everything but the SYN. */
-function beginActively(
-  high: u64,
-  low: u64,
-  remotePort: u32,
-  localPort: u32,
-  cookie: u32,
-  flags: u32,
-  control: u32,
-): i32 {
-  if (!setPeer(high, low) || !isRoutable()) return RC_UNREACHABLE;
+  if (!isRoutable()) return RC_UNREACHABLE;
   const neighbour = hopNeighbour();
   if (neighbour == null) return RC_NOMEM;
   const ports = portsFor(remotePort, localPort);
@@ -137,7 +96,6 @@ function beginActively(
   startHandshake(tcb, cold, initialSequence(localWord, remoteSecret(), ports));
   count(CNT_TCP_CONNECTS);
   connecting = tcb;
-  connectHandle = tcb.handle;
   return RC_OK;
 }
 
@@ -182,7 +140,7 @@ export function openPassively(packet: Packet, listener: Listener, iss: u32): voi
     knock(tcb);
     takeSynData(tcb, packet);
   }
-  answerSyn(tcb, iss);
+  answerSyn(tcb);
 }
 
 /**
@@ -246,7 +204,7 @@ export function accept(tcb: Tcb, cookie: u32, flags: u32, control: u32): i32 {
     // The round trip begins now, however long the application has thought.
     cold.synSentAt = now;
     setDeadline(tcb, now + backedOffRto(tcb, cold));
-    sendSyn(tcb, tcb.sndUna, SYN | ACK);
+    sendSyn(tcb);
     return RC_OK;
   }
   if (tcb.flags & F_IN_BACKLOG) leaveBacklog(tcb);

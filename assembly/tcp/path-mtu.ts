@@ -8,7 +8,6 @@ import { CNT_DROP_ICMP_QUOTE } from "../abi";
 import { count } from "../core/counters";
 import { lowerPathMtu } from "../net/path-mtu";
 import { now } from "../time/clock";
-import { SYN } from "../wire/tcp";
 import { sendSyn } from "./emit-syn";
 import { isInFlight, quoted } from "./errors";
 import { output } from "./output";
@@ -16,10 +15,10 @@ import { markAllLost } from "./scoreboard";
 import {
   CAN_SEND,
   coldOf,
+  FIN_OUTSTANDING,
   F_RECOVERY,
   F_RESENDING,
   F_SCOREBOARD,
-  FIN_OUTSTANDING,
   R_LOSS,
   R_PROBE,
   R_PROBE_AGAIN,
@@ -56,7 +55,7 @@ export function tcpTooBig(ports: u32, seq: u32, size: u32): void {
 /** A SYN with data did not get through: goes again at once without (RFC 7413). */
 function repeatBare(tcb: Tcb): void {
   coldOf(tcb).synSentAt = now;
-  sendSyn(tcb, tcb.sndUna, SYN);
+  sendSyn(tcb);
 }
 
 /**

@@ -154,12 +154,12 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
   if (tcb.state == SYN_RECEIVED && (flags & (SYN | ACK)) == SYN && packet.seq == tcb.rcvNxt - 1) {
     // The SYN again: our answer was lost, or is still the application's decision.
     if (tcb.optionBytes != 0 && optionHasTimestamps) noteTimestamp(coldOf(tcb), optionTsValue);
-    if (!(tcb.flags & F_DEFER)) sendSyn(tcb, tcb.sndUna, SYN | ACK);
+    if (!(tcb.flags & F_DEFER)) sendSyn(tcb);
     return;
   }
   if (isRepeatedSyn(tcb, packet)) {
     if (tcb.optionBytes != 0 && optionHasTimestamps) noteTimestamp(coldOf(tcb), optionTsValue);
-    sendSyn(tcb, tcb.sndUna - 1, SYN | ACK);
+    sendSyn(tcb);
     return;
   }
   const crossing = (flags & (SYN | ACK)) == (SYN | ACK) && packet.seq == tcb.rcvNxt - 1;

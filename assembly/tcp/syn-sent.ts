@@ -54,7 +54,7 @@ export function inSynSent(tcb: Tcb, packet: Packet): bool {
   // Both sides opened at once (section 3.5, figure 7).
   tcb.state = <u16>SYN_RECEIVED;
   cold.synCount++;
-  sendSyn(tcb, tcb.sndUna, SYN | ACK);
+  sendSyn(tcb);
   return false;
 }
 

@@ -12,7 +12,7 @@ import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
 import { isDue, now } from "../time/clock";
-import { ACK, SYN } from "../wire/tcp";
+import { ACK } from "../wire/tcp";
 import { scheduleOutput } from "./agenda";
 import { rearm, setDeadline } from "./deadlines";
 import { sendBare } from "./emit";
@@ -113,13 +113,9 @@ function repeatSyn(tcb: Tcb): bool {
   cold.retries++;
   cold.synCount++;
   tcb.backoff++;
-  if (cold.repair & R_HALF_OPEN) {
-    // A SYN-ACK that was lost leaves one segment for the initial window (RFC 5681 section 3.1).
-    tcb.cwnd = tcb.mss;
-    sendSyn(tcb, tcb.sndUna - 1, SYN | ACK);
-  } else {
-    sendSyn(tcb, tcb.sndUna, tcb.state == SYN_SENT ? SYN : SYN | ACK);
-  }
+  // A SYN-ACK that was lost leaves one segment for the initial window (RFC 5681 section 3.1).
+  if (cold.repair & R_HALF_OPEN) tcb.cwnd = tcb.mss;
+  sendSyn(tcb);
   setDeadline(tcb, now + backedOffRto(tcb, cold));
   return true;
 }

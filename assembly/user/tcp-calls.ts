@@ -31,6 +31,7 @@ import {
   RC_NOTSUP,
   RC_OK,
   RC_RESET,
+  RC_UNREACHABLE,
   SG_MAX,
   SG_SIZE,
 } from "../abi";
@@ -42,9 +43,11 @@ import { isBroadcast } from "../net/routes";
 import { scheduleNotice } from "../tcp/agenda";
 import { takeBack } from "../tcp/deliver";
 import { controlOf } from "../tcp/congestion";
+import { sendSyn } from "../tcp/emit-syn";
 import { abortByApp, bury, kill, limitFinWait2, orderlyEnd, reset } from "../tcp/end";
+import { sendFirstSyn } from "../tcp/fast-open-client";
 import { listen, listenHandle } from "../tcp/listeners";
-import { accept, connect, connectHandle, connectSending, reject } from "../tcp/open";
+import { accept, connect, connecting, reject } from "../tcp/open";
 import { output } from "../tcp/output";
 import { acceptable, enqueue, portion } from "../tcp/send";
 import { MORE_FOLLOWS, RECORD_END } from "../tcp/send-queue";
@@ -73,31 +76,22 @@ import {
   tcbOfHandle,
   TIME_WAIT,
 } from "../tcp/tcb";
+import { setPeer } from "../tcp/tuple";
 import { isIpv6Unicast, isMapped, mappedIpv4 } from "../wire/ipv6";
 import { inWindow, isReadable } from "./check";
 
 export function sysConnect(call: u32): i32 {
   const ports = load<u32>(call, CALL_HANDLE);
-  if ((ports & 0xffff) == 0) return RC_INVAL;
   const high = load<u64>(call, CALL_A);
   const low = load<u64>(call, CALL_A + 8);
-  if (!isHost(high, low)) return RC_INVAL;
-  const flags = load<u32>(call, CALL_OP) >> 16;
-  if (controlOf(flags) >= CONTROL_END) return RC_INVAL;
-  const code = connect(
-    high,
-    low,
-    bswap<u16>(<u16>ports),
-    bswap<u16>(<u16>(ports >> 16)),
-    load<u32>(call, CALL_COOKIE),
-    connectionFlags(flags),
-    controlOf(flags),
-  );
-  if (code == RC_OK) store<u32>(call, connectHandle, CALL_HANDLE);
-  return code;
+  const code = open(call, high, low, ports & 0xffff, ports >> 16);
+  if (code != RC_OK) return code;
+  sendSyn(connecting);
+  store<u32>(call, connecting.handle, CALL_HANDLE);
+  return RC_OK;
 }
 
-/** A connect whose SYN takes data along where it may (RFC 7413). */
+/** A connect whose SYN takes data along where it may (RFC 7413): returns how many bytes. */
 export function sysConnectSend(call: u32): i32 {
   const endpoint = load<u32>(call, CALL_C);
   const address = load<u32>(call, CALL_A);
@@ -107,23 +101,24 @@ export function sysConnectSend(call: u32): i32 {
   const high = load<u64>(endpoint);
   const low = load<u64>(endpoint, 8);
   const port: u32 = load<u16>(endpoint, ENDPOINT_PORT);
-  const localPort = load<u32>(call, CALL_HANDLE);
+  const code = open(call, high, low, port, load<u32>(call, CALL_HANDLE));
+  if (code != RC_OK) return code;
+  const taken = sendFirstSyn(connecting, address, length);
+  store<u32>(call, connecting.handle, CALL_HANDLE);
+  return taken;
+}
+
+/** The checks of both, and the connection up to its SYN. */
+function open(call: u32, high: u64, low: u64, port: u32, localPort: u32): i32 {
   if (port == 0 || localPort > 65535 || !isHost(high, low)) return RC_INVAL;
   const flags = load<u32>(call, CALL_OP) >> 16;
-  if (controlOf(flags) >= CONTROL_END) return RC_INVAL;
-  const code = connectSending(
-    high,
-    low,
-    bswap<u16>(<u16>port),
-    bswap<u16>(<u16>localPort),
-    load<u32>(call, CALL_COOKIE),
-    connectionFlags(flags),
-    controlOf(flags),
-    address,
-    length,
-  );
-  if (code >= 0) store<u32>(call, connectHandle, CALL_HANDLE);
-  return code;
+  const control = controlOf(flags);
+  if (control >= CONTROL_END) return RC_INVAL;
+  if (!setPeer(high, low)) return RC_UNREACHABLE;
+  const remotePort: u32 = bswap<u16>(<u16>port);
+  const ownPort: u32 = bswap<u16>(<u16>localPort);
+  const cookie = load<u32>(call, CALL_COOKIE);
+  return connect(remotePort, ownPort, cookie, connectionFlags(flags), control);
 }
 
 /** Neither "this host" nor multicast nor broadcast can be connected to. */
