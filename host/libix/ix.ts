@@ -21,6 +21,7 @@ import {
   CALL_RESULT,
   CALL_SIZE,
   CFG_COPY_BREAK,
+  CFG_FAST_OPEN,
   CFG_SHARED_WINDOW,
   CFG_WINDOW,
   CONFIG_BASE,
@@ -32,6 +33,7 @@ import {
   CORE_SYSCALL_CAPACITY,
   CORE_SYSCALL_COUNT,
   ENDPOINT_PORT,
+  FAST_OPEN_CLIENT,
   SYS_ABORT,
   SYS_ACCEPT,
   SYS_CLOSE,
@@ -113,6 +115,8 @@ export class Ix {
   readonly shared: { readonly address: number; readonly size: number };
   /** Sends of at least this many bytes are referenced until acknowledged, shorter ones copied. */
   readonly copyBreak: number;
+  /** Whether `connectSend` may be called: the dataplane's option `tcp.fastOpen.client`. */
+  readonly canConnectSend: boolean;
   /** Calls the array holds. */
   readonly callCapacity: number;
   /**
@@ -147,6 +151,8 @@ export class Ix {
     this.#eventCount = new Uint32Array(memory.buffer, coreBlock + CORE_EVENT_COUNT, 1);
     this.core = word(CORE_ID);
     this.copyBreak = this.words[(CONFIG_BASE + CFG_COPY_BREAK) >>> 2];
+    const fastOpen = this.words[(CONFIG_BASE + CFG_FAST_OPEN) >>> 2];
+    this.canConnectSend = (fastOpen & FAST_OPEN_CLIENT) !== 0;
     this.window = AppWindow.ofCore(memory, this.core);
     this.shared = {
       address: this.words[(CONFIG_BASE + CFG_WINDOW) >>> 2],

@@ -349,6 +349,18 @@ export class IxevContext {
     if (this.#closing) this.#loop!.requestCommit(this);
   }
 
+  /** Dials the endpoint whose record is at `endpoint`, with what is to be sent first. */
+  connectSend(endpoint: number, sourcePort: number): void {
+    this.#send!.emitWithSyn(this.#cookie, endpoint, sourcePort);
+  }
+
+  /** The SYN is out, and `accepted` bytes with it. */
+  synSent(handle: number, accepted: number): void {
+    this.#send!.acceptWithSyn(accepted);
+    this.handleKnown(handle);
+    this.#offerRoom();
+  }
+
   /** @param localPort the port that the kernel chose */
   connected(localPort: number): void {
     this.localPort = localPort;
@@ -500,7 +512,7 @@ export class IxevContext {
     const loop = this.#loop!;
     const { ix } = loop;
     const send = this.#send!;
-    if (this.#aborting || (this.#state === DIALING && this.#closing && send.unsent === 0)) {
+    if (this.#aborting || (this.#state === DIALING && this.#closing && send.queued === 0)) {
       this.#abortCalled = true;
       ix.abort(this.#handle, this.#cookie);
       return;

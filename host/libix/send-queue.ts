@@ -137,6 +137,21 @@ export class SendQueue {
     ix.sendv(handle, vector, entries, cookie);
   }
 
+  /** Makes the call that connects to `endpoint`, with the first range of what is unsent, if any. */
+  emitWithSyn(cookie: number, endpoint: number, sourcePort: number): void {
+    const next = this.#next;
+    const isEmpty = next === NO_SEGMENT;
+    const address = isEmpty ? endpoint : this.#segments.address[next] + this.#nextOffset;
+    this.requested = isEmpty ? 0 : this.#segments.length[next] - this.#nextOffset;
+    this.#loop.ix.connectSend(cookie, endpoint, address, this.requested, sourcePort);
+  }
+
+  /** The kernel copied `bytes` of them into the SYN. The others wait for the handshake, not for `sent`. */
+  acceptWithSyn(bytes: number): void {
+    this.accept(bytes, false);
+    this.blocked = false;
+  }
+
   /** The kernel accepted `bytes` of what was requested, and refers to them when `referenced`. */
   accept(bytes: number, referenced: boolean): void {
     const segments = this.#segments;

@@ -6,6 +6,7 @@ import {
   CALL_SIZE,
   CFG_CORES,
   CFG_COPY_BREAK,
+  CFG_FAST_OPEN,
   CFG_WINDOW,
   CFG_WINDOW_SIZE,
   CONFIG_BASE,
@@ -19,6 +20,7 @@ import {
   RC_OK,
   SG_SIZE,
   SYS_CONNECT,
+  SYS_CONNECT_SEND,
   SYS_LISTEN,
   SYS_SEND,
   SYS_SENDV,
@@ -67,6 +69,8 @@ export interface FakeOptions {
   readonly cores?: number;
   readonly core?: number;
   readonly windowSize?: number;
+  /** `FAST_OPEN_*`. Default none. */
+  readonly fastOpen?: number;
 }
 
 export class FakeKernel {
@@ -86,6 +90,7 @@ export class FakeKernel {
     this.#set(CONFIG_BASE + CFG_COPY_BREAK, options.copyBreak ?? 1024);
     this.#set(CONFIG_BASE + CFG_WINDOW, WINDOW);
     this.#set(CONFIG_BASE + CFG_WINDOW_SIZE, options.windowSize ?? WINDOW_SIZE);
+    this.#set(CONFIG_BASE + CFG_FAST_OPEN, options.fastOpen ?? 0);
     this.#set(CORE_BLOCK + CORE_ID, options.core ?? 0);
     this.#set(CORE_BLOCK + CORE_EVENTS, EVENTS);
     this.#set(CORE_BLOCK + CORE_EVENT_CAPACITY, 1024);
@@ -107,8 +112,8 @@ export class FakeKernel {
       const at = CALLS + index * CALL_SIZE;
       const result = this.respond(call) ?? defaultResult(call, this.ix);
       this.#set(at + 12, result);
-      const makes = [SYS_CONNECT, SYS_LISTEN, SYS_TIMER_SET].includes(call.op);
-      if (makes && result === RC_OK) this.#set(at + 4, this.#nextHandle++);
+      const makes = [SYS_CONNECT, SYS_CONNECT_SEND, SYS_LISTEN, SYS_TIMER_SET].includes(call.op);
+      if (makes && result >= RC_OK) this.#set(at + 4, this.#nextHandle++);
     }
     this.log.push(...calls);
     this.#set(CORE_BLOCK + CORE_SYSCALL_COUNT, 0);
