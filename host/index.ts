@@ -33,7 +33,9 @@ export {
 } from "./dataplane/inline.ts";
 export { loadKernel } from "./dataplane/load-kernel.ts";
 export type { CoreMap, MemoryMap, Region } from "./dataplane/memory-map.ts";
+export { Operations, type OperationsOptions, type SeenCore } from "./dataplane/operations.ts";
 export { Parking } from "./dataplane/parking.ts";
+export { Rescuer, type Orphan } from "./dataplane/rescuer.ts";
 export type {
   DataplaneOptions,
   NeighbourOptions,

@@ -9,6 +9,7 @@ import { Elasticity, type CoreHost, type CoreStatus } from "./elasticity.ts";
 import type { InlineDataplane } from "./inline.ts";
 import { Parking } from "./parking.ts";
 import { queuesOf } from "./queues.ts";
+import { NOBODY } from "./rescuer.ts";
 
 /** A core that is run. */
 export interface Bed {
@@ -159,6 +160,3 @@ export class InlineCores implements CoreHost {
     this.#runner.changed();
   }
 }
-
-/** Runs on a core that is being rescued: nobody looks at its events. */
-const NOBODY = { handle: () => {} };

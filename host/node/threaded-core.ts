@@ -1,7 +1,7 @@
 /**
  * One core of a dataplane that runs on worker threads, as the main thread sees it: a long task of the
- * pool, from its start to its end, whichever it is; and after an end that nobody asked for, an elastic
- * thread without an application on the main thread, which gives the core's flow groups away.
+ * pool, from its start to its end, whichever it is; and after an end that nobody asked for, a rescuer on
+ * the main thread.
  */
 import { once } from "node:events";
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from "node:worker_threads";
@@ -9,10 +9,10 @@ import type { Piscina } from "piscina";
 import { realClock } from "../dataplane/clock.ts";
 import type { CoreControl } from "../dataplane/core-control.ts";
 import { Core } from "../dataplane/core.ts";
-import { ElasticThread } from "../dataplane/elastic-thread.ts";
 import type { CoreStatus } from "../dataplane/elasticity.ts";
 import { KernelError } from "../dataplane/errors.ts";
 import { queuesOf } from "../dataplane/queues.ts";
+import { Rescuer } from "../dataplane/rescuer.ts";
 import { freeLocks, makeBackend } from "./backends.ts";
 import type { CoreTask, WorkerMessage } from "./worker.ts";
 
@@ -27,9 +27,6 @@ export interface CoreObserver {
 
 /** A core's task, but for its port and what changes. */
 export type TaskTemplate = Omit<CoreTask, "port" | "dataplane">;
-
-/** Polls of a rescued core in a row, before the main thread's event loop has its turn. */
-const POLLS = 64;
 
 interface Reply {
   resolve(): void;
@@ -51,8 +48,7 @@ export class ThreadedCore {
   /** Aborted when nobody waits for that any more: the worker goes on with other cores. */
   #watching = new AbortController();
   #holder = 0;
-  #rescuer: ElasticThread | undefined;
-  #releasing = false;
+  #rescuer: Rescuer | undefined;
   readonly #replies: Reply[] = [];
 
   constructor(
@@ -120,10 +116,9 @@ export class ThreadedCore {
   /** Takes the place of the thread that is gone. */
   rescue(): void {
     this.status = "starting";
-    this.#releasing = false;
     this.#enter().then(
-      (thread) => {
-        this.#rescuer = thread;
+      (rescuer) => {
+        this.#rescuer = rescuer;
         this.status = "rescuing";
       },
       (error: unknown) => {
@@ -135,25 +130,18 @@ export class ThreadedCore {
 
   /** Gives a rescued core back as soon as nothing of it is on its way. */
   release(): void {
-    this.#releasing = true;
+    this.#rescuer?.release();
   }
 
   /** Polls a rescued core. Returns how much was done. */
   advance(now: number): number {
-    const thread = this.#rescuer;
-    if (thread === undefined) return 0;
-    let work = 0;
-    for (let i = 0; i < POLLS; i++) {
-      const done = thread.iterate(now);
-      work += done;
-      if (done === 0) break;
-    }
-    if (!this.#releasing || !thread.isDrained) return work;
-    thread.leave();
-    thread.close();
+    const rescuer = this.#rescuer;
+    if (rescuer === undefined) return 0;
+    const work = rescuer.advance(now);
+    if (!rescuer.isOver) return work;
     this.#rescuer = undefined;
     this.status = "stopped";
-    return work + 1;
+    return work;
   }
 
   close(): void {
@@ -161,7 +149,7 @@ export class ThreadedCore {
     this.#port?.close();
   }
 
-  async #enter(): Promise<ElasticThread> {
+  async #enter(): Promise<Rescuer> {
     const { wires } = this.#template;
     const { kernel, memory, port, cores } = this.#dataplane();
     freeLocks(port, wires, this.#holder);
@@ -170,12 +158,8 @@ export class ThreadedCore {
     const backends = await Promise.all(
       queues.map((queue) => makeBackend(port, queue, wires[queue])),
     );
-    return new ElasticThread(new Core(kernel, memory, this.id), realClock()(), {
-      port,
-      backends,
-      app: () => NOBODY,
-      rescue: true,
-    });
+    const core = new Core(kernel, memory, this.id);
+    return new Rescuer({ core, port, backends }, realClock()());
   }
 
   #take(message: WorkerMessage): void {
@@ -212,6 +196,3 @@ export class ThreadedCore {
     this.#observer.ended(this.id, error);
   }
 }
-
-/** Runs on a core that is being rescued: nobody looks at its events. */
-const NOBODY = { handle: () => {} };

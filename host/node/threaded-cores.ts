@@ -9,6 +9,7 @@ import { STOP_LEAVE } from "../../assembly/abi.ts";
 import { Elasticity, type CoreHost, type CoreStatus } from "../dataplane/elasticity.ts";
 import type { IdlePolicy } from "../dataplane/elastic-loop.ts";
 import { CoreError } from "../dataplane/errors.ts";
+import { Operations } from "../dataplane/operations.ts";
 import { wiresOf } from "./backends.ts";
 import { ThreadedCore, type CoreObserver } from "./threaded-core.ts";
 import type { ThreadedDataplane } from "./threaded.ts";
@@ -38,7 +39,7 @@ export class ThreadedCores implements CoreHost, CoreObserver {
   /** Cores that the watchdog has ended, and those that were asked for. */
   readonly #hung = new Set<number>();
   readonly #evicted = new Set<number>();
-  #ticking = false;
+  readonly #operations: Operations;
 
   constructor(item: ThreadedDataplane, crew: Crew) {
     const { dataplane, app, capture } = item;
@@ -58,6 +59,13 @@ export class ThreadedCores implements CoreHost, CoreObserver {
       return new ThreadedCore(crew.pool, template, () => dataplane.handle, control, this);
     });
     this.#watchdogs = dataplane.cores.map(() => new Watchdog());
+    this.#operations = new Operations({
+      elasticity: this.elasticity,
+      cores: this.#cores,
+      clock: this.#clock,
+      soon: setImmediate,
+      isOver: () => crew.isClosing,
+    });
   }
 
   get dataplane() {
@@ -141,26 +149,9 @@ export class ThreadedCores implements CoreHost, CoreObserver {
     this.#cores[core].release();
   }
 
-  /** Takes operations further until there are none: at once while they get on, else every millisecond. */
   wake(): void {
-    if (this.#ticking) return;
-    this.#ticking = true;
-    setImmediate(this.#tick);
+    this.#operations.wake();
   }
-
-  readonly #tick = (): void => {
-    this.#ticking = false;
-    if (this.#crew.isClosing) return;
-    const now = this.#clock();
-    let work = 0;
-    for (const core of this.#cores) work += core.advance(now);
-    work += this.elasticity.advance();
-    const isRescuing = this.#cores.some(({ status }) => status === "rescuing");
-    if (!this.elasticity.isBusy && !isRescuing) return;
-    this.#ticking = true;
-    if (work > 0) setImmediate(this.#tick);
-    else setTimeout(this.#tick, 1);
-  };
 
   // -------------------------------------------------------------------------------------------
   // CoreObserver

@@ -1,13 +1,10 @@
 /**
- * One core on a worker of the page, as the engine sees it; after an end that nobody asked for, an elastic
- * thread without an application on the engine's own thread, which gives the core's flow groups away.
+ * One core on a worker of the page, as the engine sees it; after an end that nobody asked for, a rescuer on
+ * the engine's own thread.
  */
-import { Core, ElasticThread, realClock, type CoreStatus } from "../../../host/index.ts";
+import { Core, realClock, Rescuer, type CoreStatus } from "../../../host/index.ts";
 import type { QueueBackend } from "../../../host/index.ts";
 import type { CoreTask, WorkerMessage } from "./core-task.ts";
-
-/** Polls of a rescued core in a row, before the engine's event loop has its turn. */
-const POLLS = 64;
 
 export class WebCore {
   status: CoreStatus = "stopped";
@@ -16,8 +13,7 @@ export class WebCore {
   readonly #makeBackend: () => QueueBackend;
   readonly #onChange: (core: WebCore) => void;
   #worker: Worker | undefined;
-  #rescuer: ElasticThread | undefined;
-  #releasing = false;
+  #rescuer: Rescuer | undefined;
 
   /**
    * @param makeBackend makes what is behind the core's queue on this thread
@@ -43,16 +39,11 @@ export class WebCore {
 
   /** Takes the place of the thread that is gone. */
   rescue(): void {
-    this.#releasing = false;
     try {
-      const { dataplane, core } = this.#task();
+      const { dataplane, core: id } = this.#task();
       const { kernel, memory, port } = dataplane;
-      this.#rescuer = new ElasticThread(new Core(kernel, memory, core), realClock()(), {
-        port,
-        backends: [this.#makeBackend()],
-        app: () => NOBODY,
-        rescue: true,
-      });
+      const core = new Core(kernel, memory, id);
+      this.#rescuer = new Rescuer({ core, port, backends: [this.#makeBackend()] }, realClock()());
       this.status = "rescuing";
     } catch (error) {
       this.failure = error;
@@ -62,25 +53,18 @@ export class WebCore {
 
   /** Gives a rescued core back as soon as nothing of it is on its way. */
   release(): void {
-    this.#releasing = true;
+    this.#rescuer?.release();
   }
 
   /** Polls a rescued core. Returns how much was done. */
   advance(now: number): number {
-    const thread = this.#rescuer;
-    if (thread === undefined) return 0;
-    let work = 0;
-    for (let i = 0; i < POLLS; i++) {
-      const done = thread.iterate(now);
-      work += done;
-      if (done === 0) break;
-    }
-    if (!this.#releasing || !thread.isDrained) return work;
-    thread.leave();
-    thread.close();
+    const rescuer = this.#rescuer;
+    if (rescuer === undefined) return 0;
+    const work = rescuer.advance(now);
+    if (!rescuer.isOver) return work;
     this.#rescuer = undefined;
     this.status = "stopped";
-    return work + 1;
+    return work;
   }
 
   /** Ends the worker, whatever it does. */
@@ -124,6 +108,3 @@ export class WebCore {
     this.#onChange(this);
   }
 }
-
-/** Runs on a core that is being rescued: nobody looks at its events. */
-const NOBODY = { handle: () => {} };

@@ -1,6 +1,7 @@
 /** The server's cores on workers of the page: what the control plane asks of whoever runs them. */
 import {
   Elasticity,
+  Operations,
   realClock,
   type CoreHost,
   type CoreStatus,
@@ -22,9 +23,8 @@ export class WebCores implements CoreHost {
   readonly #hooks: Hooks;
   /** Cores whose end was asked for. */
   readonly #evicted = new Set<number>();
-  readonly #clock = realClock();
   readonly #channel = new MessageChannel();
-  #ticking = false;
+  readonly #operations: Operations;
   #closed = false;
 
   /** @param cores by index */
@@ -32,7 +32,17 @@ export class WebCores implements CoreHost {
     this.#cores = cores;
     this.#hooks = hooks;
     this.elasticity = new Elasticity(dataplane, this);
-    this.#channel.port1.onmessage = () => this.#tick();
+    const { port1, port2 } = this.#channel;
+    this.#operations = new Operations({
+      elasticity: this.elasticity,
+      cores,
+      clock: realClock(),
+      soon: (callback) => {
+        port1.onmessage = callback;
+        port2.postMessage(undefined);
+      },
+      isOver: () => this.#closed,
+    });
   }
 
   status(core: number): CoreStatus {
@@ -75,33 +85,13 @@ export class WebCores implements CoreHost {
     taken.catch(this.#hooks.onFailure);
   }
 
-  /** Takes operations further until there are none: at once while they get on, else every millisecond. */
   wake(): void {
-    if (this.#ticking || this.#closed) return;
-    this.#ticking = true;
-    this.#channel.port2.postMessage(undefined);
+    this.#operations.wake();
   }
 
   close(): void {
     this.#closed = true;
     this.#channel.port1.close();
     for (const core of this.#cores) core.close();
-  }
-
-  #tick(): void {
-    this.#ticking = false;
-    if (this.#closed) return;
-    const now = this.#clock();
-    let work = 0;
-    for (const core of this.#cores) work += core.advance(now);
-    work += this.elasticity.advance();
-    const isRescuing = this.#cores.some(({ status }) => status === "rescuing");
-    if (!this.elasticity.isBusy && !isRescuing) return;
-    if (work > 0) {
-      this.wake();
-      return;
-    }
-    this.#ticking = true;
-    setTimeout(() => this.#tick(), 1);
   }
 }
