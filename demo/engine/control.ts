@@ -6,6 +6,7 @@ import {
   Controller,
   delayPolicy,
   energyProportionality,
+  firstStep,
   minimumMaximum,
   plainMachine,
   stepPolicy,
@@ -147,9 +148,5 @@ function policyOf(name: PolicyName, active: number): Policy | undefined {
   if (name === "delay") return delayPolicy({ max: MAX_CORES }, active) as Policy;
   const goal = name === "energy" ? energyProportionality : minimumMaximum;
   const steps = goal(plainMachine(MAX_CORES));
-  const first = Math.max(
-    steps.findIndex(({ cores }) => cores >= active),
-    0,
-  );
-  return stepPolicy(name, steps, first) as Policy;
+  return stepPolicy(name, steps, firstStep(steps, active)) as Policy;
 }

@@ -3,11 +3,9 @@
  * page are. Every thread writes them into a ring; the rest of the time that costs nothing.
  */
 import {
-  CAPTURE_CONTROL_SIZE,
   CAPTURE_ON,
   CAPTURE_SNAP,
-  CaptureRingReader,
-  createCaptureRing,
+  CaptureRings,
   INBOUND,
   OUTBOUND,
   PcapngWriter,
@@ -30,21 +28,18 @@ const CAPTURE_PACKETS = 10_000;
 
 export class Sampler {
   readonly #ports: readonly PortHandle[];
-  readonly #control = new SharedArrayBuffer(CAPTURE_CONTROL_SIZE);
-  readonly #words = new Int32Array(this.#control);
-  readonly #rings: CaptureRingReader[] = [];
+  readonly #rings: CaptureRings;
   #capturing = false;
 
   /** @param ports the server's first */
   constructor(ports: readonly PortHandle[]) {
     this.#ports = ports;
+    this.#rings = new CaptureRings(ports, RING_BYTES);
   }
 
   /** A ring for one more thread. */
   addThread(): CaptureRingHandle {
-    const ring = createCaptureRing(RING_BYTES);
-    this.#rings.push(new CaptureRingReader(ring));
-    return { ports: this.#ports, control: this.#control, ring };
+    return this.#rings.addThread();
   }
 
   /**
@@ -91,15 +86,16 @@ export class Sampler {
   }
 
   #ask(snap: number, all: boolean): void {
-    this.#words[CAPTURE_SNAP] = snap;
-    this.#words[SAMPLE_ALL] = all ? 1 : 0;
-    this.#words[SAMPLE_ASKED]++;
-    Atomics.store(this.#words, CAPTURE_ON, 1);
+    const { words } = this.#rings;
+    words[CAPTURE_SNAP] = snap;
+    words[SAMPLE_ALL] = all ? 1 : 0;
+    words[SAMPLE_ASKED]++;
+    Atomics.store(words, CAPTURE_ON, 1);
   }
 
   #drain(): CapturedFrame[] {
     const frames: CapturedFrame[] = [];
-    for (const ring of this.#rings) ring.drain(frames);
+    this.#rings.drain(frames);
     // At the same instant a frame leaves before it arrives.
     return frames.toSorted((a, b) => a.time - b.time || b.direction - a.direction);
   }

@@ -12,7 +12,7 @@ export {
 export { Machine, shareCores, type MachineOptions, type Tenant, type Wish } from "./machine.ts";
 export { MetricsReader, type Average, type CoreMetrics } from "./metrics.ts";
 export type { Demand, Observation, Policy } from "./policy.ts";
-export { decideStep, IX_STEP_RULE, stepPolicy, type StepState } from "./step-policy.ts";
+export { decideStep, firstStep, IX_STEP_RULE, stepPolicy, type StepState } from "./step-policy.ts";
 export {
   capacityOf,
   consolidation,

@@ -43,6 +43,14 @@ export function stepPolicy(name: string, steps: readonly Step[], first = 0): Pol
   };
 }
 
+/** Index of the first step with so many cores, where a policy begins that finds them running; else 0. */
+export function firstStep(steps: readonly Step[], cores: number): number {
+  return Math.max(
+    steps.findIndex((step) => step.cores >= cores),
+    0,
+  );
+}
+
 /** The state after an observation. */
 export function decideStep(
   steps: readonly Step[],

@@ -6,12 +6,11 @@ export {
   CAPTURE_CONTROL_SIZE,
   CAPTURE_ON,
   CAPTURE_SNAP,
-  CaptureRingReader,
   CaptureRingWriter,
-  createCaptureRing,
   type CapturedFrame,
   type CaptureRingHandle,
 } from "./capture-ring.ts";
+export { CaptureRings } from "./capture-rings.ts";
 export type { FilterTuple } from "./filters.ts";
 export { LiveCapture } from "./live-capture.ts";
 export { PcapngWriter, INBOUND, OUTBOUND } from "./pcapng.ts";

@@ -10,14 +10,12 @@
  *   live.stop(now);
  */
 import {
-  CAPTURE_CONTROL_SIZE,
   CAPTURE_ON,
   CAPTURE_SNAP,
-  CaptureRingReader,
-  createCaptureRing,
   type CapturedFrame,
   type CaptureRingHandle,
 } from "./capture-ring.ts";
+import { CaptureRings } from "./capture-rings.ts";
 import { PcapngWriter, type PcapngOptions } from "./pcapng.ts";
 import type { PortHandle } from "./types.ts";
 
@@ -30,9 +28,7 @@ const WHOLE_FRAME = 0xffff;
 
 export class LiveCapture {
   readonly #ports: readonly PortHandle[];
-  readonly #control = new SharedArrayBuffer(CAPTURE_CONTROL_SIZE);
-  readonly #words = new Int32Array(this.#control);
-  readonly #rings: CaptureRingReader[] = [];
+  readonly #rings: CaptureRings;
   #writer: PcapngWriter | undefined;
   /** Read and not yet written, since an earlier frame may still come. */
   #pending: CapturedFrame[] = [];
@@ -43,6 +39,7 @@ export class LiveCapture {
   /** @param ports whose frames are captured */
   constructor(ports: readonly PortHandle[]) {
     this.#ports = [...ports];
+    this.#rings = new CaptureRings(ports, RING_SIZE);
     this.#frames = ports.map(() => 0);
   }
 
@@ -62,9 +59,7 @@ export class LiveCapture {
 
   /** A ring for one more thread, for a `CaptureRingWriter` there. */
   addThread(): CaptureRingHandle {
-    const ring = createCaptureRing(RING_SIZE);
-    this.#rings.push(new CaptureRingReader(ring));
-    return { ports: this.#ports, control: this.#control, ring };
+    return this.#rings.addThread();
   }
 
   /**
@@ -74,14 +69,14 @@ export class LiveCapture {
    */
   start(sink: (bytes: Uint8Array) => void, options: PcapngOptions = {}): void {
     if (this.active) throw new Error("a capture runs already");
-    for (const ring of this.#rings) ring.discard();
+    this.#rings.discard();
     this.#pending = [];
     this.#frames.fill(0);
     this.#dropped = 0;
     this.#writer = new PcapngWriter(sink, options);
     for (const port of this.#ports) this.#writer.addInterface(port.name, port.mac);
-    this.#words[CAPTURE_SNAP] = options.snapLength ?? WHOLE_FRAME;
-    Atomics.store(this.#words, CAPTURE_ON, 1);
+    this.#rings.words[CAPTURE_SNAP] = options.snapLength ?? WHOLE_FRAME;
+    Atomics.store(this.#rings.words, CAPTURE_ON, 1);
   }
 
   /**
@@ -95,7 +90,7 @@ export class LiveCapture {
 
   /** Ends the capture, writing what is left, `most` frames at most. */
   stop(now: number, most = Infinity): void {
-    Atomics.store(this.#words, CAPTURE_ON, 0);
+    Atomics.store(this.#rings.words, CAPTURE_ON, 0);
     if (this.#writer === undefined) return;
     this.#collect();
     this.#write(Infinity, most);
@@ -110,10 +105,8 @@ export class LiveCapture {
   }
 
   #collect(): void {
-    for (const ring of this.#rings) {
-      ring.drain(this.#pending);
-      this.#dropped += ring.takeDropped();
-    }
+    this.#rings.drain(this.#pending);
+    this.#dropped += this.#rings.takeDropped();
     this.#pending.sort((a, b) => a.time - b.time);
   }
 

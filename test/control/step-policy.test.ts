@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import {
   decideStep,
+  firstStep,
   IX_STEP_RULE,
   stepPolicy,
   type StepState,
@@ -122,4 +123,18 @@ it("never changes direction faster than its constants allow, whatever the load d
 
 it("refuses to begin at a step that is not there", () => {
   expect(() => stepPolicy("cores", STEPS, 8)).toThrow(RangeError);
+});
+
+describe("the step to begin with", () => {
+  it("is the first that has the cores which run", () => {
+    for (const cores of [1, 3, 8]) {
+      const first = firstStep(STEPS, cores);
+      expect(STEPS[first].cores).toBe(cores);
+      expect(STEPS.slice(0, first).every((step) => step.cores < cores)).toBe(true);
+    }
+  });
+
+  it("is the very first where no step has so many", () => {
+    expect(firstStep(STEPS, 9)).toBe(0);
+  });
 });

@@ -1,7 +1,7 @@
 /** The policies of the control plane by the names that `ixwasm policy` knows them by. */
 import { delayPolicy } from "../../control/delay-policy.ts";
 import type { Policy } from "../../control/policy.ts";
-import { stepPolicy } from "../../control/step-policy.ts";
+import { firstStep, stepPolicy } from "../../control/step-policy.ts";
 import {
   consolidation,
   energyProportionality,
@@ -50,11 +50,7 @@ function steps(description: string, goal: (machine: MachineShape) => readonly St
     balances: false,
     make(cores, active) {
       const list = goal(plainMachine(cores));
-      const first = Math.max(
-        list.findIndex((step) => step.cores >= active),
-        0,
-      );
-      return stepPolicy(goal.name, list, first) as Policy;
+      return stepPolicy(goal.name, list, firstStep(list, active)) as Policy;
     },
   };
 }
