@@ -1,6 +1,7 @@
 /** The head of the page: which mode runs and why, the link, the capture, the theme. */
 import type { CaptureFile, Ready } from "../engine/messages.ts";
 import { write } from "./dom.ts";
+import { startTheme } from "./theme.ts";
 
 /** How long a button says that it has done its work, ms. */
 const DONE_FOR = 1600;
@@ -69,23 +70,4 @@ function say(target: HTMLButtonElement, text: string): void {
   target.style.minWidth = `${target.offsetWidth}px`;
   write(target, text);
   setTimeout(() => write(target, before), DONE_FOR);
-}
-
-function startTheme(toggle: HTMLButtonElement): void {
-  const root = document.documentElement;
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = (): boolean =>
-    (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
-  const show = (): void => toggle.setAttribute("aria-pressed", String(isDark()));
-  toggle.addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    show();
-    try {
-      localStorage.setItem("theme", root.dataset.theme);
-    } catch {
-      // A page without storage keeps the theme until it is left.
-    }
-  });
-  system.addEventListener("change", show);
-  show();
 }

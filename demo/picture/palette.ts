@@ -49,7 +49,6 @@ function readable(colour: string): string {
 
 /** Calls back when the reader's theme changes, by the button or by the system. */
 export function onThemeChange(callback: () => void): void {
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", callback);
   new MutationObserver(callback).observe(document.documentElement, {
     attributeFilter: ["data-theme"],
   });

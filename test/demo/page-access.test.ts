@@ -133,6 +133,45 @@ describe.runIf(hasChromium)("for everyone", { timeout: 120_000 }, () => {
     await demo.close();
   });
 
+  test("the theme follows the system until the reader chooses", async () => {
+    const demo = await DemoPage.open(site, false, { colorScheme: "dark" });
+    const { page } = demo;
+    const shown = () =>
+      page.evaluate(() => ({
+        ground: getComputedStyle(document.body).backgroundColor,
+        pressed: document.getElementById("theme")!.getAttribute("aria-pressed"),
+      }));
+    const dark = await shown();
+    expect(dark.pressed).toBe("true");
+    await page.emulateMedia({ colorScheme: "light" });
+    await expect.poll(async () => (await shown()).pressed).toBe("false");
+    const light = await shown();
+    expect(light.ground).not.toBe(dark.ground);
+    await page.click("#theme");
+    expect(await shown()).toEqual(dark);
+    await page.click("#theme");
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.waitForTimeout(100);
+    expect(await shown()).toEqual(light);
+    await demo.close();
+  });
+
+  test("the theme is right before any of the page's programs has come", async () => {
+    const demo = await DemoPage.open(site, false, { colorScheme: "dark" });
+    const { page } = demo;
+    const ground = (): Promise<string> =>
+      page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const dark = await ground();
+    await page.route("**/*.js", (route) => route.abort());
+    await page.reload();
+    expect(await page.textContent("#mode")).toBe("Loading the kernel…");
+    expect(await ground()).toBe(dark);
+    await page.emulateMedia({ colorScheme: "light" });
+    await page.reload();
+    expect(await ground()).not.toBe(dark);
+    await demo.close();
+  });
+
   test("the theme is kept, and less motion is respected", async () => {
     const demo = await DemoPage.open(site, false, {
       colorScheme: "light",
