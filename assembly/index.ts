@@ -59,7 +59,8 @@ import { bindEnds } from "./tcp/end";
 import { KnownServer } from "./tcp/fast-open-cache";
 import { bindListeners, Listener } from "./tcp/listeners";
 import { bindPorts } from "./tcp/ports";
-import { bindTcbs, CONTROL_STATE_SIZE, prepareTcbs, Tcb, TcbCold } from "./tcp/tcb";
+import { bindTcbs, CONTROL_STATE_SIZE, Tcb, TcbCold } from "./tcp/tcb";
+import { bindTcbPool, prepareTcbs } from "./tcp/tcb-pool";
 import { bindTuples } from "./tcp/tuple";
 import { setNow } from "./time/clock";
 import { bindWheel, prepareWheel } from "./time/wheel";
@@ -203,6 +204,7 @@ function bind(core: u32): void {
   bindToeplitz();
   bindGroups();
   bindTcbs();
+  bindTcbPool();
   bindTuples();
   bindListeners();
   bindAgenda();

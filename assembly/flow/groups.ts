@@ -18,7 +18,8 @@ import {
   GROUP_SIZE,
 } from "../abi";
 import { config, coreBlock } from "../core/config";
-import { asTcb, DONE, Tcb } from "../tcp/tcb";
+import { DONE } from "../tcp/states";
+import { asTcb, Tcb } from "../tcp/tcb";
 import { isPeer } from "../tcp/tuple";
 
 const GROUP_BITS: u32 = 7;

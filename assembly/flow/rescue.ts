@@ -38,18 +38,9 @@ import { dissolveLists } from "../tcp/agenda";
 import { abandonEnds } from "../tcp/end";
 import { claim, condemn, dropUnclaimed, isSound, unclaim, unhand } from "../tcp/inspection";
 import { abandonListeners } from "../tcp/listeners";
-import {
-  asTcb,
-  CLOSED,
-  coldOf,
-  DONE,
-  F_KNOWN,
-  freeTcb,
-  isTcb,
-  M_SEEN,
-  repairTcbs,
-  Tcb,
-} from "../tcp/tcb";
+import { CLOSED, DONE } from "../tcp/states";
+import { asTcb, coldOf, F_KNOWN, M_SEEN, Tcb } from "../tcp/tcb";
+import { freeTcb, isTcb, repairTcbs } from "../tcp/tcb-pool";
 import { prepareWheel } from "../time/wheel";
 import { abandonUserTimers } from "../user/timers";
 import { abandonArrival } from "./arrival";

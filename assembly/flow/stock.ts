@@ -6,7 +6,7 @@ import { coreBlock } from "../core/config";
 import { STATE_STOCK } from "../core/state";
 import { hasDepots } from "../mem/depot";
 import { balanceBuffers } from "../mem/buffers";
-import { balanceTcbs } from "../tcp/tcb";
+import { balanceTcbs } from "../tcp/tcb-pool";
 
 /** In the core's control block. */
 @final

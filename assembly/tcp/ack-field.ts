@@ -17,13 +17,11 @@ import { refuse } from "./input";
 import { output } from "./output";
 import { acknowledgeSelectively } from "./selective";
 import { seqAfter, seqBefore, seqBeforeEq } from "./seq";
+import { CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED } from "./states";
 import { acknowledgesSyn, synAcknowledged } from "./syn-sent";
 import {
-  CLOSING,
   coldOf,
   C_ECN,
-  FIN_WAIT_1,
-  FIN_WAIT_2,
   F_APP_CLOSED,
   F_DEFER,
   F_FIN_QUEUED,
@@ -31,10 +29,8 @@ import {
   F_PERSIST,
   F_RESENDING,
   F_SCOREBOARD,
-  LAST_ACK,
   R_HALF_OPEN,
   R_SACK,
-  SYN_RECEIVED,
   Tcb,
   TcbCold,
 } from "./tcb";

@@ -10,7 +10,9 @@
  */
 import { coreBlock } from "../core/config";
 import { STATE_LISTS } from "../core/state";
-import { asTcb, CLOSED, F_ON_AGENDA, F_ON_NOTICES, isTcb, Tcb, coldOf } from "./tcb";
+import { CLOSED } from "./states";
+import { asTcb, F_ON_AGENDA, F_ON_NOTICES, Tcb, coldOf } from "./tcb";
+import { isTcb } from "./tcb-pool";
 
 /** The heads of the lists; in the core's control block. */
 @final

@@ -35,6 +35,7 @@ import { markLimited, noteSent } from "./delivery-rate";
 import { CWND_MAX, renoGrow, renoReduce, restorePrior, UNLIMITED } from "./newreno";
 import { paceCharge, rateOf, setPacingRate } from "./pacing";
 import { seqAfter } from "./seq";
+import { SYN_RECEIVED, SYN_SENT } from "./states";
 import {
   C_CWR,
   C_ECN,
@@ -45,8 +46,6 @@ import {
   coldOf,
   F_RECOVERY,
   R_LOSS,
-  SYN_RECEIVED,
-  SYN_SENT,
   Tcb,
   TcbCold,
 } from "./tcb";

@@ -9,17 +9,8 @@ import { Buffer, frameOf, release } from "../mem/buffers";
 import { hasSpareRoom, pushEvent } from "../user/events";
 import { scheduleNotice, scheduleOutput } from "./agenda";
 import { orderlyEnd } from "./end";
-import {
-  CAN_RECEIVE,
-  coldOf,
-  DONE,
-  F_ACK_NOW,
-  F_EOF,
-  F_OWNED,
-  F_UNANNOUNCED,
-  Tcb,
-  TIME_WAIT,
-} from "./tcb";
+import { CAN_RECEIVE, DONE, TIME_WAIT } from "./states";
+import { coldOf, F_ACK_NOW, F_EOF, F_OWNED, F_UNANNOUNCED, Tcb } from "./tcb";
 import { tuneWindow, windowUpdateDue } from "./window";
 
 /** Payloads up to this size share a frame with the one before when the application lags behind. */

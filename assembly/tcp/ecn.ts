@@ -24,17 +24,8 @@ import { ipv6Ecn } from "../wire/ipv6";
 import { ACK, CWR, ECE, SYN } from "../wire/tcp";
 import { onEcnEcho } from "./congestion";
 import { sendAck } from "./output";
-import {
-  C_CWR,
-  C_ECHO,
-  C_ECN,
-  C_ECT,
-  coldOf,
-  F_ACK_NOW,
-  F_ACK_PENDING,
-  SYN_SENT,
-  Tcb,
-} from "./tcb";
+import { SYN_SENT } from "./states";
+import { C_CWR, C_ECHO, C_ECN, C_ECT, coldOf, F_ACK_NOW, F_ACK_PENDING, Tcb } from "./tcb";
 
 /** Whether the ACK in hand echoes a mark; only for connections with C_ECN. */
 export let isEchoed: bool = false;

@@ -25,7 +25,8 @@ import {
 } from "../wire/tcp-options";
 import { ecnSynFlags } from "./ecn";
 import { finish, markAcknowledged, metadataOption, PLAIN_PAYLOAD, swapPorts } from "./emit";
-import { coldOf, F_SCALED, R_HALF_OPEN, R_SACK, SYN_SENT, Tcb } from "./tcb";
+import { SYN_SENT } from "./states";
+import { coldOf, F_SCALED, R_HALF_OPEN, R_SACK, Tcb } from "./tcb";
 import { timestampNow } from "./timestamps";
 import {
   hopNeighbour,

@@ -26,11 +26,10 @@ import { bareSequence, sendBare } from "./emit";
 import { leaveHalfOpen } from "./fast-open";
 import { leaveBacklog } from "./listeners";
 import { discard } from "./reassembly";
+import { CLOSED, DONE, SYN_SENT, TIME_WAIT } from "./states";
 import {
   asTcb,
-  CLOSED,
   coldOf,
-  DONE,
   F_ACK_NOW,
   F_ACK_PENDING,
   F_APP_CLOSED,
@@ -41,12 +40,10 @@ import {
   F_ON_NOTICES,
   F_OUT_OF_ORDER,
   F_UNANNOUNCED,
-  freeTcb,
   R_HALF_OPEN,
-  SYN_SENT,
   Tcb,
-  TIME_WAIT,
 } from "./tcb";
+import { freeTcb } from "./tcb-pool";
 
 /** What outlives its connection; in the core's control block. */
 @final

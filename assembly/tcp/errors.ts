@@ -7,7 +7,8 @@ import { count } from "../core/counters";
 import { isOurs } from "../flow/groups";
 import { kill } from "./end";
 import { seqBefore } from "./seq";
-import { coldOf, F_OWNED, FAST_OPENED, R_HALF_OPEN, SYN_RECEIVED, SYN_SENT, Tcb } from "./tcb";
+import { FAST_OPENED, SYN_RECEIVED, SYN_SENT } from "./states";
+import { coldOf, F_OWNED, R_HALF_OPEN, Tcb } from "./tcb";
 import { findTuple, tupleHash } from "./tuple";
 
 /**

@@ -36,8 +36,9 @@ import { findListener, Listener, listenerOfHandle, noteReady } from "./listeners
 import { beginOpenState, halfOpenState } from "./open-state";
 import { beginQuickAcks } from "./quick-acks";
 import { sampleRtt } from "./rtt";
+import { ESTABLISHED, FAST_OPENED } from "./states";
 import { armRetransmission } from "./tail-probe";
-import { coldOf, ESTABLISHED, FAST_OPENED, R_HALF_OPEN, R_SYN_DATA, Tcb, TcbCold } from "./tcb";
+import { coldOf, R_HALF_OPEN, R_SYN_DATA, Tcb, TcbCold } from "./tcb";
 import { echoedRtt } from "./timestamps";
 
 /** How long a connection that was reset half open goes on counting, s: resets cost an attacker nothing. */

@@ -11,11 +11,10 @@ import { setAckDeadline } from "./deadlines";
 import { releaseTcb } from "./end";
 import { output, sendAck } from "./output";
 import { noteQuickAck } from "./quick-acks";
+import { CLOSED, DONE } from "./states";
 import {
   asTcb,
   C_QUICK,
-  CLOSED,
-  DONE,
   F_ACK_DEADLINE,
   F_ACK_NOW,
   F_ACK_PENDING,

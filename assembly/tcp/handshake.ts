@@ -31,17 +31,8 @@ import { leaveBacklog, noteReady } from "./listeners";
 import { beginOpenState } from "./open-state";
 import { beginQuickAcks } from "./quick-acks";
 import { sampleRtt } from "./rtt";
-import {
-  coldOf,
-  ESTABLISHED,
-  F_CONNECTING,
-  F_IN_BACKLOG,
-  F_KNOWN,
-  F_OWNED,
-  F_SCALED,
-  R_SACK,
-  Tcb,
-} from "./tcb";
+import { ESTABLISHED } from "./states";
+import { coldOf, F_CONNECTING, F_IN_BACKLOG, F_KNOWN, F_OWNED, F_SCALED, R_SACK, Tcb } from "./tcb";
 import { echoedRtt, noteTimestamp } from "./timestamps";
 import { pathMss, remoteHigh, remoteLow, setConnection, setSender } from "./tuple";
 import { windowShift } from "./window";

@@ -31,7 +31,8 @@ import { findListener } from "./listeners";
 import { openPassively } from "./open";
 import { output } from "./output";
 import { segmentArrives } from "./segment";
-import { C_ECN, C_KEEP_ALIVE, coldOf, ESTABLISHED, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
+import { ESTABLISHED } from "./states";
+import { C_ECN, C_KEEP_ALIVE, coldOf, F_ACK_PENDING, F_SLOW, Tcb } from "./tcb";
 import { findTuple, localWord, remoteSecret, setSender } from "./tuple";
 import { echoLater, hasFreshTimestamp } from "./timestamps";
 

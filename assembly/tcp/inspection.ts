@@ -12,9 +12,9 @@ import { neighbourFor } from "../net/neighbours";
 import { IPV4_BROADCAST } from "../wire/ipv4";
 import { linkTimeWait } from "./end";
 import { closeScoreboard, rebuildScoreboard } from "./scoreboard";
+import { DONE, TIME_WAIT } from "./states";
 import {
   coldOf,
-  DONE,
   F_DIE,
   F_IN_BACKLOG,
   F_KNOWN,
@@ -26,7 +26,6 @@ import {
   M_IN_BACKLOG,
   M_KNOWN,
   Tcb,
-  TIME_WAIT,
 } from "./tcb";
 
 /** Holds of a buffer that a sound connection has claimed. */

@@ -9,7 +9,8 @@ import { ACK } from "../wire/tcp";
 import { sendBare } from "./emit";
 import { reset } from "./end";
 import { openState } from "./open-state";
-import { C_KEEP_ALIVE, CLOSE_WAIT, coldOf, ESTABLISHED, FIN_WAIT_2, Tcb } from "./tcb";
+import { CLOSE_WAIT, ESTABLISHED, FIN_WAIT_2 } from "./states";
+import { C_KEEP_ALIVE, coldOf, Tcb } from "./tcb";
 
 /** The timer looks again after this at the latest, ms: the wheel reaches no further than it must. */
 const LOOK_MAX: u32 = 60_000;

@@ -18,7 +18,8 @@ import {
 import { config, coreBlock } from "../core/config";
 import { count } from "../core/counters";
 import { firstHandle, KIND_LISTENER, nextHandle } from "../mem/handles";
-import { coldOf, F_IN_BACKLOG, SYN_RECEIVED, Tcb } from "./tcb";
+import { SYN_RECEIVED } from "./states";
+import { coldOf, F_IN_BACKLOG, Tcb } from "./tcb";
 
 /** LISTENER_SIZE bytes; `bucket` heads the chain of ports that hash to this entry's index. */
 @final

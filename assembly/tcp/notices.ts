@@ -20,11 +20,10 @@ import { eventRoom, hasSpareRoom, lastEvent, pushEvent } from "../user/events";
 import { nextNotice, scheduleNotice, takeNotices } from "./agenda";
 import { bury, releaseTcb } from "./end";
 import { acceptable } from "./send";
+import { CLOSED, DONE, SYN_RECEIVED, SYN_SENT } from "./states";
 import {
   asTcb,
-  CLOSED,
   coldOf,
-  DONE,
   F_BLOCKED,
   F_CONNECTING,
   F_DIE,
@@ -38,11 +37,9 @@ import {
   F_UNANNOUNCED,
   F_UNREPORTED,
   M_HANDSHAKE,
-  retireHandle,
-  SYN_RECEIVED,
-  SYN_SENT,
   Tcb,
 } from "./tcb";
+import { retireHandle } from "./tcb-pool";
 
 /** Segments that are promised to each connection after a famine, so that not all come back at once. */
 const RELIEF_SHARE: u32 = 16;

@@ -33,8 +33,8 @@ import { initialSequence, timestampOffset } from "./isn";
 import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener } from "./listeners";
 import { portsFor } from "./ports";
 import { backedOffRto } from "./rtt";
+import { SYN_RECEIVED, SYN_SENT } from "./states";
 import {
-  allocTcb,
   coldOf,
   F_CONNECTING,
   F_DEFER,
@@ -45,11 +45,10 @@ import {
   F_UNANNOUNCED,
   M_HANDSHAKE,
   R_SACK,
-  SYN_RECEIVED,
-  SYN_SENT,
   Tcb,
   TcbCold,
 } from "./tcb";
+import { allocTcb } from "./tcb-pool";
 import { noteTimestamp } from "./timestamps";
 import {
   hopNeighbour,

@@ -22,9 +22,9 @@ import { backedOffRto } from "./rtt";
 import { inFlight, noteCut, noteResent } from "./scoreboard";
 import { cut, MORE_FOLLOWS, RECORD_END, SENT_AGAIN, WITH_FIN } from "./send-queue";
 import { seqAfter, seqBefore } from "./seq";
+import { CAN_SEND, SYN_RECEIVED, SYN_SENT } from "./states";
 import { armRetransmission, probeLead } from "./tail-probe";
 import {
-  CAN_SEND,
   coldOf,
   C_CORKED,
   C_LOWERED,
@@ -46,8 +46,6 @@ import {
   R_HALF_OPEN,
   R_REORDERING_TIMER,
   R_SACK,
-  SYN_RECEIVED,
-  SYN_SENT,
   Tcb,
   TcbCold,
 } from "./tcb";

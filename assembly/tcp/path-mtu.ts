@@ -12,10 +12,9 @@ import { sendSyn } from "./emit-syn";
 import { isInFlight, quoted } from "./errors";
 import { output } from "./output";
 import { markAllLost } from "./scoreboard";
+import { CAN_SEND, FIN_OUTSTANDING, SYN_SENT } from "./states";
 import {
-  CAN_SEND,
   coldOf,
-  FIN_OUTSTANDING,
   F_RECOVERY,
   F_RESENDING,
   F_SCOREBOARD,
@@ -24,7 +23,6 @@ import {
   R_PROBE_AGAIN,
   R_REORDERING_TIMER,
   R_SACK,
-  SYN_SENT,
   Tcb,
 } from "./tcb";
 import { pathMss, remoteHigh, remoteLow } from "./tuple";

@@ -33,18 +33,9 @@ import { openPassively } from "./open";
 import { sendAck } from "./output";
 import { sendDuplicateReport } from "./sack-blocks";
 import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq, seqMax, seqMin } from "./seq";
+import { SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./states";
 import { acknowledgesSyn, inSynSent, synAcknowledged } from "./syn-sent";
-import {
-  coldOf,
-  C_KEEP_ALIVE,
-  F_DEFER,
-  F_PASSIVE,
-  R_HALF_OPEN,
-  SYN_RECEIVED,
-  SYN_SENT,
-  Tcb,
-  TIME_WAIT,
-} from "./tcb";
+import { coldOf, C_KEEP_ALIVE, F_DEFER, F_PASSIVE, R_HALF_OPEN, Tcb } from "./tcb";
 import { textArrives } from "./text";
 import { isStale, noteTimestamp } from "./timestamps";
 import { localWord, remoteSecret, setSender } from "./tuple";

@@ -14,7 +14,8 @@ import { establish, learnSyn } from "./handshake";
 import { refuse } from "./input";
 import { reportSent } from "./notices";
 import { seqAfter, seqBeforeEq } from "./seq";
-import { coldOf, F_ACK_NOW, F_ACK_PENDING, R_COOKIE, R_SYN_DATA, SYN_RECEIVED, Tcb } from "./tcb";
+import { SYN_RECEIVED } from "./states";
+import { coldOf, F_ACK_NOW, F_ACK_PENDING, R_COOKIE, R_SYN_DATA, Tcb } from "./tcb";
 import { textArrives } from "./text";
 
 /** Returns true when the packet's buffer was kept. */

@@ -17,18 +17,12 @@ import {
   CAN_RECEIVE,
   CLOSE_WAIT,
   CLOSING,
-  coldOf,
   ESTABLISHED,
   FIN_WAIT_1,
   FIN_WAIT_2,
-  F_ACK_NOW,
-  F_ACK_PENDING,
-  F_APP_CLOSED,
-  F_OUT_OF_ORDER,
-  R_SACK,
-  Tcb,
   TIME_WAIT,
-} from "./tcb";
+} from "./states";
+import { coldOf, F_ACK_NOW, F_ACK_PENDING, F_APP_CLOSED, F_OUT_OF_ORDER, R_SACK, Tcb } from "./tcb";
 
 /** Takes in what an acceptable segment brings. Returns true when the packet's buffer was kept. */
 export function textArrives(tcb: Tcb, packet: Packet): bool {

@@ -26,13 +26,13 @@ import { releaseTime } from "./pacing";
 import { backedOffRto } from "./rtt";
 import { beginLoss, reorderingTimeout } from "./selective";
 import { cut, MORE_FOLLOWS } from "./send-queue";
+import { FIN_WAIT_2, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./states";
 import { endProbe, probeTail } from "./tail-probe";
 import {
   coldOf,
   C_CORKED,
   C_KEEP_ALIVE,
   C_PACE_WAIT,
-  FIN_WAIT_2,
   F_ACK_DEADLINE,
   F_ACK_PENDING,
   F_DEADLINE,
@@ -44,11 +44,8 @@ import {
   R_HALF_OPEN,
   R_REORDERING_TIMER,
   R_SACK,
-  SYN_RECEIVED,
-  SYN_SENT,
   Tcb,
   TcbCold,
-  TIME_WAIT,
 } from "./tcb";
 import { isGivenUp, nextTimeout } from "./user-timeout";
 

@@ -41,11 +41,10 @@ import { joinHalfOpen, leaveHalfOpen } from "./fast-open";
 import { enterBacklog, findListener, leaveBacklog } from "./listeners";
 import { rebuildScoreboard } from "./scoreboard";
 import { SENT_ELSEWHERE } from "./send";
+import { CLOSED, DONE, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./states";
 import {
   asTcb,
-  CLOSED,
   coldOf,
-  DONE,
   C_CORKED,
   F_ACK_NOW,
   F_ACK_PENDING,
@@ -73,10 +72,7 @@ import {
   M_KNOWN,
   M_LEFT,
   R_HALF_OPEN,
-  SYN_RECEIVED,
-  SYN_SENT,
   Tcb,
-  TIME_WAIT,
 } from "./tcb";
 import {
   hopHigh,

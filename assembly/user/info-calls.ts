@@ -27,7 +27,8 @@ import {
   TCP_RECOVERY_TIMEOUT,
   TCP_STATE_SYN_RECEIVED,
 } from "../abi";
-import { C_ECN, coldOf, FAST_OPENED, F_RECOVERY, F_SCOREBOARD, R_LOSS, Tcb } from "../tcp/tcb";
+import { FAST_OPENED } from "../tcp/states";
+import { C_ECN, coldOf, F_RECOVERY, F_SCOREBOARD, R_LOSS, Tcb } from "../tcp/tcb";
 import { inWindow } from "./check";
 import { knownTcb, wrongHandle } from "./tcp-calls";
 

@@ -37,19 +37,8 @@ import { beginKeepAlive } from "../tcp/keep-alive";
 import { Listener, listenerOfHandle } from "../tcp/listeners";
 import { openState } from "../tcp/open-state";
 import { output, uncork } from "../tcp/output";
-import {
-  C_CORKED,
-  C_KEEP_ALIVE,
-  coldOf,
-  DONE,
-  F_NAGLE,
-  F_QUIET,
-  R_HALF_OPEN,
-  SYN_RECEIVED,
-  SYN_SENT,
-  Tcb,
-  TIME_WAIT,
-} from "../tcp/tcb";
+import { DONE, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "../tcp/states";
+import { C_CORKED, C_KEEP_ALIVE, coldOf, F_NAGLE, F_QUIET, R_HALF_OPEN, Tcb } from "../tcp/tcb";
 import { inWindow } from "./check";
 import { ownedTcb, wrongHandle } from "./tcp-calls";
 

@@ -54,8 +54,16 @@ import { MORE_FOLLOWS, RECORD_END } from "../tcp/send-queue";
 import {
   CAN_SEND,
   CLOSE_WAIT,
-  coldOf,
   DONE,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  LAST_ACK,
+  SYN_RECEIVED,
+  SYN_SENT,
+  TIME_WAIT,
+} from "../tcp/states";
+import {
+  coldOf,
   F_APP_CLOSED,
   F_BLOCKED,
   F_CONNECTING,
@@ -66,16 +74,10 @@ import {
   F_OWNED,
   F_QUIET,
   F_STARVED,
-  FIN_WAIT_1,
-  FIN_WAIT_2,
-  LAST_ACK,
   M_LEFT,
-  SYN_RECEIVED,
-  SYN_SENT,
   Tcb,
-  tcbOfHandle,
-  TIME_WAIT,
 } from "../tcp/tcb";
+import { tcbOfHandle } from "../tcp/tcb-pool";
 import { setPeer } from "../tcp/tuple";
 import { isIpv6Unicast, isMapped, mappedIpv4 } from "../wire/ipv6";
 import { inWindow, isReadable } from "./check";

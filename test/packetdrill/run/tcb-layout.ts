@@ -4,6 +4,7 @@
  * cannot go stale; a field that the kernel drops is missing here.
  */
 import { existsSync, readFileSync } from "node:fs";
+import * as abi from "../../../assembly/abi.ts";
 import { packageFile } from "../../../host/node/kernel.ts";
 
 export interface Field {
@@ -40,7 +41,9 @@ export interface TcbLayout {
 }
 
 /** Where the kernel keeps the constants of its flags; a file that is not there has none. */
-const SOURCES = ["tcp/tcb.ts", "tcp/send-queue.ts", "tcp/scoreboard.ts"];
+const SOURCES = ["tcp/tcb.ts", "tcp/states.ts", "tcp/send-queue.ts", "tcp/scoreboard.ts"];
+/** The states that applications are told of; the kernel calls them so without this. */
+const STATE_PREFIX = "TCP_STATE_";
 
 let known: TcbLayout | undefined;
 
@@ -51,7 +54,10 @@ export function tcbLayout(): TcbLayout {
       hot: layoutOf(tcb, "Tcb"),
       cold: layoutOf(tcb, "TcbCold"),
       buffer: layoutOf(sourceOf("mem/buffers.ts"), "Buffer"),
-      constants: new Map(SOURCES.flatMap((file) => constantsOf(sourceOf(file)))),
+      constants: new Map([
+        ...SOURCES.flatMap((file) => constantsOf(sourceOf(file))),
+        ...statesTold(),
+      ]),
     };
   }
   return known;
@@ -85,4 +91,10 @@ function constantsOf(source: string): [string, number][] {
     name,
     shift === undefined ? Number(value) : (Number(value) << Number(shift)) >>> 0,
   ]);
+}
+
+function statesTold(): [string, number][] {
+  return Object.entries(abi)
+    .filter(([name]) => name.startsWith(STATE_PREFIX))
+    .map(([name, value]) => [name.slice(STATE_PREFIX.length), value]);
 }
