@@ -2,20 +2,12 @@
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RC_OK, RC_REFUSED, RC_UNREACHABLE } from "../../assembly/abi.ts";
-import type { Dataplane } from "../../host/dataplane/dataplane.ts";
-import { InlineRunner } from "../../host/dataplane/inline.ts";
-import { Ixev } from "../../host/libix/ixev.ts";
 import { IXEVHUP, IXEVIN, IXEVOUT } from "../../host/libix/ixev-conditions.ts";
 import { IxevContext } from "../../host/libix/ixev-context.ts";
-import {
-  createDataplane,
-  type KernelBuild,
-  loadKernelSync,
-  openTap,
-  type Tap,
-} from "../../host/node/index.ts";
-import { Namespace, tapUnavailable } from "./namespace.ts";
-import { DATAPLANE, LINUX } from "./responder.ts";
+import type { KernelBuild } from "../../host/node/index.ts";
+import { Dialer, until } from "./dialer.ts";
+import { tapUnavailable } from "./namespace.ts";
+import { LINUX } from "./responder.ts";
 
 const CLIENT = fileURLToPath(new URL("client.mjs", import.meta.url));
 const PORT = 7;
@@ -59,55 +51,20 @@ class EchoCheck {
   }
 }
 
-async function until(condition: () => boolean, milliseconds = 10_000): Promise<void> {
-  const deadline = Date.now() + milliseconds;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error("it took too long");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 describe.skipIf(unavailable).each<KernelBuild>(["debug", "release"])(
   `connecting to Linux, %s kernel${unavailable ? ` (skipped: ${unavailable})` : ""}`,
   (build) => {
-    let namespace: Namespace;
-    let tap: Tap;
-    let dataplane: Dataplane;
-    let runner: InlineRunner;
-    let ixev: Ixev;
-    let outcomes: number[];
+    let dialer: Dialer;
 
     beforeEach(() => {
-      namespace = new Namespace();
-      tap = openTap({ name: "tap0", namespace: namespace.name, address: `${LINUX}/24` });
-      dataplane = createDataplane({
-        kernel: loadKernelSync(build),
-        ip: `${DATAPLANE}/24`,
-        offloads: tap.offloads,
-        tcp: { timeWait: 100_000 },
-      });
-      outcomes = [];
-      runner = new InlineRunner({ clock: "real" });
-      runner.add(dataplane, {
-        backend: (port, queue) => tap.backend(port, queue),
-        app: ({ ix }) => {
-          ixev = new Ixev(ix, { dialed: (_, outcome) => void outcomes.push(outcome) });
-          return ixev;
-        },
-      });
-      void runner.start();
+      dialer = new Dialer(build);
     });
 
-    afterEach(async () => {
-      await runner.stop();
-      runner.close();
-      tap.close();
-      await namespace.delete();
-    });
+    afterEach(() => dialer.stop());
 
     /** Starts client.mjs's echo server; `stop` returns what it has counted. */
     async function startEchoServer(): Promise<{ stop: () => Promise<unknown> }> {
-      const child = namespace.start(
+      const child = dialer.namespace.start(
         process.execPath,
         CLIENT,
         "echoServer",
@@ -133,29 +90,28 @@ describe.skipIf(unavailable).each<KernelBuild>(["debug", "release"])(
         { length: 60 },
         (_, i) => new EchoCheck(i, sizes[i % sizes.length]),
       );
-      for (const { context } of checks) ixev.dial(context, LINUX, PORT);
+      for (const { context } of checks) dialer.ixev.dial(context, LINUX, PORT);
       await until(() => checks.every(({ outcome }) => outcome !== "open"), 20_000);
       expect(new Set(checks.map(({ outcome }) => outcome))).toEqual(new Set(["same"]));
-      expect(outcomes).toEqual(checks.map(() => RC_OK));
+      expect(dialer.outcomes).toEqual(checks.map(() => RC_OK));
       const bytes = checks.reduce((sum, { received }) => sum + received, 0);
       expect(await server.stop()).toEqual({ connections: checks.length, bytes });
-      await until(() => dataplane.gauges().connections === 0);
-      dataplane.assertNoLeaks();
+      await dialer.settle();
     });
 
     it("is refused where nobody listens", async () => {
-      ixev.dial(new IxevContext(), LINUX, PORT);
-      await until(() => outcomes.length === 1);
-      expect(outcomes).toEqual([RC_REFUSED]);
-      dataplane.assertNoLeaks();
+      dialer.ixev.dial(new IxevContext(), LINUX, PORT);
+      await until(() => dialer.outcomes.length === 1);
+      expect(dialer.outcomes).toEqual([RC_REFUSED]);
+      dialer.dataplane.assertNoLeaks();
     });
 
     it("is told that nobody has the address", async () => {
-      ixev.dial(new IxevContext(), "10.9.0.77", PORT);
-      await until(() => outcomes.length === 1);
-      expect(outcomes).toEqual([RC_UNREACHABLE]);
-      await until(() => dataplane.gauges().neighbourPending === 0);
-      dataplane.assertNoLeaks();
+      dialer.ixev.dial(new IxevContext(), "10.9.0.77", PORT);
+      await until(() => dialer.outcomes.length === 1);
+      expect(dialer.outcomes).toEqual([RC_UNREACHABLE]);
+      await until(() => dialer.dataplane.gauges().neighbourPending === 0);
+      dialer.dataplane.assertNoLeaks();
     });
   },
 );

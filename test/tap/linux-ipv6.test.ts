@@ -8,13 +8,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { patternBytes } from "../../examples/http-responder-app.ts";
 import type { KernelBuild } from "../../host/node/index.ts";
 import { tapUnavailable } from "./namespace.ts";
-import { type Responder, startResponder } from "./responder.ts";
+import { DATAPLANE6, type Responder, startResponder6 } from "./responder.ts";
 
-const LINUX6 = "fd00:9::1";
-const DATAPLANE6 = "fd00:9::2";
 const URL_BASE = `http://[${DATAPLANE6}]`;
-/** Tries of a ping until the dataplane has found that nobody else has its addresses. */
-const TRIES = 30;
 
 const unavailable = tapUnavailable("ping", "curl");
 const crc = (bytes: Uint8Array): string => crc32(bytes).toString(16).padStart(8, "0");
@@ -29,14 +25,7 @@ describe.skipIf(unavailable).each<[KernelBuild, "inline" | "threaded"]>([
 
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), "ixwasm-"));
-    responder = await startResponder({
-      build,
-      run,
-      dataplane: { ip6: { addresses: [`${DATAPLANE6}/64`], autoconfigured: false } },
-    });
-    await linux("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/tap0/disable_ipv6");
-    responder.namespace.ip("-6", "addr", "add", `${LINUX6}/64`, "dev", "tap0", "nodad");
-    await answers();
+    responder = await startResponder6({ build, run });
   }, 60_000);
 
   afterAll(async () => {
@@ -45,14 +34,6 @@ describe.skipIf(unavailable).each<[KernelBuild, "inline" | "threaded"]>([
   });
 
   afterEach(() => responder.settle());
-
-  async function answers(): Promise<void> {
-    const ping = ["-6", "-c", "1", "-W", "1", DATAPLANE6];
-    for (let tried = 0; tried < TRIES; tried++) {
-      if ((await responder.namespace.run("ping", ping)).code === 0) return;
-    }
-    throw new Error(`${DATAPLANE6} does not answer`);
-  }
 
   /** Runs a program in the namespace, which must succeed. Returns what it prints. */
   const linux = async (program: string, ...args: string[]): Promise<string> => {

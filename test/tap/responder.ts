@@ -18,6 +18,11 @@ import { createRepeater } from "../../bench/lib/repeater.ts";
 
 export const LINUX = "10.9.0.1";
 export const DATAPLANE = "10.9.0.2";
+export const LINUX6 = "fd00:9::1";
+export const DATAPLANE6 = "fd00:9::2";
+
+/** Tries of a ping until the dataplane has found that nobody else has its addresses. */
+const TRIES = 30;
 
 export interface ResponderOptions {
   readonly build?: KernelBuild;
@@ -84,6 +89,32 @@ export async function startResponder(options: ResponderOptions = {}): Promise<Re
     await namespace.delete();
     throw error;
   }
+}
+
+/** A responder with IPv6 on both sides, which answers there. */
+export async function startResponder6(options: ResponderOptions = {}): Promise<Responder> {
+  const ip6 = { addresses: [`${DATAPLANE6}/64`], autoconfigured: false };
+  const responder = await startResponder({ ...options, dataplane: { ...options.dataplane, ip6 } });
+  try {
+    await enableIpv6(responder.namespace);
+    return responder;
+  } catch (error) {
+    await responder.stop();
+    throw error;
+  }
+}
+
+/** Gives Linux's end of the TAP its IPv6 address, and waits until the dataplane's answers. */
+export async function enableIpv6(namespace: Namespace): Promise<void> {
+  const enable = "echo 0 > /proc/sys/net/ipv6/conf/tap0/disable_ipv6";
+  const { stderr } = await namespace.run("sh", ["-c", enable]);
+  if (stderr !== "") throw new Error(stderr);
+  namespace.ip("-6", "addr", "add", `${LINUX6}/64`, "dev", "tap0", "nodad");
+  const ping = ["-6", "-c", "1", "-W", "1", DATAPLANE6];
+  for (let tried = 0; tried < TRIES; tried++) {
+    if ((await namespace.run("ping", ping)).code === 0) return;
+  }
+  throw new Error(`${DATAPLANE6} does not answer`);
 }
 
 function runInline(
