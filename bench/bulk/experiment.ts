@@ -33,8 +33,6 @@ export const bulk = defineExperiment<BulkExperimentOptions>({
   options: (command) =>
     command
       .option("--seconds <s>", "length of a measurement", decimal(0.1, 3600), 2)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 5)
-      .option("--systems <names>", `which ones, of ${NAMES.join(",")}`, someOf(NAMES), NAMES)
       .option("--chunk <bytes>", "bytes per send", integer(1024, 1 << 20), 65_536)
       .option("--mtu <bytes>", "largest IP packet", integer(576, 1906), 1500)
       .option("--timers <name>", "TCP timers, default or lan", someOf(["default", "lan"]), ["lan"])
@@ -45,10 +43,10 @@ export const bulk = defineExperiment<BulkExperimentOptions>({
       .option("--delay <ms>", "one-way delay of the link", decimal(0, 10_000))
       .option("--rate <mbit>", "rate of the link, Mbit/s", decimal(0.01, 1_000_000))
       .option("--seed <n>", "of the link's random numbers", integer(0, 2 ** 31), 1),
+  turns: { systems: NAMES, repeats: 5 },
   help: [
     "With --loss, --delay or --rate both ends run inline in virtual time, where the seconds are",
     "the link's and every run with the same seed is the same: it is measured once.",
-    "",
   ],
   examples: ["", "--loss 0.01 --delay 10 --rate 100 --seconds 30"],
   bounded: { seconds: 1, repeats: 3 },

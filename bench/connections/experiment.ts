@@ -5,7 +5,7 @@ import type { Reporter } from "../lib/reporter.ts";
 import { figure } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
 import { grouped, ranged, rounded } from "../lib/text.ts";
-import { recordMeasured, sweep, tableOverPoints } from "../echo/sweep.ts";
+import { sweep, tableOverPoints } from "../echo/sweep.ts";
 import type { EchoParams } from "../echo/system.ts";
 import type { ConnectionsResult, ConnectionsTask } from "./task.ts";
 
@@ -90,7 +90,8 @@ async function runConnections(options: ConnectionsOptions, reporter: Reporter): 
   const { conns, size, messages, inFlight, repeats } = options;
   reporter.note(
     `connections: between two dataplanes on one thread, ${size} B messages, ` +
-      `at least ${messages} of each while all are open, ${grouped(inFlight)} in flight`,
+      `at least ${messages} of each while all are open, ${grouped(inFlight)} in flight; ` +
+      `median (least–most) of ${repeats}`,
   );
   const found = new Map(conns.map((count) => [count, [] as ConnectionsResult[]]));
   reporter.expect(repeats * conns.length);
@@ -159,10 +160,10 @@ function tableOf(
       grouped(count),
       ranged(metrics.msgs_per_s, grouped),
       `${((100 * metrics.msgs_per_s.median) / peak).toFixed(0)} %`,
-      grouped(metrics.conns_per_s.median),
+      ranged(metrics.conns_per_s, grouped),
       rounded(metrics.bytes_per_connection.median),
-      rounded(metrics.resident_bytes_both_ends.median),
-      rounded(metrics.heap_bytes_both_ends.median),
+      ranged(metrics.resident_bytes_both_ends),
+      ranged(metrics.heap_bytes_both_ends),
     ];
   });
   reporter.table(head, rows);
@@ -174,9 +175,8 @@ async function measureLinux(options: ConnectionsOptions, reporter: Reporter): Pr
   const points = options.conns
     .filter((count) => count <= linux)
     .map((count) => pointOf(count, size));
-  const measured = await sweep(["epoll"], points, repeats, reporter);
-  tableOverPoints(reporter, "connections, thousands/s", measured, ({ conns }) => grouped(conns));
-  for (const one of measured) recordMeasured(reporter, one);
+  const table = tableOverPoints("connections, thousands/s", ({ conns }) => grouped(conns));
+  await sweep({ systems: ["epoll"], points, repeats, table }, reporter);
 }
 
 function pointOf(conns: number, size: number): EchoParams {

@@ -52,11 +52,6 @@ export const cores = defineExperiment<CoresOptions>({
         ["measured"],
       )
       .option("--no-real", "leave out the real cores"),
-  help: [
-    "Simulated: every core has a processor of its own, and work takes the time that a cost model",
-    "says. Caches and memory that cores compete for are not in the model. The client costs nothing.",
-    "",
-  ],
   examples: ["", "--cores 64 --conns 8192 --costs reference --no-real"],
   bounded: { repeats: 3 },
   run: runCores,

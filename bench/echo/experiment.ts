@@ -1,10 +1,9 @@
 /** `bench echo`: small messages back and forth, on all systems in turn, again and again. */
 import { defineExperiment } from "../lib/experiment.ts";
-import { decimal, integer, someOf } from "../lib/options.ts";
+import { decimal, integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
-import { spread } from "../lib/statistics.ts";
 import { counted, grouped, ranged, rounded } from "../lib/text.ts";
-import { noteStages, range, rates, recordMeasured, sweep, type Measured } from "./sweep.ts";
+import { range, rates, sweep, type Measured } from "./sweep.ts";
 import type { EchoParams, EchoTraffic } from "./system.ts";
 import { describeSystems, SYSTEM_NAMES } from "./systems.ts";
 
@@ -37,14 +36,8 @@ export const echo = defineExperiment<EchoOptions>({
       )
       .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 1)
       .option("--cores <n>", "cores of the server, and of the client", integer(1, 32), 1)
-      .option("--batch <n>", "B, packets per iteration of a dataplane", integer(1, 256), 64)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 5)
-      .option(
-        "--systems <names>",
-        `which ones, of ${SYSTEM_NAMES.join(",")}`,
-        someOf(SYSTEM_NAMES),
-        [...SYSTEM_NAMES],
-      ),
+      .option("--batch <n>", "B, packets per iteration of a dataplane", integer(1, 256), 64),
+  turns: { systems: SYSTEM_NAMES, repeats: 5 },
   help: describeSystems(),
   examples: [
     "--conns 1000 --size 1024",
@@ -73,10 +66,7 @@ async function runEcho(options: EchoOptions, reporter: Reporter): Promise<void> 
   const latency = Math.min(traffic.seconds, LATENCY);
   const params: EchoParams = { ...traffic, latency, stages: true };
   reporter.note(describeLoad(params, repeats));
-  const measured = await sweep(systems, [params], repeats, reporter);
-  tableOf(reporter, measured);
-  noteStages(reporter, measured);
-  for (const one of measured) recordMeasured(reporter, one);
+  await sweep({ systems, points: [params], repeats, table: tableOf }, reporter);
 }
 
 function describeLoad(params: EchoParams, repeats: number): string {
@@ -90,7 +80,7 @@ function describeLoad(params: EchoParams, repeats: number): string {
   );
 }
 
-function tableOf(reporter: Reporter, measured: readonly Measured[]): void {
+function tableOf(measured: readonly Measured[], reporter: Reporter): void {
   const base = measured.find(({ system }) => system.name === "node:net");
   const baseRate = base && rates(base).median;
   const reopening = measured.some(({ samples }) => samples.some(({ opened }) => opened > 0));
@@ -101,7 +91,7 @@ function tableOf(reporter: Reporter, measured: readonly Measured[]): void {
     const row = [one.system.name, ranged(rates(one), grouped), rounded(1e9 / median)];
     row.push(baseRate ? rounded(median / baseRate) : "–");
     row.push(range(one, ({ p50_us }) => p50_us));
-    row.push(rounded(spread(one.samples.map(({ p99_us }) => p99_us)).median));
+    row.push(range(one, ({ p99_us }) => p99_us));
     if (reopening) row.push(range(one, ({ opened, seconds }) => opened / seconds));
     return row;
   });

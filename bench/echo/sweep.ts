@@ -17,24 +17,45 @@ export interface Measured {
   failed: boolean;
 }
 
-/** Prepares the systems, measures, and returns what is complete, point by point. */
+/** Prints what was measured as a table. */
+export type TableOf = (measured: readonly Measured[], reporter: Reporter) => void;
+
+/** What is measured, and how it is told. */
+export interface Sweep {
+  /** Names of the systems. */
+  readonly systems: readonly string[];
+  readonly points: readonly EchoParams[];
+  readonly repeats: number;
+  readonly table: TableOf;
+  /** Names a row of the stages; default: by its system. */
+  readonly nameOf?: (one: Measured) => string;
+}
+
+/** Measures, and says and records what is complete, point by point. */
 export async function sweep(
-  names: readonly string[],
-  points: readonly EchoParams[],
-  repeats: number,
+  { systems, points, repeats, table, nameOf = ({ system }) => system.name }: Sweep,
   reporter: Reporter,
-): Promise<Measured[]> {
+): Promise<void> {
+  const present = await prepared(systems, reporter);
+  const measured = points.flatMap((params) =>
+    present.map((system): Measured => ({ system, params, samples: [], failed: false })),
+  );
+  await measureInTurn(measured, repeats, reporter);
+  const complete = measured.filter(({ failed }) => !failed);
+  table(complete, reporter);
+  noteStages(reporter, complete, nameOf);
+  for (const one of complete) record(reporter, one);
+}
+
+/** The systems that can be measured here; says which cannot. */
+async function prepared(names: readonly string[], reporter: Reporter): Promise<EchoSystem[]> {
   const present: EchoSystem[] = [];
   for (const system of names.map(makeSystem)) {
     const reason = await system.prepare();
     if (reason === null) present.push(system);
     else reporter.absent(system.name, reason);
   }
-  const measured = points.flatMap((params) =>
-    present.map((system): Measured => ({ system, params, samples: [], failed: false })),
-  );
-  await measureInTurn(measured, repeats, reporter);
-  return measured.filter(({ failed }) => !failed);
+  return present;
 }
 
 async function measureInTurn(
@@ -69,7 +90,7 @@ export function rates({ samples }: Measured): Figure {
 }
 
 /** A line of results, with whatever was measured. */
-export function recordMeasured(reporter: Reporter, one: Measured): void {
+function record(reporter: Reporter, one: Measured): void {
   const { conns, size, pipeline, rounds, cores, batch, seconds, latency } = one.params;
   const params: Params = { conns, size, pipeline, rounds, cores, batch, seconds, latency };
   const run = { repeats: one.samples.length };
@@ -108,10 +129,10 @@ function stagesOf({ samples }: Measured): Record<string, Figure> {
 }
 
 /** Says where the nanoseconds go, of each system that knows. */
-export function noteStages(
+function noteStages(
   reporter: Reporter,
   measured: readonly Measured[],
-  name: (one: Measured) => string = ({ system }) => system.name,
+  name: (one: Measured) => string,
 ): void {
   const staged = measured.map((one) => [one, Object.entries(stagesOf(one))] as const);
   const known = staged.filter(([, stages]) => stages.length > 0);
@@ -133,26 +154,29 @@ export function range(one: Measured, value: (sample: EchoSample) => number): str
  * A table with a row for each point and a column for each system, rates in thousands a second, and how
  * many times faster the first system is than each baseline.
  */
-export function tableOverPoints(
-  reporter: Reporter,
-  label: string,
-  measured: readonly Measured[],
-  nameOf: (params: EchoParams) => string,
-  value: (one: Measured) => number = (one) => rates(one).median / 1000,
-): void {
-  const systems = [...new Set(measured.map(({ system }) => system.name))];
-  const points = [...new Set(measured.map(({ params }) => params))];
-  const baselines = systems.filter((name) => !name.startsWith("ixwasm"));
-  const best = systems.filter((name) => name.startsWith("ixwasm")).at(-1);
-  const rows = points.map((params) => {
-    const at = new Map(
-      measured.filter((one) => one.params === params).map((one) => [one.system.name, value(one)]),
-    );
-    const cell = (name: string): string => (at.has(name) ? rounded(at.get(name)!) : "–");
-    const times = (name: string): string =>
-      at.has(name) && at.has(best ?? "") ? rounded(at.get(best!)! / at.get(name)!) : "–";
-    return [nameOf(params), ...systems.map(cell), ...baselines.map(times)];
-  });
-  const ratios = best === undefined ? [] : baselines.map((name) => `${best} ×${name}`);
-  reporter.table([label, ...systems, ...ratios], rows);
+export function tableOverPoints(label: string, nameOf: (params: EchoParams) => string): TableOf {
+  return (measured, reporter) => {
+    const systems = [...new Set(measured.map(({ system }) => system.name))];
+    const points = [...new Set(measured.map(({ params }) => params))];
+    const baselines = systems.filter((name) => !name.startsWith("ixwasm"));
+    const best = systems.filter((name) => name.startsWith("ixwasm")).at(-1);
+    const rows = points.map((params) => {
+      const at = new Map(
+        measured.filter((one) => one.params === params).map((one) => [one.system.name, rates(one)]),
+      );
+      const cell = (name: string): string => (at.has(name) ? thousands(at.get(name)!) : "–");
+      const times = (name: string): string =>
+        at.has(name) && at.has(best ?? "")
+          ? rounded(at.get(best!)!.median / at.get(name)!.median)
+          : "–";
+      return [nameOf(params), ...systems.map(cell), ...baselines.map(times)];
+    });
+    const ratios = best === undefined ? [] : baselines.map((name) => `${best} ×${name}`);
+    reporter.table([label, ...systems, ...ratios], rows);
+  };
+}
+
+/** "median (least–most)" of rates, in thousands a second. */
+function thousands(rates: Figure): string {
+  return ranged(rates, (rate) => rounded(rate / 1000));
 }

@@ -23,5 +23,5 @@ export function makeSystem(name: string): EchoSystem {
 /** What each is, for the help. */
 export function describeSystems(): string[] {
   const lines = SYSTEM_NAMES.map((name) => `  ${name.padEnd(11)} ${makeSystem(name).description}`);
-  return ["Systems:", ...lines, ""];
+  return ["Systems:", ...lines];
 }

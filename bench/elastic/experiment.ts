@@ -92,11 +92,6 @@ export const elastic = defineExperiment<ElasticOptions>({
         someOf(PATTERN_NAMES),
         [...PATTERN_NAMES],
       ),
-  help: [
-    "Everything is simulated: time by a cost model, energy by a model of power. The load goes from",
-    "10 % to 100 % of --load and back: slope, step or sine.",
-    "",
-  ],
   examples: ["", "--policies delay --patterns step --cores 16 --service 2 --seconds 0.3"],
   bounded: { seconds: 12 },
   tour: { seconds: 3, patterns: ["step"], policies: ["delay", "energy", "all"] },

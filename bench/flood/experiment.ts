@@ -43,10 +43,6 @@ export const flood = defineExperiment<FloodOptions>({
         decimal(0.01, 600),
         2,
       ),
-  help: [
-    "Simulated: the server's core is as busy as a cost model says; real: all on one thread.",
-    "",
-  ],
   examples: ["", "--systems simulated --flood 4000000"],
   run: runFloods,
   charts: [

@@ -47,7 +47,6 @@ export const grid = defineExperiment<GridOptions>({
       .option("--no-sack", "recover by duplicate ACKs alone, as without SACK and timestamps")
       .option("--linux", "in real time, beside Linux through a TAP over the same link; needs root")
       .option("--repeats <n>", "runs of each, with --linux", integer(1, 100), 3),
-  help: ["Every run with the same seed gives the same figures, on any machine.", ""],
   examples: [
     "--rates 100",
     "--cc bbr,cubic --rates 100 --rtts 20 --losses 1",

@@ -56,15 +56,10 @@ export const kv = defineExperiment<KvOptions>({
         ...[0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1],
       ])
       .option("--seconds <s>", "length of each measurement", decimal(0.05, 600), 1)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 3)
-      .option("--seed <n>", "of the random numbers", integer(1, 1e9), 1)
-      .option("--systems <names>", `which ones, of ${NAMES.join(",")}`, someOf(NAMES), [...NAMES]),
+      .option("--seed <n>", "of the random numbers", integer(1, 1e9), 1),
+  turns: { systems: NAMES, repeats: 3 },
   examples: ["", "--loads usr --systems threaded,memcached", "--conns 1476 --repeats 5"],
-  help: [
-    "",
-    "Systems:",
-    ...NAMES.map((name) => `  ${name.padEnd(11)} ${SYSTEMS[name]().description}`),
-  ],
+  help: ["Systems:", ...NAMES.map((name) => `  ${name.padEnd(11)} ${SYSTEMS[name]().description}`)],
   bounded: { seconds: 0.4, repeats: 1, fractions: [0.1, 0.4, 0.6, 0.7, 0.8, 0.9, 1] },
   run: runKv,
   charts: [

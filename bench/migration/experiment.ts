@@ -36,10 +36,6 @@ export const migration = defineExperiment<MigrationOptions>({
         someOf(["inline", "threaded"]),
         ["inline", "threaded"],
       ),
-  help: [
-    "Loaded: every connection has a 64-byte message in flight all the time. Idle: none has.",
-    "",
-  ],
   examples: ["", "--groups 64 --systems threaded"],
   run: runMigration,
   charts: [

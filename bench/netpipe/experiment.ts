@@ -1,6 +1,6 @@
 /** `bench netpipe`: one message there and back at a time: latency and goodput by its size. */
 import { defineExperiment } from "../lib/experiment.ts";
-import { decimal, integer, integers, someOf } from "../lib/options.ts";
+import { decimal, integers } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { figure } from "../lib/results.ts";
 import { spread } from "../lib/statistics.ts";
@@ -29,9 +29,8 @@ export const netpipe = defineExperiment<NetpipeOptions>({
       .option("--sizes <bytes>", "bytes per message", integers(4, 1 << 20), [
         ...[64, 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 128 * KIB, 256 * KIB, 512 * KIB],
       ])
-      .option("--seconds <s>", "time for each size", decimal(0.05, 600), 0.4)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 3)
-      .option("--systems <names>", `which ones, of ${NAMES.join(",")}`, someOf(NAMES), [...NAMES]),
+      .option("--seconds <s>", "time for each size", decimal(0.05, 600), 0.4),
+  turns: { systems: NAMES, repeats: 3 },
   examples: ["", "--sizes 64 --repeats 9 --seconds 2"],
   tour: { sizes: [64, 16 * KIB, 512 * KIB], repeats: 1 },
   run: runNetpipe,

@@ -1,6 +1,6 @@
 /** `bench net-bulk`: as much as goes through two `net.Socket`s of one process. */
 import { defineExperiment } from "../lib/experiment.ts";
-import { decimal, integer, someOf } from "../lib/options.ts";
+import { decimal, integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { grouped, ranged } from "../lib/text.ts";
 import { compareSystems, timesLoopback } from "./compare.ts";
@@ -22,9 +22,8 @@ export const netBulk = defineExperiment<NetBulkOptions>({
   options: (command) =>
     command
       .option("--chunk <bytes>", "bytes per write", integer(1, 1 << 24), 65_536)
-      .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 2)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 5)
-      .option("--systems <names>", `which ones, of ${SYSTEMS.join(",")}`, someOf(SYSTEMS), SYSTEMS),
+      .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 2),
+  turns: { systems: SYSTEMS, repeats: 5 },
   examples: ["--chunk 16384"],
   run: runNetBulk,
   charts: [

@@ -1,6 +1,6 @@
 /** `bench http`: node:http under autocannon, in one process, on loopback and on ixwasm. */
 import { defineExperiment } from "../lib/experiment.ts";
-import { integer, someOf } from "../lib/options.ts";
+import { integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { grouped, ranged } from "../lib/text.ts";
 import { compareSystems, timesLoopback, type Column } from "./compare.ts";
@@ -29,9 +29,8 @@ export const http = defineExperiment<HttpOptions>({
       .option("--conns <n>", "connections", integer(1, 10_000), 100)
       .option("--pipeline <n>", "requests in flight per connection", integer(1, 100), 1)
       .option("--size <bytes>", "bytes of an answer's body", integer(0, 1 << 20), 13)
-      .option("--seconds <s>", "length of a measurement", integer(1, 600), 3)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 5)
-      .option("--systems <names>", `which ones, of ${SYSTEMS.join(",")}`, someOf(SYSTEMS), SYSTEMS),
+      .option("--seconds <s>", "length of a measurement", integer(1, 600), 3),
+  turns: { systems: SYSTEMS, repeats: 5 },
   examples: ["", "--conns 10 --pipeline 10"],
   tour: { seconds: 1, repeats: 1 },
   run: runHttp,

@@ -1,6 +1,6 @@
 /** `bench net-sockets`: very many `net.Socket`s open at once, each echoing. */
 import { defineExperiment } from "../lib/experiment.ts";
-import { integer, someOf } from "../lib/options.ts";
+import { integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { grouped, ranged, rounded } from "../lib/text.ts";
 import { compareSystems, timesLoopback } from "./compare.ts";
@@ -24,10 +24,9 @@ export const netSockets = defineExperiment<NetSocketsOptions>({
   options: (command) =>
     command
       .option("--conns <n>", "connections", integer(1, 15_000), 9_000)
-      .option("--messages <n>", "echoes of each while all are open", integer(1, 1000), 5)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 3)
-      .option("--systems <names>", `which ones, of ${SYSTEMS.join(",")}`, someOf(SYSTEMS), SYSTEMS),
-  help: ["Loopback needs two descriptors a connection: ulimit -n says how many there are.", ""],
+      .option("--messages <n>", "echoes of each while all are open", integer(1, 1000), 5),
+  turns: { systems: SYSTEMS, repeats: 3 },
+  help: ["Loopback needs two descriptors a connection: ulimit -n says how many there are."],
   examples: ["", "--conns 10000 --systems one-host"],
   run: runNetSockets,
   charts: [

@@ -1,10 +1,9 @@
 /** `bench batch`: what the bound B on a batch is worth at saturation, and what it costs one message. */
-import { noteStages, rates, recordMeasured, sweep, type Measured } from "../echo/sweep.ts";
+import { range, rates, sweep, type Measured } from "../echo/sweep.ts";
 import { defineExperiment } from "../lib/experiment.ts";
-import { decimal, integer, integers, someOf } from "../lib/options.ts";
+import { decimal, integer, integers } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
-import { figure } from "../lib/results.ts";
-import { counted, grouped, ranged, rounded } from "../lib/text.ts";
+import { counted, grouped, ranged } from "../lib/text.ts";
 
 interface BatchOptions {
   readonly batches: readonly number[];
@@ -31,9 +30,8 @@ export const batch = defineExperiment<BatchOptions>({
       .option("--batches <n>", "values of B", integers(1, 256), [1, 2, 8, 16, 64])
       .option("--conns <n>", "connections", integer(1, 100_000), 256)
       .option("--size <bytes>", "bytes per message", integer(1, 65_536), 64)
-      .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 0.7)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 5)
-      .option("--systems <names>", `which ones, of ${SYSTEMS.join(",")}`, someOf(SYSTEMS), SYSTEMS),
+      .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 0.7),
+  turns: { systems: SYSTEMS, repeats: 5 },
   examples: ["", "--batches 1,64 --repeats 15 --systems inline"],
   bounded: { repeats: 3 },
   tour: { batches: [1, 64], repeats: 2, systems: ["inline"] },
@@ -45,10 +43,7 @@ export const batch = defineExperiment<BatchOptions>({
     const latency = Math.min(load.seconds, LATENCY);
     const traffic = { ...load, pipeline: 1, rounds: 0, cores: 1, latency, stages: false };
     const points = batches.map((batch) => ({ ...traffic, batch }));
-    const measured = await sweep(systems, points, repeats, reporter);
-    tableOf(reporter, measured);
-    noteStages(reporter, measured, ({ system, params }) => `${system.name}, B = ${params.batch}`);
-    for (const one of measured) recordMeasured(reporter, one);
+    await sweep({ systems, points, repeats, table: tableOf, nameOf }, reporter);
   },
   charts: [
     {
@@ -86,18 +81,22 @@ export const batch = defineExperiment<BatchOptions>({
   ],
 });
 
-function tableOf(reporter: Reporter, measured: readonly Measured[]): void {
+function nameOf({ system, params }: Measured): string {
+  return `${system.name}, B = ${params.batch}`;
+}
+
+function tableOf(measured: readonly Measured[], reporter: Reporter): void {
   const least = new Map<string, number>();
   const rows = measured.map((one) => {
-    const { system, params, samples } = one;
+    const { name } = one.system;
     const { median } = rates(one);
-    if (!least.has(system.name)) least.set(system.name, median);
+    if (!least.has(name)) least.set(name, median);
     return [
-      `${system.name}, B = ${params.batch}`,
+      nameOf(one),
       ranged(rates(one), grouped),
-      (median / least.get(system.name)!).toFixed(2),
-      rounded(figure(samples.map(({ p50_us }) => p50_us)).median),
-      ranged(figure(samples.map(({ p99_us }) => p99_us))),
+      (median / least.get(name)!).toFixed(2),
+      range(one, ({ p50_us }) => p50_us),
+      range(one, ({ p99_us }) => p99_us),
     ];
   });
   reporter.table(["", "messages/s", "× the first B", "unloaded p50 µs", "unloaded p99 µs"], rows);

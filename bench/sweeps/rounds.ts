@@ -1,8 +1,8 @@
 /** `bench rounds`: messages a second by how many a connection carries before it is reopened. */
-import { recordMeasured, noteStages, sweep, tableOverPoints } from "../echo/sweep.ts";
+import { sweep, tableOverPoints } from "../echo/sweep.ts";
 import { COMPARED, describeSystems, SYSTEM_NAMES } from "../echo/systems.ts";
 import { defineExperiment } from "../lib/experiment.ts";
-import { decimal, integer, integers, someOf } from "../lib/options.ts";
+import { decimal, integer, integers } from "../lib/options.ts";
 import { counted, grouped } from "../lib/text.ts";
 
 interface RoundsOptions {
@@ -26,28 +26,26 @@ export const rounds = defineExperiment<RoundsOptions>({
       .option("--rounds <n>", "messages per connection", integers(1, 1e6), [1, 2, 8, 32, 128, 1024])
       .option("--conns <n>", "connections at the same time", integer(1, 100_000), 64)
       .option("--size <bytes>", "bytes per message", integer(1, 1 << 20), 64)
-      .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 0.7)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 3)
-      .option(
-        "--systems <names>",
-        `which ones, of ${SYSTEM_NAMES.join(",")}`,
-        someOf(SYSTEM_NAMES),
-        [...COMPARED],
-      ),
+      .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 0.7),
+  turns: { systems: SYSTEM_NAMES, repeats: 3, chosen: COMPARED },
   help: describeSystems(),
   examples: ["", "--rounds 1,1024 --repeats 9"],
   tour: { rounds: [1, 1024], seconds: 0.5, repeats: 1 },
   async run({ rounds, systems, repeats, ...load }, reporter) {
     reporter.note(
       `rounds: ${counted(load.conns, "connection")}, ${load.size} B, thousands of messages a second; ` +
-        `medians of ${repeats} × ${load.seconds} s`,
+        `median (least–most) of ${repeats} × ${load.seconds} s`,
     );
     const traffic = { ...load, pipeline: 1, cores: 1, batch: 64, latency: 0, stages: false };
     const points = rounds.map((rounds) => ({ ...traffic, rounds }));
-    const measured = await sweep(systems, points, repeats, reporter);
-    tableOverPoints(reporter, "n", measured, ({ rounds }) => grouped(rounds));
-    noteStages(reporter, measured, ({ system, params }) => `${system.name}, n = ${params.rounds}`);
-    for (const one of measured) recordMeasured(reporter, one);
+    await sweep(
+      {
+        ...{ systems, points, repeats },
+        table: tableOverPoints("n", ({ rounds }) => grouped(rounds)),
+        nameOf: ({ system, params }) => `${system.name}, n = ${params.rounds}`,
+      },
+      reporter,
+    );
   },
   charts: [
     {

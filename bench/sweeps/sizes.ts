@@ -1,8 +1,8 @@
 /** `bench sizes`: messages a second by their size, one message per connection as in the paper. */
-import { noteStages, recordMeasured, sweep, tableOverPoints } from "../echo/sweep.ts";
+import { sweep, tableOverPoints } from "../echo/sweep.ts";
 import { COMPARED, describeSystems, SYSTEM_NAMES } from "../echo/systems.ts";
 import { defineExperiment } from "../lib/experiment.ts";
-import { decimal, integer, integers, someOf } from "../lib/options.ts";
+import { decimal, integer, integers } from "../lib/options.ts";
 import { counted, grouped } from "../lib/text.ts";
 
 interface SizesOptions {
@@ -34,14 +34,8 @@ export const sizes = defineExperiment<SizesOptions>({
         1,
       )
       .option("--conns <n>", "connections at the same time", integer(1, 100_000), 64)
-      .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 0.7)
-      .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), 3)
-      .option(
-        "--systems <names>",
-        `which ones, of ${SYSTEM_NAMES.join(",")}`,
-        someOf(SYSTEM_NAMES),
-        [...COMPARED],
-      ),
+      .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 0.7),
+  turns: { systems: SYSTEM_NAMES, repeats: 3, chosen: COMPARED },
   help: describeSystems(),
   examples: ["", "--rounds 0 --sizes 64,1024,16384"],
   bounded: { repeats: 2 },
@@ -49,14 +43,18 @@ export const sizes = defineExperiment<SizesOptions>({
     const end = load.rounds === 0 ? "never reopened" : `n = ${load.rounds}`;
     reporter.note(
       `sizes: ${counted(load.conns, "connection")}, ${end}, thousands of messages a second; ` +
-        `medians of ${repeats} × ${load.seconds} s`,
+        `median (least–most) of ${repeats} × ${load.seconds} s`,
     );
     const traffic = { ...load, pipeline: 1, cores: 1, batch: 64, latency: 0, stages: false };
     const points = sizes.map((size) => ({ ...traffic, size }));
-    const measured = await sweep(systems, points, repeats, reporter);
-    tableOverPoints(reporter, "bytes", measured, ({ size }) => grouped(size));
-    noteStages(reporter, measured, ({ system, params }) => `${system.name}, ${params.size} B`);
-    for (const one of measured) recordMeasured(reporter, one);
+    await sweep(
+      {
+        ...{ systems, points, repeats },
+        table: tableOverPoints("bytes", ({ size }) => grouped(size)),
+        nameOf: ({ system, params }) => `${system.name}, ${params.size} B`,
+      },
+      reporter,
+    );
   },
   charts: [
     {
