@@ -1,8 +1,9 @@
 /** `bench bulk`: one connection, one direction, as much as goes through. */
+import { Option } from "commander";
 import { CONGESTION_CONTROLS } from "../../host/dataplane/options.ts";
 import type { LinkOptions } from "../../host/nic/types.ts";
 import { defineExperiment } from "../lib/experiment.ts";
-import { decimal, integer, someOf } from "../lib/options.ts";
+import { decimal, integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { figure, single, type Params } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
@@ -15,8 +16,8 @@ interface BulkExperimentOptions {
   readonly systems: readonly ("inline" | "threaded")[];
   readonly chunk: number;
   readonly mtu: number;
-  readonly timers: readonly string[];
-  readonly cc: readonly string[];
+  readonly timers: BulkTask["profile"];
+  readonly cc: BulkTask["control"];
   readonly loss?: number;
   readonly delay?: number;
   readonly rate?: number;
@@ -25,7 +26,6 @@ interface BulkExperimentOptions {
 
 const TASK = new URL("task.js", import.meta.url);
 const NAMES = ["inline", "threaded"];
-const CONTROLS: readonly string[] = CONGESTION_CONTROLS;
 
 export const bulk = defineExperiment<BulkExperimentOptions>({
   name: "bulk",
@@ -35,10 +35,14 @@ export const bulk = defineExperiment<BulkExperimentOptions>({
       .option("--seconds <s>", "length of a measurement", decimal(0.1, 3600), 2)
       .option("--chunk <bytes>", "bytes per send", integer(1024, 1 << 20), 65_536)
       .option("--mtu <bytes>", "largest IP packet", integer(576, 1906), 1500)
-      .option("--timers <name>", "TCP timers, default or lan", someOf(["default", "lan"]), ["lan"])
-      .option("--cc <name>", `congestion control, ${CONTROLS.join(", ")}`, someOf(CONTROLS), [
-        "cubic",
-      ])
+      .addOption(
+        new Option("--timers <name>", "TCP timers").choices(["default", "lan"]).default("lan"),
+      )
+      .addOption(
+        new Option("--cc <name>", "congestion control")
+          .choices(CONGESTION_CONTROLS)
+          .default("cubic"),
+      )
       .option("--loss <p>", "part of the frames that the link loses, each way", decimal(0, 1))
       .option("--delay <ms>", "one-way delay of the link", decimal(0, 10_000))
       .option("--rate <mbit>", "rate of the link, Mbit/s", decimal(0.01, 1_000_000))
@@ -134,7 +138,7 @@ async function measureLink(options: BulkExperimentOptions, reporter: Reporter): 
 }
 
 function paramsOf({ seconds, chunk, mtu, timers, cc }: BulkExperimentOptions): Params {
-  return { seconds, chunk, mtu, profile: timers[0], cc: cc[0] };
+  return { seconds, chunk, mtu, profile: timers, cc };
 }
 
 /**
@@ -147,10 +151,8 @@ function renoBound(loss: number, delay: number, mtu: number): number {
 }
 
 function taskOf(system: BulkTask["system"], options: BulkExperimentOptions): BulkTask {
-  const { chunk, mtu, seconds } = options;
-  const [profile] = options.timers as readonly BulkTask["profile"][];
-  const [control] = options.cc as readonly BulkTask["control"][];
-  return { system, chunk, mtu, seconds, profile, control };
+  const { chunk, mtu, seconds, timers, cc } = options;
+  return { system, chunk, mtu, seconds, profile: timers, control: cc };
 }
 
 function gigabits({ bytes, seconds }: BulkSample): number {

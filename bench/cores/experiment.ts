@@ -1,8 +1,9 @@
 /** `bench cores`: what more cores of a server bring: simulated, and as far as this machine goes real. */
+import { Option } from "commander";
 import { REFERENCE_COSTS } from "../../host/node/index.ts";
 import type { CostModel } from "../../host/node/index.ts";
 import { defineExperiment } from "../lib/experiment.ts";
-import { decimal, integer, someOf } from "../lib/options.ts";
+import { decimal, integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { figure, single, type Params } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
@@ -19,7 +20,7 @@ interface CoresOptions {
   readonly micros: number;
   readonly seconds: number;
   readonly repeats: number;
-  readonly costs: readonly string[];
+  readonly costs: "measured" | "reference";
   readonly real: boolean;
 }
 
@@ -45,11 +46,10 @@ export const cores = defineExperiment<CoresOptions>({
       .option("--micros <µs>", "simulated time that is measured", integer(1000, 1e9), 20_000)
       .option("--seconds <s>", "length of a real measurement", decimal(0.1, 600), 1)
       .option("--repeats <n>", "real measurements of each number of cores", integer(1, 100), 5)
-      .option(
-        "--costs <model>",
-        "what work costs: measured on this machine, or the reference model's",
-        someOf(["measured", "reference"]),
-        ["measured"],
+      .addOption(
+        new Option("--costs <model>", "what work costs: measured on this machine, or by a model")
+          .choices(["measured", "reference"])
+          .default("measured"),
       )
       .option("--no-real", "leave out the real cores"),
   examples: ["", "--cores 64 --conns 8192 --costs reference --no-real"],
@@ -84,7 +84,7 @@ export const cores = defineExperiment<CoresOptions>({
 async function runCores(options: CoresOptions, reporter: Reporter): Promise<void> {
   const { conns, size, batch } = options;
   reporter.note(`cores: echo, ${counted(conns, "connection")}, ${size} B, B = ${batch}`);
-  const model = options.costs.at(-1)!;
+  const model = options.costs;
   reporter.expect(options.cores + 1);
   reporter.step("measuring what work costs");
   const costs =

@@ -1,6 +1,6 @@
 /** `bench latency`: how long requests take, unloaded and under more and more load, in an open loop. */
 import { defineExperiment } from "../lib/experiment.ts";
-import { decimal, integer, integers, someOf } from "../lib/options.ts";
+import { decimal, integer, integers } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { figure, type Figure } from "../lib/results.ts";
 import { counted, grouped, rounded } from "../lib/text.ts";
@@ -47,9 +47,8 @@ export const latency = defineExperiment<LatencyOptions>({
       .option("--conns <n>", "connections", integer(1, 10_000), 64)
       .option("--size <bytes>", "bytes of a request and of its answer", integer(1, 200), 64)
       .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 1)
-      .option("--repeats <n>", "measurements of each system and rate", integer(1, 100), 3)
-      .option("--seed <n>", "of the arrivals", integer(0, 2 ** 31), 1)
-      .option("--systems <names>", `which ones, of ${NAMES.join(",")}`, someOf(NAMES), [...NAMES]),
+      .option("--seed <n>", "of the arrivals", integer(0, 2 ** 31), 1),
+  turns: { systems: NAMES, repeats: 3 },
   examples: ["", "--rates 1000 --repeats 9", "--systems inline,epoll --conns 1000"],
   bounded: { repeats: 2 },
   run: runLatency,

@@ -74,6 +74,7 @@ export function defineExperiment<Options extends object>(
     command() {
       const command = definition.options(new Command(name).description(description));
       if (turns !== undefined) addTurns(command, turns);
+      describeLists(command);
       const sections = [
         rest.method === undefined ? [] : [new Help().boxWrap(rest.method, WIDTH)],
         help ?? [],
@@ -94,4 +95,12 @@ function addTurns(command: Command, { systems, chosen = systems, repeats }: Turn
   command
     .option("--repeats <n>", "measurements of each system, taken in turn", integer(1, 100), repeats)
     .option("--systems <names>", `which ones, of ${names}`, someOf(systems), [...chosen]);
+}
+
+/** Has defaults that are lists shown as they are given. */
+function describeLists({ options }: Command): void {
+  for (const option of options) {
+    const { defaultValue } = option as { defaultValue?: unknown };
+    if (Array.isArray(defaultValue)) option.default(defaultValue, defaultValue.join(","));
+  }
 }

@@ -17,7 +17,8 @@ describe("the command line", () => {
     [["echo", "--size", "64k"], /--size.*whole number/],
     [["echo", "--systems", "inline,lwip"], /"lwip" is none of inline, threaded/],
     [["bulk", "--loss", "2"], /--loss.*from 0 to 1/],
-    [["bulk", "--timers", "wan"], /none of default, lan/],
+    [["bulk", "--timers", "wan"], /--timers.*choices are default, lan/],
+    [["bulk", "--cc", "cubic,bbr"], /--cc.*choices are newreno, cubic/],
     [["ecko"], /no experiment "ecko", only echo, /],
     [["echo", "--speed", "9"], /unknown option '--speed'/],
   ])("refuses %j and says what would do", async (args, message) => {
