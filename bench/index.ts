@@ -1,5 +1,6 @@
 /** `npm run bench`: the experiments. Without a name it is a tour of them in under three minutes. */
 import { Command } from "commander";
+import os from "node:os";
 import process from "node:process";
 import { compareCommand } from "./compare/command.ts";
 import { EXPERIMENTS } from "./experiments.ts";
@@ -56,7 +57,10 @@ if (given !== undefined && !given.startsWith("-") && !names.includes(given)) {
   program.error(`error: there is no experiment "${given}", only ${names.join(", ")}`);
 }
 
-process.on("SIGINT", () => process.exit(130));
+// Not the signals' own way: what is to be done at the exit is done.
+for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => process.exit(128 + os.constants.signals[signal]));
+}
 program.parseAsync().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

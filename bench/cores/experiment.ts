@@ -8,7 +8,7 @@ import type { Reporter } from "../lib/reporter.ts";
 import { figure, single, type Params } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
 import { counted, grouped, rounded } from "../lib/text.ts";
-import { simulateEcho, type SimulatedEchoResult } from "./simulated.ts";
+import type { SimulatedEchoResult } from "./simulated.ts";
 import type { CoresTask, RealResult } from "./task.ts";
 import { PROCESSORS } from "./processors.ts";
 
@@ -27,6 +27,8 @@ interface CoresOptions {
 const TASK = new URL("task.js", import.meta.url);
 /** Most that a task takes besides measuring, s. */
 const PREPARATION = 90;
+/** Most that simulating takes, s. */
+const PATIENCE = 3600;
 
 export const cores = defineExperiment<CoresOptions>({
   name: "cores",
@@ -92,20 +94,24 @@ async function runCores(options: CoresOptions, reporter: Reporter): Promise<void
       ? await runTask<CostModel>(TASK, { kind: "calibrate" } satisfies CoresTask, PREPARATION)
       : REFERENCE_COSTS;
   reporter.note(`${model} costs, ns: ${describeCosts(costs)}`);
-  simulated(options, costs, model, reporter);
+  await simulated(options, costs, reporter);
   if (options.real) await real(options, reporter);
 }
 
-function simulated(
+async function simulated(
   options: CoresOptions,
   costs: CostModel,
-  model: string,
   reporter: Reporter,
-): void {
+): Promise<void> {
+  const { conns, size, batch, micros, costs: model } = options;
   const results: SimulatedEchoResult[] = [];
   for (let cores = 1; cores <= options.cores; cores++) {
     reporter.step(`simulating ${counted(cores, "core")}`);
-    results.push(simulateEcho({ ...options, cores, costs }));
+    const task: CoresTask = {
+      kind: "simulated",
+      echo: { cores, conns, size, batch, micros, costs },
+    };
+    results.push(await runTask<SimulatedEchoResult>(TASK, task, PATIENCE));
   }
   const rows = results.map((result, i) => [
     `${i + 1}`,

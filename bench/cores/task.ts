@@ -20,9 +20,11 @@ import {
   type Part,
   type ProcessorData,
 } from "./processors.ts";
+import { simulateEcho, type SimulatedEcho, type SimulatedEchoResult } from "./simulated.ts";
 
 export type CoresTask =
   | { readonly kind: "calibrate" }
+  | { readonly kind: "simulated"; readonly echo: SimulatedEcho }
   | {
       readonly kind: "real";
       /** Cores of the server, at most PROCESSORS. */
@@ -43,9 +45,10 @@ const PROCESSOR = new URL("./processor.js", import.meta.url);
 const SERVER = new URL("../../examples/echo-server.js", import.meta.url);
 const CLIENT = new URL("../../examples/echo-client.js", import.meta.url);
 
-serveTask<CoresTask, CostModel | RealResult>((task) =>
-  task.kind === "calibrate" ? calibrate() : measure(task),
-);
+serveTask<CoresTask, CostModel | SimulatedEchoResult | RealResult>((task) => {
+  if (task.kind === "calibrate") return calibrate();
+  return task.kind === "simulated" ? simulateEcho(task.echo) : measure(task);
+});
 
 async function measure(task: CoresTask & { kind: "real" }): Promise<RealResult> {
   const { cores, conns, size, batch, seconds } = task;

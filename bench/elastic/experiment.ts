@@ -1,66 +1,23 @@
 /** `bench elastic`: policies for elastic cores under loads that change, all in simulated time. */
-import {
-  consolidation,
-  delayPolicy,
-  energyProportionality,
-  minimumMaximum,
-  REFERENCE_COSTS,
-  stepPolicy,
-} from "../../host/node/index.ts";
-import type { MachineShape, Policy } from "../../host/node/index.ts";
 import { defineExperiment } from "../lib/experiment.ts";
 import { decimal, integer, someOf } from "../lib/options.ts";
 import type { Finding, Reporter } from "../lib/reporter.ts";
 import { single } from "../lib/results.ts";
 import { grouped, rounded } from "../lib/text.ts";
+import { runTask } from "../lib/task.ts";
 import { PATTERNS } from "./patterns.ts";
-import { GOAL, runScenario, type Scenario, type ScenarioResult } from "./scenario.ts";
+import { POLICIES, type ScenarioOptions } from "./policies.ts";
+import { GOAL } from "./scenario.ts";
+import type { ElasticOutcome, ElasticTask } from "./task.ts";
 
-interface ElasticOptions {
-  readonly cores: number;
-  readonly service: number;
-  readonly seconds: number;
-  readonly load: number;
-  readonly batch: number;
-  readonly conns: number;
-  readonly seed: number;
+interface ElasticOptions extends ScenarioOptions {
   readonly policies: readonly string[];
   readonly patterns: readonly string[];
 }
 
-/**
- * By the name that --policies knows them by. What is congestion depends on how long a request takes,
- * `service` µs.
- */
-const POLICIES: Readonly<Record<string, (machine: MachineShape, service: number) => Policy>> = {
-  delay: ({ cores }, service) => {
-    const scale = Math.max(service / 20, 1);
-    const times = { period: 100 * scale, congested: 100 * scale };
-    const waits = { patience: 1000 * scale, hold: 20_000 * scale };
-    return erased(delayPolicy({ max: cores, ...times, ...waits }, Math.ceil(cores / 8)));
-  },
-  energy: (machine) => erased(stepPolicy("energy proportionality", energyProportionality(machine))),
-  consolidation: (machine) => erased(stepPolicy("consolidation", consolidation(machine))),
-  minmax: (machine) => erased(stepPolicy("minimum-maximum", minimumMaximum(machine))),
-  all: ({ cores }) => ({
-    name: "all cores, always",
-    period: 1e6,
-    initial: null,
-    decide: () => null,
-    demand: () => ({ cores }),
-  }),
-};
-
-/** Who runs a policy need not know its state. */
-function erased<State>(policy: Policy<State>): Policy {
-  return policy as Policy;
-}
-
-/** The SoCC 2015 paper's processor, with fewer frequencies and as many cores as are asked for. */
-function machineOf(cores: number): MachineShape {
-  return { cores, frequencies: [1.2, 1.8, 2.4], turbo: 3.1, hyperthreads: true };
-}
-
+const TASK = new URL("task.js", import.meta.url);
+/** A simulated second takes at most so many real ones. */
+const PATIENCE = 60;
 const POLICY_NAMES = Object.keys(POLICIES);
 const PATTERN_NAMES = Object.keys(PATTERNS);
 
@@ -76,7 +33,7 @@ export const elastic = defineExperiment<ElasticOptions>({
       .option("--cores <n>", "cores of the simulated server", integer(2, 64), 8)
       .option("--service <µs>", "time the application needs for a request", decimal(0.5, 1e4), 200)
       .option("--seconds <s>", "simulated length of a run", decimal(0.01, 3600), 60)
-      .option("--load <share>", "highest load, of what all cores can do", decimal(0, 1), 0.75)
+      .option("--load <share>", "highest load, of what all cores can do", decimal(0.01, 1), 0.75)
       .option("--batch <n>", "B, packets per iteration", integer(1, 256), 4)
       .option("--conns <n>", "connections", integer(1, 10_000), 512)
       .option("--seed <n>", "seed of the arrivals", integer(0, 2 ** 31), 1)
@@ -125,7 +82,7 @@ export const elastic = defineExperiment<ElasticOptions>({
 });
 
 async function runElastic(options: ElasticOptions, reporter: Reporter): Promise<void> {
-  const { cores, service, seconds, load, batch, conns, patterns, policies } = options;
+  const { patterns, policies, cores, service, seconds, load, batch, conns, seed } = options;
   reporter.note(
     `elastic, simulated: ${cores} cores, requests of ${service} µs (Poisson) on ${grouped(conns)} ` +
       `connections, at most ${(100 * load).toFixed(0)} % load, B = ${batch}, ${seconds} s a run`,
@@ -135,10 +92,11 @@ async function runElastic(options: ElasticOptions, reporter: Reporter): Promise<
     const rows: string[][] = [];
     for (const policy of policies) {
       reporter.step(`${pattern}: ${policy}`);
-      const scenario = scenarioOf(options, policy, pattern);
-      const result = await runScenario(scenario);
-      rows.push(rowOf(scenario, result, pattern));
-      reporter.record(findingOf(options, policy, pattern, scenario, result));
+      const run: ScenarioOptions = { cores, service, seconds, load, batch, conns, seed };
+      const task: ElasticTask = { options: run, policy, pattern };
+      const outcome = await runTask<ElasticOutcome>(TASK, task, seconds * PATIENCE);
+      rows.push(rowOf(outcome));
+      reporter.record(findingOf(task, outcome));
     }
     const goal = `≤ ${GOAL} services`;
     const head = [`${pattern}, simulated`, "p50 µs", "p99 µs", goal, "mean cores", "energy, model"];
@@ -146,69 +104,27 @@ async function runElastic(options: ElasticOptions, reporter: Reporter): Promise<
   }
 }
 
-/** The run that a policy and a pattern make of the options. */
-export function scenarioOf(
-  options: Omit<ElasticOptions, "policies" | "patterns">,
-  policy: string,
-  pattern: string,
-): Scenario {
-  const { cores, service, seconds, load, batch, conns, seed } = options;
-  const machine = machineOf(cores);
-  return {
-    machine,
-    policy: POLICIES[policy](machine, service),
-    pattern: PATTERNS[pattern],
-    peak: (load * cores * 1e6) / (service + requestCost()),
-    ...{ service, seconds, conns, batch, seed },
-  };
-}
-
-/** What the kernel's part of a request costs, µs. */
-function requestCost(): number {
-  const { packetIn, packetOut, call, event } = REFERENCE_COSTS;
-  return (packetIn + packetOut + 2 * call + event) / 1000;
-}
-
-/**
- * How long after the load's step there was room for it, µs: until cores were there whose capacity is
- * what arrives. Undefined when that never came.
- */
-export function reactionTime(scenario: Scenario, result: ScenarioResult): number | undefined {
-  const { pattern, seconds, peak, service } = scenario;
-  const needed = (peak * (service + requestCost())) / 1e6 - 1e-6;
-  const step = (seconds * 1e6) / 3;
-  if (pattern !== PATTERNS.step) return undefined;
-  const change = result.changes.find(({ done, capacity }) => done > step && capacity >= needed);
-  return change && change.done - step;
-}
-
-function rowOf(scenario: Scenario, result: ScenarioResult, pattern: string): string[] {
-  const reaction = reactionTime(scenario, result);
+function rowOf({ name, result, reaction }: ElasticOutcome): string[] {
   return [
-    scenario.policy.name,
+    name,
     rounded(result.p50),
     grouped(result.p99),
     `${(100 * result.withinGoal).toFixed(1)} %`,
     result.meanCores.toFixed(2),
     `${(100 * result.energyShare).toFixed(0)} %`,
     `${result.changes.length}`,
-    pattern === "step" && reaction !== undefined ? rounded(reaction / 1000) : "–",
+    reaction === undefined ? "–" : rounded(reaction / 1000),
   ];
 }
 
 function findingOf(
-  options: ElasticOptions,
-  policy: string,
-  pattern: string,
-  scenario: Scenario,
-  result: ScenarioResult,
+  { options, policy, pattern }: ElasticTask,
+  { result, reaction }: ElasticOutcome,
 ): Finding {
-  const { cores, service, seconds, load, batch, conns, seed } = options;
   const { changes, intervals, ...metrics } = result;
-  const reaction = reactionTime(scenario, result);
   return {
     system: "ixwasm simulated",
-    params: { policy, pattern, cores, service, seconds, load, batch, conns, seed },
+    params: { policy, pattern, ...options },
     metrics: single({
       ...metrics,
       changes: changes.length,

@@ -1,4 +1,6 @@
 /** `bench grid --linux`: flows in real time over the same link, from Linux and from a dataplane in turn. */
+import { execFileSync } from "node:child_process";
+import process from "node:process";
 import type { Reporter } from "../lib/reporter.ts";
 import { figure } from "../lib/results.ts";
 import { spread } from "../lib/statistics.ts";
@@ -51,6 +53,23 @@ export async function compareWithLinux(
   reporter.table(["link, round trip, loss, control", "Linux", "ixwasm", "ixwasm / Linux"], rows);
 }
 
+/**
+ * Has `use` measure with a network namespace that knows nothing of earlier runs, and is gone afterwards
+ * or when this process ends.
+ */
+async function inNamespace<Result>(use: (namespace: string) => Promise<Result>): Promise<Result> {
+  const namespace = `ixwasm-bench-${process.pid}`;
+  const remove = (): void => void execFileSync("ip", ["netns", "delete", namespace]);
+  execFileSync("ip", ["netns", "add", namespace]);
+  process.once("exit", remove);
+  try {
+    return await use(namespace);
+  } finally {
+    process.removeListener("exit", remove);
+    remove();
+  }
+}
+
 async function inTurn(
   scenario: Scenario,
   repeats: number,
@@ -60,9 +79,12 @@ async function inTurn(
   for (let run = 0; run < repeats; run++) {
     for (const sender of SENDERS) {
       reporter.step(`${nameOf(scenario)}: ${sender}, run ${run + 1}`);
-      const task: RealTask = { sender, scenario: { ...scenario, seed: scenario.seed + run } };
+      const seeded = { ...scenario, seed: scenario.seed + run };
       const seconds = scenario.warmup + scenario.seconds;
-      const { goodput } = await runTask<RealOutcome>(TASK, task, seconds);
+      const { goodput } = await inNamespace((namespace) => {
+        const task: RealTask = { sender, namespace, scenario: seeded };
+        return runTask<RealOutcome>(TASK, task, seconds);
+      });
       figures[sender].push(goodput / 1e6);
     }
   }

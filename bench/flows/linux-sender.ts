@@ -1,4 +1,4 @@
-/** A stream of Linux's TCP that never ends: HOST PORT. */
+/** A stream of Linux's TCP that ends when stdin does: HOST PORT. */
 import { connect } from "node:net";
 import process from "node:process";
 
@@ -11,3 +11,4 @@ const fill = (): void => {
 };
 socket.once("connect", fill).on("drain", fill);
 socket.once("error", () => process.exit(1));
+process.stdin.once("end", () => process.exit(0)).resume();

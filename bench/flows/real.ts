@@ -3,13 +3,12 @@
  *
  *   Linux ── TAP ══ link ══ receiver        sender ══ link ══ receiver
  *
- * Linux's end is in a network namespace of its own, which is made for the run and removed after it.
+ * Linux's end is in a network namespace of its own, which whoever asks for the measurement makes.
  */
 import { execFileSync, spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { createDataplane, InlineRunner, openTap } from "../../host/node/index.ts";
-import type { LinkOptions } from "../../host/node/index.ts";
 import { CONGESTION_CONTROLS } from "../../host/dataplane/options.ts";
 import { createPair, SERVER_IP } from "../lib/pair.ts";
 import { createRepeater } from "../lib/repeater.ts";
@@ -22,6 +21,8 @@ export type Sender = "linux" | "ixwasm";
 
 export interface RealTask {
   readonly sender: Sender;
+  /** Where Linux's end is. */
+  readonly namespace: string;
   readonly scenario: Scenario;
 }
 
@@ -49,8 +50,8 @@ export function whyNoLinux(): string | undefined {
   return undefined;
 }
 
-export function measureReal({ sender, scenario }: RealTask): RealOutcome {
-  return sender === "linux" ? measureLinux(scenario) : measureOwn(scenario);
+export function measureReal({ sender, namespace, scenario }: RealTask): RealOutcome {
+  return sender === "linux" ? measureLinux(namespace, scenario) : measureOwn(scenario);
 }
 
 function measureOwn(scenario: Scenario): RealOutcome {
@@ -64,23 +65,8 @@ function measureOwn(scenario: Scenario): RealOutcome {
   return measured(runner, receiver, scenario);
 }
 
-function measureLinux(scenario: Scenario): RealOutcome {
+function measureLinux(namespace: string, scenario: Scenario): RealOutcome {
   const { flight, link } = linkOf(scenario);
-  const namespace = `ixwasm-bench-${process.pid}`;
-  execFileSync("ip", ["netns", "add", namespace]);
-  try {
-    return throughTap(namespace, link, scenario, flight);
-  } finally {
-    execFileSync("ip", ["netns", "delete", namespace]);
-  }
-}
-
-function throughTap(
-  namespace: string,
-  link: LinkOptions,
-  scenario: Scenario,
-  flight: number,
-): RealOutcome {
   const tap = openTap({ name: DEVICE, namespace, address: `${LINUX_IP}/24` });
   tune(namespace, scenario, flight);
   const options = { ...dimensions(flight, scenario), offloads: tap.offloads };
@@ -90,7 +76,8 @@ function throughTap(
   const backend = (port: typeof dataplane.port) => createRepeater(port, tap, link);
   runner.add(dataplane, { backend, app: () => receiver });
   const program = ["netns", "exec", namespace, process.execPath, SCRIPT, SERVER_IP, `${PORT}`];
-  const child = spawn("ip", program, { stdio: "ignore" });
+  // Its stdin ends with this process, and it with that.
+  const child = spawn("ip", program, { stdio: ["pipe", "ignore", "ignore"] });
   try {
     return measured(runner, receiver, scenario);
   } finally {

@@ -42,10 +42,11 @@ export class Progress {
   }
 
   /** Takes the bar away; the next step brings it back. */
-  clear(): void {
+  readonly clear = (): void => {
     this.#bar?.stop();
     this.#bar = undefined;
-  }
+    process.removeListener("exit", this.clear);
+  };
 
   #draw(): void {
     const payload = { label: this.#label, what: this.#what };
@@ -53,6 +54,8 @@ export class Progress {
       const options = { format: FORMAT, clearOnComplete: true, hideCursor: true, barsize: 24 };
       this.#bar = new SingleBar(options, Presets.shades_classic);
       this.#bar.start(this.#total, this.#done, payload);
+      // Whoever is interrupted gets the cursor back.
+      process.once("exit", this.clear);
     } else {
       this.#bar.update(this.#done, payload);
     }

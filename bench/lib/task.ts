@@ -23,16 +23,26 @@ export function runTask<Result>(
 ): Promise<Result> {
   const child = fork(script, [], { execArgv: [...process.execArgv, ...nodeOptions] });
   const limit = (seconds + OVERHEAD) * 1000;
+  // One that is busy does not hear that its parent is gone.
+  const end = (): void => void child.kill("SIGKILL");
+  process.once("exit", end);
   return new Promise<Result>((resolve, reject) => {
     const timer = setTimeout(() => {
-      child.kill("SIGKILL");
+      end();
       reject(new Error(`no answer within ${limit / 1000} s`));
     }, limit);
+    const settle = (): void => {
+      clearTimeout(timer);
+      process.removeListener("exit", end);
+    };
     let answer: Answer = { error: "" };
     child.once("message", (message: Answer) => (answer = message));
-    child.once("error", reject);
+    child.once("error", (error) => {
+      settle();
+      reject(error);
+    });
     child.once("exit", (code, signal) => {
-      clearTimeout(timer);
+      settle();
       if ("result" in answer) resolve(answer.result as Result);
       else
         reject(

@@ -1,5 +1,5 @@
 /** The bench command in a process of its own, as a user runs it. */
-import { execFile } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -17,4 +17,9 @@ export function bench(...args: string[]): Promise<Outcome> {
       resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr });
     });
   });
+}
+
+/** One that is not waited for; nobody reads what it prints. */
+export function startBench(...args: string[]): ChildProcess {
+  return spawn(process.execPath, [SCRIPT, ...args], { stdio: "ignore" });
 }

@@ -3,6 +3,13 @@ import { describe, expect, it } from "vitest";
 import { EXPERIMENTS } from "../../bench/experiments.ts";
 import { bench } from "./bench-command.ts";
 
+/** What the types of the package leave open of an option. */
+interface ValueOption {
+  readonly flags: string;
+  readonly parseArg?: (text: string, previous: unknown) => unknown;
+  readonly defaultValue?: unknown;
+}
+
 describe("the command line", () => {
   it("has help with examples for every experiment", async () => {
     const { stdout } = await bench("--help");
@@ -26,5 +33,28 @@ describe("the command line", () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(message);
     expect(stderr).toContain("--help");
+  });
+});
+
+describe("every option of every experiment", () => {
+  const options = EXPERIMENTS.flatMap((experiment) =>
+    experiment.command().options.flatMap((option) => {
+      const { flags, parseArg, defaultValue } = option as ValueOption;
+      return parseArg ? [{ name: `${experiment.name} ${flags}`, parseArg, defaultValue }] : [];
+    }),
+  );
+
+  it.each(options)(
+    "$name takes no negative number, no NaN, no infinity, nothing",
+    ({ parseArg }) => {
+      for (const text of ["-1", "NaN", "Infinity", "", "1,-1", "1x"]) {
+        expect(() => parseArg(text, undefined), text).toThrow();
+      }
+    },
+  );
+
+  it.each(options)("$name takes what is its default", ({ parseArg, defaultValue }) => {
+    if (defaultValue === undefined) return;
+    expect(parseArg(String(defaultValue), undefined)).toEqual(defaultValue);
   });
 });

@@ -3,7 +3,7 @@
  * benchmarks show are simulated, so they are the same everywhere and can be asserted.
  */
 import { describe, expect, it } from "vitest";
-import { reactionTime, scenarioOf } from "../../bench/elastic/experiment.ts";
+import { reactionTime, scenarioOf } from "../../bench/elastic/policies.ts";
 import { runScenario, type ScenarioResult } from "../../bench/elastic/scenario.ts";
 import { simulateEcho } from "../../bench/cores/simulated.ts";
 import { REFERENCE_COSTS } from "../../host/dataplane/cost-model.ts";
