@@ -16,6 +16,7 @@ import {
 import type { App } from "../../host/libix/app.ts";
 import { IpAddress } from "../../host/libix/ip-address.ts";
 import type { Ix } from "../../host/libix/ix.ts";
+import { Sending } from "../lib/sending.ts";
 
 export interface BulkOptions {
   readonly server: string;
@@ -42,11 +43,8 @@ function streamByte(position: number): number {
 export class BulkSender implements App {
   readonly #options: BulkOptions;
   #memory = 0;
-  #handle = 0;
+  readonly #sending = new Sending();
   #sent = 0;
-  /** Sends are cut short until `sent` comes. */
-  #blocked = false;
-  #sending = false;
   /** True when everything was sent, acknowledged, and the connection closed in order. */
   done = false;
 
@@ -65,38 +63,36 @@ export class BulkSender implements App {
   handle(ix: Ix): void {
     const results = ix.takeResults();
     for (let i = 0; i < results; i++) {
-      if (ix.resultOperation(i) !== SYS_SEND) continue;
-      const taken = Math.max(ix.result(i), 0);
-      this.#sending = false;
-      this.#blocked = taken < ix.callB(i);
-      this.#sent += taken;
+      if (ix.resultOperation(i) === SYS_SEND) this.#sent += this.#sending.taken(ix, i);
     }
     const events = ix.eventCount;
     for (let i = 0; i < events; i++) {
       switch (ix.eventOp(i)) {
         case EV_CONNECTED:
-          if (ix.eventResult(i) !== RC_OK) throw new Error(`connect: code ${ix.eventResult(i)}`);
-          this.#handle = ix.eventHandle(i);
+          this.#sending.connected(ix, i);
           break;
         case EV_SENT:
-          if (ix.eventB(i) > 0) this.#blocked = false;
+          this.#sending.sent(ix, i);
           break;
         case EV_DEAD:
           if (ix.eventResult(i) !== RC_OK) throw new Error(`died: code ${ix.eventResult(i)}`);
           this.done = true;
-          this.#handle = 0;
+          this.#sending.forget();
           break;
       }
     }
-    if (this.#handle !== 0 && !this.#blocked && !this.#sending) this.#send(ix);
+    if (this.#sending.isFree) this.#send(ix);
   }
 
   #send(ix: Ix): void {
     const { chunk, limit } = this.#options;
-    this.#sending = true;
     const left = limit === 0 ? chunk : Math.min(limit - this.#sent, chunk);
-    if (left > 0) ix.send(this.#handle, this.#memory + (this.#sent % PERIOD), left);
-    else ix.close(this.#handle);
+    if (left > 0) {
+      this.#sending.send(ix, this.#memory + (this.#sent % PERIOD), left);
+    } else {
+      ix.close(this.#sending.handle);
+      this.#sending.forget();
+    }
   }
 }
 

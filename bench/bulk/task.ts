@@ -1,11 +1,11 @@
 /** The bulk measurement: inline or threaded in real time, or over a link in virtual time. */
-import { setTimeout as sleep } from "node:timers/promises";
-import { InlineRunner, startThreaded } from "../../host/node/index.ts";
+import { InlineRunner } from "../../host/node/index.ts";
 import type { LinkOptions } from "../../host/node/index.ts";
 import type { CongestionControl } from "../../host/dataplane/options.ts";
 import { createPair, SERVER_IP } from "../lib/pair.ts";
 import type { Pair } from "../lib/pair.ts";
 import { serveTask } from "../lib/task.ts";
+import { onThreads } from "../lib/threads.ts";
 import { BulkReceiver, BulkSender } from "./apps.ts";
 import type { BulkOptions } from "./apps.ts";
 
@@ -73,29 +73,19 @@ function runInline(
   return { bytes: ((kib() - before) >>> 0) * 1024, seconds: (runner.now - begin) / 1e6 };
 }
 
-async function runThreaded(
+function runThreaded(
   pair: Pair,
   options: BulkOptions,
   seconds: number,
   kib: () => number,
 ): Promise<Measured> {
-  const { server, client, serverWire, clientWire } = pair;
-  const running = await startThreaded([
-    { dataplane: server, wire: serverWire, app: { module: RECEIVER, options } },
-    { dataplane: client, wire: clientWire, app: { module: SENDER, options } },
-  ]);
-  const failed = running.done.then((): never => {
-    throw new Error("the dataplanes stopped");
-  });
-  try {
-    await Promise.race([sleep(WARMUP * 1000), failed]);
+  const apps = { server: { module: RECEIVER, options }, client: { module: SENDER, options } };
+  return onThreads(pair, apps, async ({ sleep }) => {
+    await sleep(WARMUP);
     const before = kib();
     const begin = performance.now();
-    await Promise.race([sleep(seconds * 1000), failed]);
+    await sleep(seconds);
     const bytes = ((kib() - before) >>> 0) * 1024;
     return { bytes, seconds: (performance.now() - begin) / 1000 };
-  } finally {
-    failed.catch(() => {});
-    await running.stop();
-  }
+  });
 }

@@ -7,29 +7,21 @@ import {
   EV_RECV,
   EV_SENT,
   FLAG_QUIET,
-  RC_OK,
   SYS_SEND,
 } from "../../assembly/abi.ts";
 import type { App } from "../../host/libix/app.ts";
 import { IpAddress } from "../../host/libix/ip-address.ts";
 import type { Ix } from "../../host/libix/ix.ts";
 import { SERVER_IP } from "../lib/pair.ts";
+import { Sending } from "../lib/sending.ts";
 
 export const PORT = 9000;
 /** Bytes of a send. */
 const CHUNK = 1 << 16;
 
-interface Flow {
-  handle: number;
-  /** A send was cut short: the next waits for `sent`. */
-  blocked: boolean;
-  /** A send is in the array. */
-  sending: boolean;
-}
-
 export class FlowSender implements App {
   readonly #controls: readonly number[];
-  readonly #flows: Flow[];
+  readonly #flows: readonly Sending[];
   /** Bytes acknowledged, by flow. */
   readonly acknowledged: Float64Array;
   #memory = 0;
@@ -37,7 +29,7 @@ export class FlowSender implements App {
   /** @param controls of each flow, `CONTROL_*` */
   constructor(controls: readonly number[]) {
     this.#controls = controls;
-    this.#flows = controls.map(() => ({ handle: 0, blocked: false, sending: false }));
+    this.#flows = controls.map(() => new Sending());
     this.acknowledged = new Float64Array(controls.length);
   }
 
@@ -52,16 +44,11 @@ export class FlowSender implements App {
   handle(ix: Ix): void {
     const results = ix.takeResults();
     for (let i = 0; i < results; i++) {
-      if (ix.resultOperation(i) !== SYS_SEND) continue;
-      const flow = this.#flows[ix.resultCookie(i)];
-      flow.sending = false;
-      flow.blocked = ix.result(i) < ix.callB(i);
+      if (ix.resultOperation(i) === SYS_SEND) this.#flows[ix.resultCookie(i)].taken(ix, i);
     }
     for (let i = 0; i < ix.eventCount; i++) this.#event(ix, i);
     for (const [index, flow] of this.#flows.entries()) {
-      if (flow.handle === 0 || flow.blocked || flow.sending) continue;
-      flow.sending = true;
-      ix.send(flow.handle, this.#memory, CHUNK, index);
+      if (flow.isFree) flow.send(ix, this.#memory, CHUNK, index);
     }
   }
 
@@ -69,12 +56,11 @@ export class FlowSender implements App {
     const flow = this.#flows[ix.eventCookie(i)];
     switch (ix.eventOp(i)) {
       case EV_CONNECTED:
-        if (ix.eventResult(i) !== RC_OK) throw new Error(`connect: code ${ix.eventResult(i)}`);
-        flow.handle = ix.eventHandle(i);
+        flow.connected(ix, i);
         break;
       case EV_SENT:
         this.acknowledged[ix.eventCookie(i)] += ix.eventA(i);
-        if (ix.eventB(i) > 0) flow.blocked = false;
+        flow.sent(ix, i);
         break;
       case EV_DEAD:
         throw new Error(`a flow died: code ${ix.eventResult(i)}`);

@@ -2,11 +2,11 @@
  * The kv measurement of ixwasm: the memcached server and the load generator, each a dataplane of one core, on a
  * thread each or both on this one.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import memcached from "../../examples/memcached/app.ts";
-import { InlineRunner, startThreaded } from "../../host/node/index.ts";
+import { InlineRunner } from "../../host/node/index.ts";
 import { createPair, SERVER_IP } from "../lib/pair.ts";
 import { serveTask } from "../lib/task.ts";
+import { onThreads } from "../lib/threads.ts";
 import { KvClient } from "./client.ts";
 import { pointsOf } from "./points.ts";
 import { DONE, RESULT_WORDS, type KvClientOptions } from "./schedule.ts";
@@ -38,30 +38,17 @@ function makePair() {
   );
 }
 
-async function runThreaded(options: KvClientOptions): Promise<void> {
-  const { server, client, serverWire, clientWire } = makePair();
-  const running = await startThreaded(
-    [
-      { dataplane: server, wire: serverWire, app: { module: SERVER, options: { port: PORT } } },
-      { dataplane: client, wire: clientWire, app: { module: CLIENT, options } },
-    ],
+function runThreaded(options: KvClientOptions): Promise<void> {
+  const server = { module: SERVER, options: { port: PORT } };
+  const done = new Int32Array(options.results, 0, 1);
+  const isDone = (): boolean => Atomics.load(done, 0) === DONE;
+  return onThreads(
+    makePair(),
+    { server, client: { module: CLIENT, options } },
+    ({ until }) => until(isDone, 2 * duration(options), TOO_LONG),
     // As IX's cores do.
     { idle: "spin" },
   );
-  // An application that throws ends the measurement at once.
-  const failed = running.done.then((): never => {
-    throw new Error("the dataplanes stopped");
-  });
-  failed.catch(() => {});
-  try {
-    const done = new Int32Array(options.results, 0, 1);
-    for (let waited = 0; Atomics.load(done, 0) !== DONE; waited += 0.02) {
-      if (waited > 2 * duration(options)) throw new Error(TOO_LONG);
-      await Promise.race([sleep(20), failed]);
-    }
-  } finally {
-    await running.stop();
-  }
 }
 
 function runInline(options: KvClientOptions): void {

@@ -1,12 +1,12 @@
 /** Latency under an open loop between two dataplanes: on one thread, or a thread for each. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { EchoServer } from "../../examples/echo-server.ts";
-import { InlineRunner, startThreaded } from "../../host/node/index.ts";
+import { InlineRunner } from "../../host/node/index.ts";
 import { dataplaneOptions } from "../echo/load.ts";
 import { createPair, SERVER_IP } from "../lib/pair.ts";
 import type { Pair } from "../lib/pair.ts";
 import { percentiles } from "../lib/percentiles.ts";
 import { serveTask } from "../lib/task.ts";
+import { onThreads } from "../lib/threads.ts";
 import {
   POISSON_ANSWERED,
   POISSON_DONE,
@@ -64,26 +64,15 @@ function runInline(pair: Pair, options: PoissonOptions, stats: Uint32Array, limi
     throw new Error(`not done in ${limit} s`);
 }
 
-async function runThreaded(
-  { server, client, serverWire, clientWire }: Pair,
+function runThreaded(
+  pair: Pair,
   options: PoissonOptions,
   stats: Uint32Array,
   limit: number,
 ): Promise<void> {
-  const running = await startThreaded([
-    { dataplane: server, wire: serverWire, app: { module: SERVER, options: SERVER_OPTIONS } },
-    { dataplane: client, wire: clientWire, app: { module: CLIENT, options } },
-  ]);
-  const failed = running.done.then((): never => {
-    throw new Error("the dataplanes stopped");
-  });
-  try {
-    for (let waited = 0; Atomics.load(stats, POISSON_DONE) === 0; waited += 0.01) {
-      if (waited > limit) throw new Error(`not done in ${limit} s`);
-      await Promise.race([sleep(10), failed]);
-    }
-  } finally {
-    failed.catch(() => {});
-    await running.stop();
-  }
+  const server = { module: SERVER, options: SERVER_OPTIONS };
+  const isDone = (): boolean => Atomics.load(stats, POISSON_DONE) !== 0;
+  return onThreads(pair, { server, client: { module: CLIENT, options } }, ({ until }) =>
+    until(isDone, limit, `not done in ${limit} s`),
+  );
 }

@@ -10,12 +10,12 @@ import {
   EV_RECV,
   EV_SENT,
   FLAG_QUIET,
-  RC_OK,
   SYS_SEND,
 } from "../../assembly/abi.ts";
 import type { App } from "../../host/libix/app.ts";
 import { IpAddress } from "../../host/libix/ip-address.ts";
 import type { Ix } from "../../host/libix/ix.ts";
+import { Sending } from "../lib/sending.ts";
 
 export interface PipeOptions {
   readonly server: string;
@@ -38,13 +38,11 @@ abstract class PipeEnd implements App {
   protected readonly options: PipeOptions;
   /** In the window, as large as the largest message. */
   protected incoming = 0;
-  protected handleOfPeer = 0;
+  protected readonly sending = new Sending();
   #got = 0;
   #expected = HEADER;
   #from = 0;
   #left = 0;
-  #sending = false;
-  #blocked = false;
 
   constructor(options: PipeOptions) {
     this.options = options;
@@ -60,7 +58,7 @@ abstract class PipeEnd implements App {
   handle(ix: Ix): void {
     const results = ix.takeResults();
     for (let i = 0; i < results; i++) {
-      if (ix.resultOperation(i) === SYS_SEND) this.#taken(ix.result(i), ix.callB(i));
+      if (ix.resultOperation(i) === SYS_SEND) this.#taken(this.sending.taken(ix, i));
     }
     const events = ix.eventCount;
     for (let i = 0; i < events; i++) {
@@ -69,7 +67,7 @@ abstract class PipeEnd implements App {
           this.#received(ix, ix.eventA(i), ix.eventB(i));
           break;
         case EV_SENT:
-          if (ix.eventB(i) > 0) this.#blocked = false;
+          this.sending.sent(ix, i);
           break;
         case EV_KNOCK:
         case EV_CONNECTED:
@@ -77,11 +75,11 @@ abstract class PipeEnd implements App {
           break;
         case EV_DEAD:
           // Of a client that has gone before: the next may be there already.
-          if (ix.eventHandle(i) === this.handleOfPeer) this.ended(ix);
+          if (ix.eventHandle(i) === this.sending.handle) this.ended(ix);
           break;
       }
     }
-    if (this.#left > 0 && !this.#blocked && !this.#sending) this.#push(ix);
+    if (this.#left > 0 && this.sending.isFree) this.#push(ix);
   }
 
   protected allocate(ix: Ix): number {
@@ -92,11 +90,10 @@ abstract class PipeEnd implements App {
 
   /** Forgets the connection; another may come. */
   protected forget(): void {
-    this.handleOfPeer = 0;
+    this.sending.forget();
     this.#got = 0;
     this.#expected = HEADER;
     this.#left = 0;
-    this.#blocked = false;
   }
 
   protected send(ix: Ix, address: number, length: number): void {
@@ -106,16 +103,12 @@ abstract class PipeEnd implements App {
   }
 
   #push(ix: Ix): void {
-    this.#sending = true;
-    ix.send(this.handleOfPeer, this.#from, this.#left);
+    this.sending.send(ix, this.#from, this.#left);
   }
 
-  #taken(result: number, asked: number): void {
-    const taken = Math.max(result, 0);
-    this.#sending = false;
-    this.#blocked = taken < asked;
-    this.#from += taken;
-    this.#left -= taken;
+  #taken(bytes: number): void {
+    this.#from += bytes;
+    this.#left -= bytes;
   }
 
   #received(ix: Ix, address: number, length: number): void {
@@ -124,7 +117,7 @@ abstract class PipeEnd implements App {
       return;
     }
     ix.bytes.copyWithin(this.incoming + this.#got, address, address + length);
-    ix.recvDone(this.handleOfPeer, length);
+    ix.recvDone(this.sending.handle, length);
     this.#got += length;
     if (this.#got < HEADER) return;
     if (this.#expected === HEADER) this.#expected = readLength(ix.bytes, this.incoming);
@@ -143,8 +136,8 @@ export class PipeServer extends PipeEnd {
   }
 
   protected opened(ix: Ix, event: number): void {
-    this.handleOfPeer = ix.eventHandle(event);
-    ix.accept(this.handleOfPeer, 0, FLAG_QUIET);
+    this.sending.handle = ix.eventHandle(event);
+    ix.accept(this.sending.handle, 0, FLAG_QUIET);
   }
 
   protected completed(ix: Ix, length: number): void {
@@ -153,7 +146,7 @@ export class PipeServer extends PipeEnd {
 
   /** One client after the other. */
   protected ended(ix: Ix): void {
-    if (this.handleOfPeer !== 0) ix.close(this.handleOfPeer);
+    if (this.sending.handle !== 0) ix.close(this.sending.handle);
     this.forget();
   }
 }
@@ -182,8 +175,7 @@ export class PipeClient extends PipeEnd {
   }
 
   protected opened(ix: Ix, event: number): void {
-    if (ix.eventResult(event) !== RC_OK) throw new Error(`connect: code ${ix.eventResult(event)}`);
-    this.handleOfPeer = ix.eventHandle(event);
+    this.sending.connected(ix, event);
     this.#begin(ix);
   }
 

@@ -1,9 +1,9 @@
 /** The ping-pong of two dataplanes: on one thread, or a thread for each. */
-import { setTimeout as sleep } from "node:timers/promises";
-import { InlineRunner, startThreaded } from "../../host/node/index.ts";
+import { InlineRunner } from "../../host/node/index.ts";
 import { createPair, SERVER_IP } from "../lib/pair.ts";
 import type { Pair } from "../lib/pair.ts";
 import { serveTask } from "../lib/task.ts";
+import { onThreads } from "../lib/threads.ts";
 import { PipeClient, PipeServer } from "./apps.ts";
 import type { PipeOptions } from "./apps.ts";
 
@@ -50,22 +50,9 @@ function runInline(pair: Pair, options: PipeOptions, limit: number): void {
   if (!isDone(options)) throw new Error(`only ${done[0]} of ${length} sizes in ${limit} s`);
 }
 
-async function runThreaded(pair: Pair, options: PipeOptions, limit: number): Promise<void> {
-  const { server, client, serverWire, clientWire } = pair;
-  const running = await startThreaded([
-    { dataplane: server, wire: serverWire, app: { module: SERVER, options } },
-    { dataplane: client, wire: clientWire, app: { module: CLIENT, options } },
-  ]);
-  const failed = running.done.then((): never => {
-    throw new Error("the dataplanes stopped");
-  });
-  try {
-    for (let waited = 0; !isDone(options); waited += 0.01) {
-      if (waited > limit) throw new Error(`not all sizes in ${limit} s`);
-      await Promise.race([sleep(10), failed]);
-    }
-  } finally {
-    failed.catch(() => {});
-    await running.stop();
-  }
+function runThreaded(pair: Pair, options: PipeOptions, limit: number): Promise<void> {
+  const apps = { server: { module: SERVER, options }, client: { module: CLIENT, options } };
+  return onThreads(pair, apps, ({ until }) =>
+    until(() => isDone(options), limit, `not all sizes in ${limit} s`),
+  );
 }
