@@ -4,7 +4,7 @@ import { Epoll } from "./epoll.ts";
 import type { Network } from "./network.ts";
 import type { Operation } from "./outcome.ts";
 import { Socket, type Endpoint } from "./socket.ts";
-import type { SocketHabits } from "./tcp-socket.ts";
+import type { SocketHabits } from "./tcp-settings.ts";
 
 export interface CallContext {
   readonly network: Network;

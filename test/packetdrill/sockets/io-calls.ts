@@ -85,7 +85,7 @@ function writeStream(
   name: Expression | undefined,
   context: CallContext,
 ): Operation {
-  const { deferred } = socket;
+  const deferred = socket.late.remote;
   if (!(flags & FAST_OPEN) && !deferred) return socket.write(count, flags);
   if (name?.kind === "word" && name.name === "AF_UNSPEC") return immediate(failed("EOPNOTSUPP"));
   const remote = deferred ?? destination(name, context) ?? context.remote;
@@ -199,7 +199,7 @@ function checkMessage(socket: Socket, message: Expression | undefined): string |
   if (flags && numberOf(flags) !== 0) return "msg_flags are 0";
   const control = fieldOf(message, "msg_control");
   const expected = control?.kind === "list" ? control.items : [];
-  const inq = socket instanceof TcpSocket && socket.inq;
+  const inq = socket instanceof TcpSocket && socket.settings.inq;
   if (expected.length !== (inq ? 1 : 0)) return `${inq ? 1 : 0} control messages came`;
   for (const entry of expected) {
     const type = fieldOf(entry, "cmsg_type");

@@ -23,6 +23,8 @@ export class Listener implements EventSink {
   readonly #changed: () => void;
   readonly #waiting: Waiting[] = [];
   #handle = 0;
+  /** As `open` was told. */
+  backlog = 0;
 
   constructor(network: Network, changed: () => void) {
     this.#network = network;
@@ -40,6 +42,7 @@ export class Listener implements EventSink {
       ix.listen(cookie, port, Math.max(backlog, 0) + 1, 0, fastOpen),
     );
     if (result === RC_OK) this.#handle = handle;
+    this.backlog = backlog;
     return result;
   }
 

@@ -1,17 +1,10 @@
 /** A TCP socket: fresh, listening, or with a connection. */
-import {
-  FLAG_NAGLE,
-  OPTION_CORK,
-  OPTION_NAGLE,
-  OPTION_USER_TIMEOUT,
-  RC_OK,
-} from "../../../assembly/abi.ts";
+import { FLAG_NAGLE, RC_OK } from "../../../assembly/abi.ts";
 import { IpAddress } from "../../../host/libix/ip-address.ts";
-import { Unsupported } from "../language/errors.ts";
 import type { Expression } from "../language/script.ts";
 import { TcbView } from "../run/tcb.ts";
 import { Connection, type Change, type SendWishes } from "./connection.ts";
-import { keysOf, type FastOpenSettings } from "./fast-open.ts";
+import { LateConnect } from "./late-connect.ts";
 import { Listener } from "./listener.ts";
 import type { Network } from "./network.ts";
 import {
@@ -26,8 +19,7 @@ import {
 import { SendBuffer } from "./send-buffer.ts";
 import { checkFlags, POLL, Socket, type Endpoint, type SocketEnds } from "./socket.ts";
 import { ERRNO, symbolValue } from "./symbols.ts";
-import { TxTimestamps } from "./tx-timestamps.ts";
-import { numberOf, fieldOf } from "./values.ts";
+import { TcpSettings, type SocketHabits } from "./tcp-settings.ts";
 
 const MSG_PEEK = symbolValue("MSG_PEEK")!;
 const MSG_DONTWAIT = symbolValue("MSG_DONTWAIT")!;
@@ -38,43 +30,17 @@ const MSG_ZEROCOPY = symbolValue("MSG_ZEROCOPY")!;
 const SHUT_RD = 0;
 const SHUT_WR = 1;
 
-/** Where the sockets of operating systems differ. */
-export interface SocketHabits {
-  /** Buffer sizes before SO_SNDBUF and SO_RCVBUF, bytes. */
-  readonly sendBuffer: number;
-  readonly receiveBuffer: number;
-  /** Unsent bytes from which on there is no room. */
-  readonly notSentLowWater: number;
-  /** As FreeBSD, say that a connection's receive buffer is a whole number of segments. */
-  readonly wholeSegments: boolean;
-  /** The error of a reset that comes after the peer's FIN. */
-  readonly resetAfterEnd: "EPIPE" | "ECONNRESET";
-  readonly fastOpen: FastOpenSettings;
-}
-
 export class TcpSocket extends Socket {
   listener: Listener | undefined;
   connection: Connection | undefined;
   remote: Endpoint | undefined;
-  noDelay = false;
-  /** TCP_INQ: recvmsg reports what is left to read. */
-  inq = false;
+  readonly settings: TcpSettings;
+  readonly sendBuffer: SendBuffer;
+  readonly late = new LateConnect(this);
   #localPort: number | undefined;
   #bound: number | undefined;
   #readShut = false;
-  #cork = false;
-  #lingerZero = false;
-  #zeroCopy = false;
   #connectReported = false;
-  readonly sendBuffer: SendBuffer;
-  /** TCP_FASTOPEN_CONNECT, and whom it will connect to when something is written. */
-  #connectsLate = false;
-  #deferred: Endpoint | undefined;
-  /** Goes on with a write that blocks until the handshake is over. */
-  #pendingWrite: (() => void) | undefined;
-  #fastOpen: number | undefined;
-  #keys: Uint8Array | undefined;
-  #backlog = 0;
   readonly #network: Network;
   readonly #habits: SocketHabits;
 
@@ -84,15 +50,14 @@ export class TcpSocket extends Socket {
     this.#habits = habits;
     const { sendBuffer, notSentLowWater } = habits;
     this.sendBuffer = new SendBuffer(sendBuffer, notSentLowWater, () => this.#tcb);
+    this.settings = new TcpSettings(this, network, habits);
   }
 
   /** The socket of a connection that knocked. */
   static accepted(listening: TcpSocket, handle: number, remote: Endpoint): TcpSocket {
     const socket = new TcpSocket(listening.#network, listening.#habits);
     socket.remote = remote;
-    socket.noDelay = listening.noDelay;
-    socket.#cork = listening.#cork;
-    socket.#zeroCopy = listening.#zeroCopy;
+    socket.settings.inherit(listening.settings);
     socket.#localPort = listening.#bound;
     socket.connection = new Connection(
       listening.#network,
@@ -118,9 +83,9 @@ export class TcpSocket extends Socket {
     const { connection } = this;
     if (!connection) return false;
     const cookie = this.#network.register(connection);
-    const flags = this.noDelay ? 0 : FLAG_NAGLE;
+    const flags = this.settings.noDelay ? 0 : FLAG_NAGLE;
     const { result } = this.#network.call((ix) => ix.accept(connection.handle, cookie, flags));
-    if (result === RC_OK && this.#cork) this.#tell(OPTION_CORK, 1);
+    if (result === RC_OK) this.settings.begun();
     return result === RC_OK;
   }
 
@@ -134,11 +99,11 @@ export class TcpSocket extends Socket {
     if (this.connection) return failed("EINVAL");
     if (this.listener) return done(0);
     const listener = new Listener(this.#network, () => this.wakeups++);
-    const limit = this.#habits.fastOpen.limitOf(backlog, this.#fastOpen);
+    const { fastOpen, keys } = this.settings;
+    const limit = this.#habits.fastOpen.limitOf(backlog, fastOpen);
     const code = listener.open(this.#bound ?? 0, backlog, limit);
     if (code !== RC_OK) return failed(errnoOf(code));
-    if (this.#keys) listener.setKeys(this.#keys);
-    this.#backlog = backlog;
+    if (keys) listener.setKeys(keys);
     this.listener = listener;
     return done(0);
   }
@@ -147,21 +112,17 @@ export class TcpSocket extends Socket {
     const { connection } = this;
     if (this.listener) return immediate(failed("EISCONN"));
     if (connection) return this.#reconnect(connection);
-    if (this.#deferred) return immediate(failed("EISCONN"));
-    if (this.#connectsLate && this.#habits.fastOpen.maySendData(this.#network.memory, remote.ip)) {
-      this.#deferred = remote;
+    if (this.late.remote) return immediate(failed("EISCONN"));
+    const { connectsLate } = this.settings;
+    if (connectsLate && this.#habits.fastOpen.maySendData(this.#network.memory, remote.ip)) {
+      this.late.remote = remote;
       return immediate(done(0));
     }
-    const code = this.#begin(remote, this.#connectsLate ? 0 : undefined);
+    const code = this.#begin(remote, connectsLate ? 0 : undefined);
     if (code < 0) return immediate(failed(errnoOf(code)));
     const fresh = this.connection!;
     if (this.nonblocking) return immediate(failed("EINPROGRESS"));
     return waiting(() => this.#connectOutcome(fresh), false);
-  }
-
-  /** Whom a write has to connect to first. */
-  get deferred(): Endpoint | undefined {
-    return this.#deferred;
   }
 
   /** A write that connects, with what the SYN takes of it (MSG_FASTOPEN). */
@@ -171,29 +132,14 @@ export class TcpSocket extends Socket {
     if (this.connection) return this.write(count, flags);
     checkFlags(flags);
     const nonblocking = this.nonblocking || (flags & MSG_DONTWAIT) !== 0;
-    this.#deferred = undefined;
+    this.late.remote = undefined;
     const taken = this.#begin(remote, count);
     if (taken < 0) return immediate(failed(errnoOf(taken)));
-    if (this.#zeroCopy && flags & MSG_ZEROCOPY && taken > 0) this.connection!.noteZeroCopy();
+    if (this.settings.zeroCopy && flags & MSG_ZEROCOPY && taken > 0) {
+      this.connection!.noteZeroCopy();
+    }
     if (nonblocking) return immediate(taken > 0 ? done(taken) : failed("EINPROGRESS"));
-    return this.#restOf(count, taken, flags);
-  }
-
-  /** What the SYN has left is sent in the moment in which the handshake is over. */
-  #restOf(count: number, taken: number, flags: number): Operation {
-    let rest: Operation | undefined;
-    this.#pendingWrite = () => {
-      rest = this.write(count - taken, flags);
-      rest.attempt();
-    };
-    const attempt = (): Outcome | undefined => {
-      const { connection } = this;
-      if (connection!.phase === "connecting") return undefined;
-      if (!rest) return failed(this.takeError() || ERRNO.ECONNREFUSED);
-      const outcome = rest.attempt();
-      return outcome && outcome.result >= 0 ? done(taken + outcome.result) : outcome;
-    };
-    return waiting(attempt, false);
+    return this.late.restOf(count, taken, flags);
   }
 
   /**
@@ -206,7 +152,7 @@ export class TcpSocket extends Socket {
     );
     const cookie = this.#network.register(fresh);
     const to = IpAddress.parse(remote.ip);
-    const flags = this.noDelay ? 0 : FLAG_NAGLE;
+    const flags = this.settings.noDelay ? 0 : FLAG_NAGLE;
     const port = this.#bound ?? 0;
     const { result, handle } =
       bytes === undefined
@@ -219,7 +165,7 @@ export class TcpSocket extends Socket {
     this.sendBuffer.takeFirst(result);
     this.connection = fresh;
     this.remote = remote;
-    if (this.#cork) this.#tell(OPTION_CORK, 1);
+    this.settings.begun();
     return result;
   }
 
@@ -251,7 +197,7 @@ export class TcpSocket extends Socket {
     checkFlags(flags);
     const nonblocking = this.nonblocking || (flags & MSG_DONTWAIT) !== 0;
     const wishes = { more: (flags & MSG_MORE) !== 0, recordEnd: (flags & MSG_EOR) !== 0 };
-    const zeroCopy = this.#zeroCopy && (flags & MSG_ZEROCOPY) !== 0 && count > 0;
+    const zeroCopy = this.settings.zeroCopy && (flags & MSG_ZEROCOPY) !== 0 && count > 0;
     let written = 0;
     let waits = false;
     const end = (): Outcome => {
@@ -284,13 +230,13 @@ export class TcpSocket extends Socket {
 
   override close(): void {
     this.listener?.close();
-    this.connection?.release(this.#lingerZero);
+    this.connection?.release(this.settings.lingerZero);
   }
 
   override readiness(): number {
     if (this.listener) return this.listener.waiting > 0 ? POLL.IN : 0;
     const { connection } = this;
-    if (!connection) return this.#deferred ? POLL.OUT : POLL.OUT | POLL.HUP;
+    if (!connection) return this.late.remote ? POLL.OUT : POLL.OUT | POLL.HUP;
     const dead = connection.phase === "dead";
     const readShut = this.#readShut || connection.ended || dead;
     const writeShut = connection.finished || dead;
@@ -336,89 +282,18 @@ export class TcpSocket extends Socket {
   }
 
   override setOption(name: string, value: number, argument: Expression | undefined): Outcome {
-    switch (name) {
-      case "TCP_NODELAY":
-        this.noDelay = value !== 0;
-        this.#tell(OPTION_NAGLE, this.noDelay ? 0 : 1);
-        return done(0);
-      case "TCP_CORK":
-        this.#cork = value !== 0;
-        this.#tell(OPTION_CORK, this.#cork ? 1 : 0);
-        return done(0);
-      case "TCP_USER_TIMEOUT":
-        return this.#setUserTimeout(value);
-      case "IP_TOS":
-        // A value that no packet has seen when it is taken back is none.
-        if (!this.connection && value !== 0) throw new Unsupported("socket option IP_TOS");
-        this.connection?.forbid(value === 0 ? undefined : "IP_TOS");
-        this.stored.set(name, value);
-        return done(0);
-      case "SO_TIMESTAMPING":
-        return this.#setTimestamping(value);
-      case "TCP_SYNCNT":
-        this.#network.setSynRetries(value);
-        return done(0);
-      case "TCP_FASTOPEN":
-        this.#fastOpen = value;
-        this.listener?.setFastOpen(this.#habits.fastOpen.limitOf(this.#backlog, value));
-        return done(0);
-      case "TCP_FASTOPEN_CONNECT":
-        if (!this.#habits.fastOpen.client) return failed("EOPNOTSUPP");
-        this.#connectsLate = value !== 0;
-        return done(0);
-      case "TCP_FASTOPEN_KEY":
-        return this.#setKeys(argument);
-      case "SO_ZEROCOPY":
-        this.#zeroCopy = value !== 0;
-        return done(0);
-      case "TCP_INQ":
-        if (value !== 0 && value !== 1) return failed("EINVAL");
-        this.inq = value !== 0;
-        return done(0);
-      case "TCP_NOTSENT_LOWAT":
-        this.stored.set(name, value >>> 0);
-        this.sendBuffer.lowWater = value === 0 ? this.#habits.notSentLowWater : value >>> 0;
-        return done(0);
-      case "SO_SNDBUF":
-        this.sendBuffer.resize(value);
-        return done(0);
-      case "SO_LINGER":
-        return this.#setLinger(argument);
-      default:
-        return super.setOption(name, value, argument);
-    }
+    return this.settings.set(name, value, argument) ?? super.setOption(name, value, argument);
   }
 
   override getOption(name: string): number {
-    switch (name) {
-      case "TCP_NODELAY":
-        return this.noDelay ? 1 : 0;
-      case "TCP_CORK":
-        return this.#cork ? 1 : 0;
-      case "TCP_NOTSENT_LOWAT":
-      case "TCP_USER_TIMEOUT":
-      case "IP_TOS":
-        return this.stored.get(name) ?? 0;
-      case "SO_SNDBUF":
-        return this.sendBuffer.limit;
-      case "SO_RCVBUF":
-        return this.#receiveBuffer();
-      case "TCP_MAXSEG":
-        return this.#maxSegment();
-      default:
-        return super.getOption(name);
-    }
+    return this.settings.get(name) ?? super.getOption(name);
   }
 
   /** Room counts as news only to who found none. */
   #changed(what: Change): void {
     const { connection } = this;
     const { phase } = connection ?? {};
-    if (what === "state" && phase === "open" && this.#pendingWrite) {
-      const write = this.#pendingWrite;
-      this.#pendingWrite = undefined;
-      write();
-    }
+    if (what === "state" && phase === "open") this.late.connected();
     if (connection) this.sendBuffer.acknowledge(this.sendBuffer.taken - connection.outstanding);
     if (what === "room" && !(this.sendBuffer.awaited && this.sendBuffer.hasRoom())) return;
     this.wakeups++;
@@ -445,7 +320,7 @@ export class TcpSocket extends Socket {
 
   #tryRead(count: number, flags: number): Outcome | undefined {
     const { connection } = this;
-    if (this.#deferred) return undefined;
+    if (this.late.remote) return undefined;
     if (this.listener || !connection) return failed("ENOTCONN");
     if (connection.phase === "connecting") return undefined;
     const bytes = Math.min(count, connection.unread);
@@ -472,59 +347,6 @@ export class TcpSocket extends Socket {
     // What a write leaves behind that found no room is not held back for the rest.
     if (taken < bytes && taken > 0) connection.give(0, { more: false, recordEnd: false });
     return taken;
-  }
-
-  /** Changes a live connection; one that is not there yet learns it when it is. */
-  #tell(option: number, value: number): void {
-    const { connection } = this;
-    if (!connection || connection.phase === "dead") return;
-    if (connection.setOption(option, value) === RC_OK) return;
-    throw new Unsupported("socket option in the handshake");
-  }
-
-  #setUserTimeout(millis: number): Outcome {
-    if (millis % 1000 !== 0) throw new Unsupported("TCP_USER_TIMEOUT that is no whole second");
-    if (!this.connection) throw new Unsupported("TCP_USER_TIMEOUT without a connection");
-    this.#tell(OPTION_USER_TIMEOUT, millis / 1000);
-    this.stored.set("TCP_USER_TIMEOUT", millis);
-    return done(0);
-  }
-
-  #setTimestamping(flags: number): Outcome {
-    const { connection } = this;
-    if (!connection) throw new Unsupported("SO_TIMESTAMPING without a connection");
-    if (!TxTimestamps.knows(flags)) throw new Unsupported("these flags of SO_TIMESTAMPING");
-    connection.timestamps.set(flags, this.sendBuffer.taken);
-    return done(0);
-  }
-
-  #setKeys(argument: Expression | undefined): Outcome {
-    const keys = argument?.kind === "string" ? keysOf(argument.text) : undefined;
-    if (!keys) return failed("EINVAL");
-    this.#keys = keys;
-    this.listener?.setKeys(keys);
-    return done(0);
-  }
-
-  #setLinger(argument: Expression | undefined): Outcome {
-    const on = numberOf(fieldOf(argument, "onoff")) !== 0;
-    const time = numberOf(fieldOf(argument, "linger"));
-    if (on && time !== 0) throw new Unsupported("SO_LINGER with a time");
-    this.#lingerZero = on;
-    return done(0);
-  }
-
-  #receiveBuffer(): number {
-    const { receiveBuffer, wholeSegments } = this.#habits;
-    const mss =
-      wholeSegments && this.#tcb?.state !== "SYN_SENT" ? this.#tcb?.get("mss") : undefined;
-    return mss === undefined ? receiveBuffer : Math.ceil(receiveBuffer / mss) * mss;
-  }
-
-  #maxSegment(): number {
-    const mss = this.#tcb?.get("mss");
-    if (mss === undefined) throw new Unsupported("TCP_MAXSEG without a connection");
-    return mss;
   }
 
   get #tcb(): TcbView | undefined {
