@@ -13,7 +13,6 @@ interface Rule {
 }
 
 const RULES: readonly Rule[] = [
-  { reason: "AccECN, which only a fork of packetdrill can say", path: /accecn/i },
   { reason: "PSP encryption", path: /(^|\/)psp\// },
   { reason: "packetdrill's tests of itself", path: /(^|\/)packetdrill\/tests\// },
   { reason: "TCP MD5 signatures", text: /TCP_MD5SIG|\bmd5 [0-9a-f.]/ },
