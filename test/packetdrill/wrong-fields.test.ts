@@ -345,6 +345,30 @@ ${LISTEN}
   );
 });
 
+describe("counters", () => {
+  onlyRightIsTaken(
+    `${ACCEPTED}
+   +0 \`nstat -n\`
+   +0 < icmp unreachable host_unreachable [5000:6000(1000)]
+   +0 \`nstat -s | grep TcpExtOutOfWindowIcmps | grep -q " 1 "\`
+   +0 \`nstat | grep TcpExtOutOfWindowIcmps\`
+   +0 < icmp unreachable host_unreachable [5000:6000(1000)]
+   +0 \`nstat | grep TcpExtOutOfWindowIcmps | grep -q " 1 "\`
+`,
+    [
+      ["more", '" 1 "', '" 2 "'],
+      ["another", "nstat | grep TcpExtOutOfWindowIcmps`", "nstat | grep TcpExtBeyondWindow`"],
+      ["what was shown", "nstat | grep TcpExtOutOfWindowIcmps`", "nstat -s`"],
+      ["none at all", "< icmp unreachable host_unreachable [5000:6000(1000)]", "`true`"],
+    ],
+  );
+
+  test("one that the stack does not have", () => {
+    const script = `${ACCEPTED}\n+0 \`nstat | grep TcpExtTCPRcvQDrop\``;
+    expect(run(script).verdict).toBe("UNSUPPORTED");
+  });
+});
+
 describe("blocking calls", () => {
   onlyRightIsTaken(
     `${ACCEPTED}

@@ -9,11 +9,11 @@ const LETTERS: readonly (readonly [number, string])[] = [
   [FLAG.SYN, "S"],
   [FLAG.RST, "R"],
   [FLAG.PSH, "P"],
-  [FLAG.ACK, "."],
   [FLAG.URG, "U"],
   [FLAG.ECE, "E"],
   [FLAG.CWR, "W"],
   [FLAG.AE, "A"],
+  [FLAG.ACK, "."],
 ];
 
 /** Numbers relative to those of the flow. */

@@ -2,7 +2,7 @@
  * Runs one script against one stack, in virtual time: inbound packets, calls and commands happen when
  * they are due; an outbound packet is taken from what the stack has sent, or waited for.
  */
-import { Mismatch, Unsupported } from "../language/errors.ts";
+import { Mismatch } from "../language/errors.ts";
 import type { CallSpec, Event, EventTime, PacketSpec, Script } from "../language/script.ts";
 import { FLAG } from "../language/script.ts";
 import { MalformedFrame, type LivePacket } from "../packets/live.ts";
@@ -14,15 +14,16 @@ import { errorName, symbolValue } from "../sockets/symbols.ts";
 import { numberOf } from "../sockets/values.ts";
 import { AssertionFailure, runCode, type Value } from "./code.ts";
 import { Chronicle } from "./chronicle.ts";
+import { Commands } from "./commands.ts";
+import { ecnInfo } from "./ecn-info.ts";
 import type { Flow } from "./flow.ts";
 import { Flows } from "./flows.ts";
 import { formatLive } from "./format.ts";
 import { buildInbound } from "./inbound.ts";
-import { applyLive } from "./live-settings.ts";
 import { mismatch, type Level, type MatchRules } from "./match.ts";
 import { joined } from "./segments.ts";
 import { dataplaneOptions, hostsOf, type Settings } from "./settings.ts";
-import { applyPreamble, questionsOf } from "./shell.ts";
+import { applyPreamble } from "./shell.ts";
 import { Stack } from "./stack.ts";
 import { TcbView } from "./tcb.ts";
 import { infoNames, optionBits } from "./tcp-info.ts";
@@ -62,6 +63,7 @@ export class Runner {
   readonly #flows: Flows;
   readonly #chronicle = new Chronicle();
   #stack: Stack | undefined;
+  #commands: Commands | undefined;
   #blocked: Blocked | undefined;
   /** Script time at which the event before was due. */
   #previous = 0;
@@ -100,6 +102,7 @@ export class Runner {
       const options = dataplaneOptions(this.#settings, this.#kernel);
       this.#stack = new Stack(options, START, this.#network, (now) => this.#settled(now));
       this.#settings.fastOpen.apply(this.#network.memory);
+      this.#commands = new Commands(this.#settings, this.#stack);
     }
     return this.#stack;
   }
@@ -366,13 +369,9 @@ export class Runner {
       applyPreamble(this.#settings, command);
       return;
     }
-    for (const question of questionsOf(command)) {
-      if (question.kind === "states") this.#checkStates(event, question.state, question.count);
-      else if (question.kind === "settings" && this.#expectsMore()) {
-        if (applyLive(this.#settings, this.#network.memory, question.command)) continue;
-        throw new Unsupported(`setting while the stack runs: ${question.command}`);
-      }
-    }
+    const { current } = this.#flows;
+    const gone = current !== undefined && !this.#tcbOf(current);
+    this.#commands!.run(event, command, gone, !this.#expectsMore());
   }
 
   /** Whether anything that settings could bear on follows. */
@@ -382,27 +381,14 @@ export class Runner {
       .some(({ action }) => action.kind === "packet" || action.kind === "code");
   }
 
-  #checkStates(event: Event, name: string, count: number): void {
-    const state = name === "SYN_RCVD" ? "SYN_RECEIVED" : name;
-    if (state === "CLOSED") {
-      // A socket whose connection is gone; the kernel keeps no record of it.
-      const { current } = this.#flows;
-      const gone = current && !this.#tcbOf(current);
-      if (!gone) throw new Mismatch(event.line, "the connection is not closed", event.text);
-      return;
-    }
-    const states = TcbView.all(this.#network.memory).map((tcb) => tcb.state);
-    const found = states.filter((one) => one === state).length;
-    if (found === count) return;
-    const actual = `${found} connections in ${name}`;
-    throw new Mismatch(event.line, actual, event.text, states.join(", ") || "none");
-  }
-
   #code(event: Event, code: string): void {
     const { current } = this.#flows;
     const tcb = this.#stack && current && this.#tcbOf(current);
     const times = this.#chronicle.timesAt(this.#now);
-    const names = infoNames(tcb, this.#flows.listening, times, current);
+    const info = tcb && this.#network.info(tcb.get("handle") ?? 0);
+    const names = infoNames(tcb, this.#flows.listening, times, current, (name) =>
+      ecnInfo(name, info ?? null, current?.delivered.echoed ?? 0),
+    );
     try {
       runCode(code, this.#variables, names);
     } catch (error) {
@@ -428,12 +414,14 @@ function noteSent(flow: Flow, { body }: LivePacket): void {
 
 function noteAcknowledged(flow: Flow, { body }: PacketSpec): void {
   if (body.kind !== "tcp" || !(body.flags & FLAG.ACK)) return;
-  flow.delivered.acknowledged(undefined, flow.localAck(body), (body.flags & FLAG.SYN) !== 0);
+  const isSyn = (body.flags & FLAG.SYN) !== 0;
+  const echo = !isSyn && (body.flags & FLAG.ECE) !== 0;
+  flow.delivered.acknowledged(undefined, flow.localAck(body), isSyn, echo);
   for (const option of body.options === "any" ? [] : body.options) {
     if (option.kind !== "sack") continue;
     for (const [left, right] of option.blocks) {
       const base = flow.localBase;
-      flow.delivered.acknowledged((left + base) >>> 0, (right + base) >>> 0, false);
+      flow.delivered.acknowledged((left + base) >>> 0, (right + base) >>> 0, false, echo);
     }
   }
 }

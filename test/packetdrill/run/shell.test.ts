@@ -35,6 +35,28 @@ test("sysctl and set_sysctls.py, with quotes, sums and continued lines", () => {
   });
 });
 
+test("kinds of ECN by their numbers, and how accurate ECN is spoken", () => {
+  const kinds = [0, 1, 2, 3, 4, 5].map(
+    (mode) => settingsAfter(`sysctl -q net.ipv4.tcp_ecn=${mode}`).tcp.ecn,
+  );
+  expect(kinds).toEqual([
+    "off",
+    "on",
+    "accept",
+    "accurate",
+    "accurate-ask-classic",
+    "accurate-accept",
+  ]);
+  expect(() => settingsAfter("sysctl -q net.ipv4.tcp_ecn=6")).toThrow(Unsupported);
+  expect(() => settingsAfter("sysctl -w net.inet.tcp.ecn.enable=3")).toThrow(Unsupported);
+  const { tcp } = settingsAfter(
+    "sysctl -q net.ipv4.tcp_ecn_option=1\nsysctl -q net.ipv4.tcp_ecn_option_beacon=5\n" +
+      "sysctl -q net.ipv4.tcp_ecn_fallback=0",
+  );
+  expect(tcp).toMatchObject({ ecnOption: "minimal", ecnBeacon: 5, ecnFallback: false });
+  expect(() => settingsAfter("sysctl -q net.ipv4.tcp_ecn_option=4")).toThrow(Unsupported);
+});
+
 test("FreeBSD's variables", () => {
   const settings = settingsAfter("sysctl -w net.inet.tcp.recvspace=65536");
   expect(settings.tcp.receiveWindow).toBe(65_536);
@@ -72,6 +94,29 @@ test("files of zeros are made and removed", () => {
   expect([...removed.files]).toEqual([]);
 });
 
+test("questions about counters", () => {
+  const kind = "counter";
+  const nothing = { kind, name: undefined, count: undefined };
+  expect(questionsOf("nstat > /dev/null; nstat -s")).toEqual([
+    { ...nothing, keeps: false },
+    { ...nothing, keeps: true },
+  ]);
+  expect(questionsOf("nstat | grep TcpExtOutOfWindowIcmps > /dev/null")).toEqual([
+    { kind, name: "TcpExtOutOfWindowIcmps", count: undefined, keeps: false },
+  ]);
+  expect(questionsOf(`nstat -s | grep TcpExtBeyondWindow| grep -q " 2 "`)).toEqual([
+    { kind, name: "TcpExtBeyondWindow", count: 2, keeps: true },
+  ]);
+  for (const other of [
+    "nstat -z",
+    "nstat | wc -l",
+    "nstat | grep a | grep 2",
+    "nstat | grep -v a",
+  ]) {
+    expect(() => questionsOf(other), other).toThrow("shell command nstat");
+  }
+});
+
 test("questions about states, and settings that come late", () => {
   expect(
     questionsOf("sockstat -4 -P tcp -s | grep packetdril | grep -c TIME_WAIT | grep 1"),
@@ -79,9 +124,6 @@ test("questions about states, and settings that come late", () => {
   expect(questionsOf("sysctl -q net.ipv4.tcp_ecn=2")).toEqual([
     { kind: "settings", command: "sysctl -q net.ipv4.tcp_ecn=2" },
   ]);
-  expect(questionsOf("nstat; tcpdrop -s TIME_WAIT")).toEqual([
-    { kind: "nothing" },
-    { kind: "nothing" },
-  ]);
+  expect(questionsOf("tcpdrop -s TIME_WAIT")).toEqual([{ kind: "nothing" }]);
   expect(() => questionsOf("curl http://example.com")).toThrow("shell command curl");
 });

@@ -75,6 +75,16 @@ export type ShellQuestion =
   | { readonly kind: "nothing" }
   /** How many connections are in a state. */
   | { readonly kind: "states"; readonly state: string; readonly count: number }
+  /**
+   * By how much a counter has grown since it was asked last: by `count`, or at all. Without a name nothing is
+   * asked. `keeps`: the next question counts from where this one did.
+   */
+  | {
+      readonly kind: "counter";
+      readonly name: string | undefined;
+      readonly count: number | undefined;
+      readonly keeps: boolean;
+    }
   /** Settings that come too late. */
   | { readonly kind: "settings"; readonly command: string };
 
@@ -84,6 +94,7 @@ export function questionsOf(command: string): ShellQuestion[] {
     const [words] = pipeline;
     const name = words[0].replace(/.*\//, "");
     if (name === "sockstat") return stateQuestion(pipeline);
+    if (name === "nstat") return counterQuestion(pipeline);
     if (isHarmless(name, words) || name === "tcpdrop") return { kind: "nothing" };
     if (["sysctl", "set_sysctls.py", "ip"].includes(name)) {
       return { kind: "settings", command: words.join(" ") };
@@ -99,6 +110,25 @@ function stateQuestion(pipeline: Pipeline): ShellQuestion {
   const count = Number(greps.at(-1)?.at(-1));
   if (state === undefined || Number.isNaN(count)) throw new Unsupported("shell command sockstat");
   return { kind: "states", state, count };
+}
+
+/** `nstat [-n] [-s] | grep NAME [| grep -q " N "]`. */
+function counterQuestion([words, ...pipes]: Pipeline): ShellQuestion {
+  const patterns = pipes.map((pipe) => pipe.slice(1).filter((word) => word !== "-q"));
+  const [[name] = [], [count] = []] = patterns;
+  const known =
+    words.slice(1).every((word) => word === "-n" || word === "-s") &&
+    pipes.every(([command]) => command === "grep") &&
+    patterns.length <= 2 &&
+    patterns.every(({ length }) => length === 1) &&
+    (count === undefined || /^ \d+ $/.test(count));
+  if (!known) throw new Unsupported("shell command nstat");
+  return {
+    kind: "counter",
+    name,
+    count: count === undefined ? undefined : Number(count),
+    keeps: words.includes("-s"),
+  };
 }
 
 /** Changes nothing that the stack under test has. */

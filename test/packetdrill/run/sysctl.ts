@@ -2,7 +2,7 @@
  * Kernel variables that scripts set, as options of the dataplane. Each key says which values the stack
  * stands for; another value, or a key that is not here, makes the script unsupported.
  */
-import type { TcpOptions } from "../../../host/dataplane/options.ts";
+import { ECN_OPTIONS, type TcpOptions } from "../../../host/dataplane/options.ts";
 import { Unsupported } from "../language/errors.ts";
 import type { Settings } from "./settings.ts";
 
@@ -19,12 +19,22 @@ function only(...allowed: readonly string[]): Apply {
   return (_settings, _values, text) => allowed.includes(text);
 }
 
-/** Linux and FreeBSD count alike: never, always asked for, accepted when asked. */
-function setEcn(settings: Settings, [mode]: readonly number[]): boolean {
-  const ecn = (["off", "on", "accept"] as const)[mode];
-  if (ecn === undefined) return false;
-  settings.tcp.ecn = ecn;
-  return true;
+/** Kinds of ECN by Linux' numbers; FreeBSD has the first three. */
+const ECN = [
+  "off",
+  "on",
+  "accept",
+  "accurate",
+  "accurate-ask-classic",
+  "accurate-accept",
+] as const satisfies readonly TcpOptions["ecn"][];
+
+function setEcn(modes: readonly TcpOptions["ecn"][]): Apply {
+  return (settings, [mode]) => {
+    if (modes[mode] === undefined) return false;
+    settings.tcp.ecn = modes[mode];
+    return true;
+  };
 }
 
 /** Congestion control by Linux' names. */
@@ -87,9 +97,17 @@ const LINUX: Readonly<Record<string, Apply>> = {
   tcp_sack: (settings, [on]) => {
     settings.tcp.sack = on !== 0;
   },
-  tcp_ecn: setEcn,
-  tcp_ecn_option: ignore,
-  tcp_ecn_option_beacon: ignore,
+  tcp_ecn: setEcn(ECN),
+  tcp_ecn_option: (settings, [mode]) => {
+    settings.tcp.ecnOption = ECN_OPTIONS[mode];
+    return settings.tcp.ecnOption !== undefined;
+  },
+  tcp_ecn_option_beacon: (settings, [times]) => {
+    settings.tcp.ecnBeacon = times;
+  },
+  tcp_ecn_fallback: (settings, [on]) => {
+    settings.tcp.ecnFallback = on !== 0;
+  },
   tcp_tso_win_divisor: ignore,
   tcp_min_tso_segs: ignore,
   tcp_pacing_ss_ratio: ignore,
@@ -134,7 +152,7 @@ const FREEBSD: Readonly<Record<string, Apply>> = {
   "net.inet.tcp.sack.enable": (settings, [on]) => {
     settings.tcp.sack = on !== 0;
   },
-  "net.inet.tcp.ecn.enable": setEcn,
+  "net.inet.tcp.ecn.enable": setEcn(ECN.slice(0, 3)),
   "net.inet.tcp.ecn.maxretries": ignore,
   "net.inet.tcp.blackhole": only("0"),
   "net.inet.tcp.insecure_rst": only("0"),

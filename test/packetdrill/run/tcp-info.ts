@@ -147,19 +147,23 @@ const TIMES: Readonly<Record<string, (times: Times) => number>> = {
   tcpi_last_data_recv: ({ sinceReceived }) => Math.floor(sinceReceived / 1000),
 };
 
-/** Names that a block of code may use; `tcb` is undefined when there is no connection. */
+/**
+ * Names that a block of code may use; `tcb` is undefined when there is no connection. `others` is asked for
+ * what no field of a control block says.
+ */
 export function infoNames(
   tcb: TcbView | undefined,
   listening: boolean,
   times: Times,
   flow: { readonly options: number; readonly delivered: { readonly count: number } } | undefined,
+  others: (name: string) => number | undefined,
 ): { get(name: string): Value | undefined } {
   return {
     get(name) {
       if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
       if (Object.hasOwn(TIMES, name)) return tcb && TIMES[name](times);
       if (name === "tcpi_delivered") return flow?.delivered.count;
-      if (!Object.hasOwn(READERS, name)) return undefined;
+      if (!Object.hasOwn(READERS, name)) return others(name);
       if (tcb) return READERS[name](tcb);
       // What the handshake settled is known beyond the connection's end.
       if (name === "tcpi_options") return flow?.options;

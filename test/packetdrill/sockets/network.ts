@@ -16,6 +16,7 @@ import {
 import type { App } from "../../../host/libix/app.ts";
 import { IpAddress } from "../../../host/libix/ip-address.ts";
 import type { Ix } from "../../../host/libix/ix.ts";
+import { readTcpInfo, type ConnectionInfo } from "../../../host/libix/tcp-info.ts";
 
 export interface CallResult {
   /** RC_OK, a number of bytes, or a negative RC_* code. */
@@ -83,6 +84,11 @@ export class Network implements App {
     ix.onFlush = null;
     if (!outcome) throw new Error("the kernel ran no system call");
     return outcome;
+  }
+
+  /** What the kernel says of a connection; null when it is gone. */
+  info(handle: number): ConnectionInfo | null {
+    return readTcpInfo(this.#ix, handle);
   }
 
   /** Queues up to `length` zero bytes. Returns how many were accepted, or a negative RC_* code. */
