@@ -104,7 +104,7 @@ function drainOne(queue: Queue, budget: u32): u32 {
 }
 
 /** What `warm` loaded; written so that the loads are not optimised away, read by nobody. */
-export let warmth: u32 = 0;
+export let packetWarmth: u32 = 0;
 
 /**
  * Touches the cache lines of the packets that are about to be taken. Another core has just written
@@ -118,7 +118,7 @@ function warm(queue: Queue, packets: u32): void {
     const line = address & ~(CACHE_LINE - 1);
     sum += load<u32>(line - CACHE_LINE) + load<u32>(line) + load<u32>(line + CACHE_LINE);
   }
-  warmth = sum;
+  packetWarmth = sum;
 }
 
 /** How long the oldest packet of a queue that has one has waited, µs; 0 when the NIC does not say. */

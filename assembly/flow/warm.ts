@@ -12,7 +12,7 @@ import { bucketOf } from "./groups";
 const FEWEST: u32 = 4;
 
 /** What was loaded; written so that the loads are not optimised away, read by nobody. */
-export let warmth: u32 = 0;
+export let connectionWarmth: u32 = 0;
 
 /** For the segments of a batch: their buckets, and then what most segments need of their connections. */
 export function warmConnections(segments: u32): void {
@@ -25,5 +25,5 @@ export function warmConnections(segments: u32): void {
     const cold = changetype<u32>(coldOf(asTcb(first)));
     sum += load<u32>(first) + load<u32>(first + CACHE_LINE) + load<u32>(cold);
   }
-  warmth = sum;
+  connectionWarmth = sum;
 }

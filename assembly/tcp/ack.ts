@@ -11,16 +11,17 @@ import { onAck } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { noteDelivered } from "./delivery-rate";
 import { deflate, enterRecovery, inflate, leaveRecovery } from "./fast-recovery";
+import { isProbeAwaited } from "./mtu-probe";
 import { reportSent } from "./notices";
-import { output, retransmitHead } from "./output";
+import { output, retransmitHead, retransmitUpTo } from "./output";
 import { backedOffRto, clearSample, sampleRtt } from "./rtt";
-import { SENT_AGAIN } from "./send-queue";
 import { SENT_ELSEWHERE } from "./send";
+import { SENT_AGAIN } from "./send-queue";
 import { seqAfterEq, seqBefore } from "./seq";
 import { armRetransmission } from "./tail-probe";
 import {
-  C_SAMPLED,
   coldOf,
+  C_SAMPLED,
   F_MORE,
   F_PERSIST,
   F_RECOVERY,
@@ -86,17 +87,20 @@ export function duplicateAck(tcb: Tcb): void {
   if (flags & F_RESENDING) return;
   const cold = coldOf(tcb);
   if (cold.dupAcks < 255) cold.dupAcks++;
-  if (cold.dupAcks == 3) {
-    if (isFreshLoss(tcb)) {
-      count(CNT_TCP_FAST_RETRANSMITS);
-      enterRecovery(tcb);
-      retransmitHead(tcb);
-      setDeadline(tcb, now + backedOffRto(tcb, cold));
-      output(tcb);
-    }
-  } else if (cold.dupAcks < 3) {
-    limitedTransmit(tcb);
+  if (cold.dupAcks < 3) limitedTransmit(tcb);
+  else if (cold.dupAcks == 3 && isFreshLoss(tcb)) fastRetransmit(tcb, cold);
+}
+
+function fastRetransmit(tcb: Tcb, cold: TcbCold): void {
+  if (isProbeAwaited(tcb, cold)) {
+    retransmitUpTo(tcb, cold.probeEnd);
+  } else {
+    count(CNT_TCP_FAST_RETRANSMITS);
+    enterRecovery(tcb);
+    retransmitHead(tcb);
   }
+  setDeadline(tcb, now + backedOffRto(tcb, cold));
+  output(tcb);
 }
 
 /**

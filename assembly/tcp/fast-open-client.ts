@@ -33,7 +33,7 @@ import {
   noteLoss,
   serverInHand,
 } from "./fast-open-cache";
-import { LEAST_MSS } from "./handshake";
+import { LEAST_ANNOUNCED_MSS } from "./handshake";
 import { countResent } from "./output";
 import { RECORD_END, SENT_AGAIN } from "./send-queue";
 import { coldOf, R_COOKIE, R_COOKIE_TRIAL, R_SYN_DATA, Tcb } from "./tcb";
@@ -92,7 +92,7 @@ function sendWith(tcb: Tcb, address: u32, length: u32, server: KnownServer | nul
 /** With room for all options that middleboxes might add, as Linux has it. */
 function roomInSyn(server: KnownServer | null): u32 {
   const known: u32 = server != null ? u32(server.mss) : 0;
-  const mss = known != 0 ? max<u32>(known, LEAST_MSS) : localMss();
+  const mss = known != 0 ? max<u32>(known, LEAST_ANNOUNCED_MSS) : localMss();
   return min<u32>(mss, pathMss()) - OPTIONS_MAX;
 }
 

@@ -5,21 +5,20 @@
  * steps; from a landmark it is mostly one.
  *
  * A landmark is a buffer in flight; it goes when the buffer does. Landmarks lie in the words that name the
- * latest runs of early data (sack-blocks.ts) while there are such, with F_OUT_OF_ORDER; there are none then.
+ * latest runs of early data (recent.ts) while there are such, with F_OUT_OF_ORDER; there are none then.
  * All four words are zero when that begins or ends (reassembly.ts).
  */
 import { Buffer } from "../mem/buffers";
+import { forgetRecent, putFirst, RECENT, recentOf } from "./recent";
 import { seqAfter, seqBeforeEq } from "./seq";
 import { F_OUT_OF_ORDER, Tcb, TcbCold } from "./tcb";
-
-const LANDMARKS: u32 = 4;
 
 /** The landmark, the segment judged last or the front: the last of them at or before `seq`. */
 export function nearestPlace(tcb: Tcb, cold: TcbCold, seq: u32): u32 {
   let place = nearer(0, cold.lastJudged, seq);
   if (!(tcb.flags & F_OUT_OF_ORDER)) {
-    const marks = landmarksOf(cold);
-    for (let i: u32 = 0; i < LANDMARKS; i++) place = nearer(place, load<u32>(marks + 4 * i), seq);
+    const marks = recentOf(cold);
+    for (let i: u32 = 0; i < RECENT; i++) place = nearer(place, load<u32>(marks + 4 * i), seq);
   }
   return place != 0 ? place : tcb.txHead;
 }
@@ -33,21 +32,13 @@ function nearer(place: u32, candidate: u32, seq: u32): u32 {
 
 /** A block named the run that begins with this buffer, or a walk ended at it. */
 export function noteLandmark(tcb: Tcb, cold: TcbCold, buffer: u32): void {
-  if (tcb.flags & F_OUT_OF_ORDER) return;
-  const marks = landmarksOf(cold);
-  let moved = buffer;
-  for (let i: u32 = 0; i < LANDMARKS; i++) {
-    const was = load<u32>(marks + 4 * i);
-    store<u32>(marks + 4 * i, moved);
-    if (was == buffer) return;
-    moved = was;
-  }
+  if (!(tcb.flags & F_OUT_OF_ORDER)) putFirst(cold, buffer);
 }
 
 /** A buffer leaves the send queue: it is none of early data, should such be named here. */
 export function forgetLandmark(cold: TcbCold, buffer: u32): void {
-  const marks = landmarksOf(cold);
-  for (let i: u32 = 0; i < LANDMARKS; i++) {
+  const marks = recentOf(cold);
+  for (let i: u32 = 0; i < RECENT; i++) {
     if (load<u32>(marks + 4 * i) == buffer) store<u32>(marks + 4 * i, 0);
   }
 }
@@ -59,9 +50,5 @@ export function hasLandmarks(tcb: Tcb, cold: TcbCold): bool {
 }
 
 export function forgetLandmarks(tcb: Tcb, cold: TcbCold): void {
-  if (!(tcb.flags & F_OUT_OF_ORDER)) memory.fill(landmarksOf(cold), 0, 4 * LANDMARKS);
-}
-
-function landmarksOf(cold: TcbCold): u32 {
-  return changetype<u32>(cold) + offsetof<TcbCold>("sackRecent0");
+  if (!(tcb.flags & F_OUT_OF_ORDER)) forgetRecent(cold);
 }

@@ -18,8 +18,8 @@ import { sendInTurn } from "./output";
 import { RECORD_END } from "./send-queue";
 import { seqAfterEq } from "./seq";
 import {
-  C_LOWERED,
   coldOf,
+  C_LOWERED,
   F_FIN_QUEUED,
   F_RECOVERY,
   F_RESENDING,
@@ -33,10 +33,11 @@ const SUSPICIOUS: u32 = 3;
 /** The same once the size was suspected in vain; and from which on small ones, too, show that it was. */
 const VERY_SUSPICIOUS: u32 = 6;
 const HOPELESS: u32 = 9;
-/** The first guess, and what nobody makes us go below: 576 and 1280 bytes of packet, less headers. */
+/** The first guess of the search. */
 const BASE_MSS: u32 = 1024;
-const LEAST_MSS: u32 = 512;
-const LEAST_MSS_6: u32 = 1208;
+/** Where it ends: every IPv4 host takes packets of 576 bytes, every IPv6 link carries 1280; less headers. */
+const FLOOR_MSS: u32 = 512;
+const FLOOR_MSS_6: u32 = 1208;
 /** Sizes so near to each other are not told apart. */
 const CLOSE_ENOUGH: u32 = 32;
 /** ms between a probe that was lost and the next one, and until the search begins anew (RFC 8899 5.1.1). */
@@ -60,8 +61,8 @@ export function suspectSize(tcb: Tcb, cold: TcbCold): void {
     restoreSize(tcb, cold);
     return;
   }
-  const least = isDigest(tcb.localIp) ? LEAST_MSS_6 : LEAST_MSS;
-  const smaller = max<u32>(mss > BASE_MSS ? BASE_MSS : mss >> 1, least);
+  const floor = isDigest(tcb.localIp) ? FLOOR_MSS_6 : FLOOR_MSS;
+  const smaller = max<u32>(mss > BASE_MSS ? BASE_MSS : mss >> 1, floor);
   // A small segment that is lost as well speaks for a path that is gone, not for one that is narrow.
   if (smaller >= mss || length <= smaller) return;
   if (!lowered) {
@@ -109,7 +110,17 @@ export function noteProbeLost(cold: TcbCold): void {
   noteProbed(cold);
 }
 
-/** Whether nothing but the probe was lost, which is no sign of congestion (RFC 4821 section 7.6). */
+/**
+ * Without SACK: whether it is the probe that the peer waits for. Its loss is no sign of congestion (RFC 4821
+ * section 7.6); that of what follows it will show when it has arrived.
+ */
+export function isProbeAwaited(tcb: Tcb, cold: TcbCold): bool {
+  if (cold.probeSize == 0 || tcb.txHead == 0) return false;
+  const first = changetype<Buffer>(tcb.txHead);
+  return first.seq + first.length == cold.probeEnd;
+}
+
+/** With SACK: whether nothing but the probe was lost. */
 export function isProbeAlone(cold: TcbCold): bool {
   if (cold.probeSize == 0 || cold.nextLost == 0) return false;
   const lost = changetype<Buffer>(cold.nextLost);

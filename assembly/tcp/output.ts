@@ -195,17 +195,30 @@ export function retransmitHead(tcb: Tcb): void {
     }
     return;
   }
-  const buffer = changetype<Buffer>(at);
+  retransmit(tcb, changetype<Buffer>(at));
+}
+
+/** Sends everything in flight before `end` again, whatever the windows say, as far as there is room for it. */
+export function retransmitUpTo(tcb: Tcb, end: u32): void {
+  let at = tcb.txHead;
+  while (at != 0 && seqBefore(changetype<Buffer>(at).seq, end)) {
+    if (!retransmit(tcb, changetype<Buffer>(at))) return;
+    at = changetype<Buffer>(at).next;
+  }
+}
+
+function retransmit(tcb: Tcb, buffer: Buffer): bool {
   // A path that takes less than when it was cut: only the first part.
   if (buffer.length > tcb.mss) {
-    if (!cut(buffer, tcb.mss, tcb)) return;
+    if (!cut(buffer, tcb.mss, tcb)) return false;
     if (tcb.controlFlags & C_LOWERED) noteProbeLost(coldOf(tcb));
   }
-  if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return;
+  if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return false;
   countResent(tcb);
   buffer.flags |= SENT_AGAIN;
   buffer.sentAt = now;
   if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
+  return true;
 }
 
 /** Sends one buffer in its turn, with PSH if `push` is that, and moves sndNxt. */

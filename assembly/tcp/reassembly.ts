@@ -19,7 +19,8 @@ import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Buffer, freeFrames, release, releaseList } from "../mem/buffers";
 import { deliver } from "./deliver";
-import { forgetRun, forgetRuns, latestRun, promoteRun } from "./sack-blocks";
+import { forgetRecent, putFirst } from "./recent";
+import { forgetRun, latestRun } from "./sack-blocks";
 import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq, seqMin } from "./seq";
 import { coldOf, F_OUT_OF_ORDER, Tcb, TcbCold } from "./tcb";
 
@@ -52,7 +53,7 @@ export function keep(tcb: Tcb, buffer: Buffer): void {
     return;
   }
   // The words that name runs may have served the other direction (landmarks.ts); the last run leaves them zero.
-  if (!(tcb.flags & F_OUT_OF_ORDER)) forgetRuns(cold);
+  if (!(tcb.flags & F_OUT_OF_ORDER)) forgetRecent(cold);
   const before = runBefore(cold, buffer.seq);
   let after = before == 0 ? cold.outOfOrder : lastOf(before).next;
   let run = changetype<u32>(buffer);
@@ -73,7 +74,7 @@ export function keep(tcb: Tcb, buffer: Buffer): void {
     swallow(cold, run, buffer, after);
     after = lastOf(run).next;
   }
-  promoteRun(cold, run);
+  putFirst(cold, run);
 }
 
 /**
@@ -91,7 +92,7 @@ function joinsFront(cold: TcbCold, before: u32, buffer: Buffer): bool {
       count(CNT_DROP_TCP_DUPLICATE);
     }
     release(buffer);
-    promoteRun(cold, before);
+    putFirst(cold, before);
     return false;
   }
   trimFront(buffer, end - buffer.seq);
@@ -197,7 +198,7 @@ function runBefore(cold: TcbCold, seq: u32): u32 {
 function clearRuns(cold: TcbCold): void {
   cold.outOfOrderCount = 0;
   cold.outOfOrderRuns = 0;
-  forgetRuns(cold);
+  forgetRecent(cold);
 }
 
 function setEnd(run: u32, last: Buffer, end: u32): void {

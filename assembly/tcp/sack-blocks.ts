@@ -13,10 +13,8 @@ import {
 } from "../wire/tcp-options";
 import { sendAck } from "./output";
 import { runEnd } from "./reassembly";
+import { RECENT, recentOf } from "./recent";
 import { coldOf, F_OUT_OF_ORDER, R_SACK, Tcb, TcbCold } from "./tcb";
-
-/** Runs that are remembered, and so the most blocks a segment can carry. */
-const RECENT: u32 = 4;
 
 // What the ACK in the making reports as received twice: [duplicateFrom, duplicateTo).
 let duplicateFrom: u32 = 0;
@@ -64,19 +62,6 @@ export function emitSack(tcb: Tcb, at: u32, bytes: u32): void {
   }
 }
 
-/** A run has grown, or is new: it will be reported first. */
-export function promoteRun(cold: TcbCold, run: u32): void {
-  const recent = recentOf(cold);
-  let moved = run;
-  for (let i: u32 = 0; i < RECENT; i++) {
-    const at = recent + 4 * i;
-    const was = load<u32>(at);
-    store<u32>(at, moved);
-    if (was == run) return;
-    moved = was;
-  }
-}
-
 /** A run is no longer, or begins with another buffer. */
 export function forgetRun(cold: TcbCold, run: u32): void {
   const recent = recentOf(cold);
@@ -98,17 +83,9 @@ export function latestRun(cold: TcbCold): u32 {
   return cold.sackRecent0;
 }
 
-export function forgetRuns(cold: TcbCold): void {
-  memory.fill(recentOf(cold), 0, 4 * RECENT);
-}
-
 function recentRuns(cold: TcbCold): u32 {
   const recent = recentOf(cold);
   let runs: u32 = 0;
   while (runs < RECENT && load<u32>(recent + 4 * runs) != 0) runs++;
   return runs;
-}
-
-function recentOf(cold: TcbCold): u32 {
-  return changetype<u32>(cold) + offsetof<TcbCold>("sackRecent0");
 }
