@@ -62,9 +62,10 @@ export function probeTail(tcb: Tcb, cold: TcbCold): bool {
     }
   }
   const end = tcb.sndNxt;
-  const again = !sendNext(tcb);
-  if (again && !resendLast(tcb, cold)) return false;
-  count(CNT_TCP_TAIL_PROBES);
+  const fresh = sendNext(tcb);
+  // A TX ring that has no room for either says nothing of the path: the timeout comes in its own time.
+  const again = !fresh && resendLast(tcb, cold);
+  if (fresh || again) count(CNT_TCP_TAIL_PROBES);
   cold.repair |= again ? R_PROBE | R_PROBE_AGAIN : R_PROBE;
   cold.recover = again ? end : tcb.sndNxt;
   cold.highestArrived = tcb.sndUna;

@@ -59,6 +59,19 @@ describe.each(kernels)("$name kernel", (build) => {
     expect(sent(peer)).toContain(10);
   });
 
+  test("a probe that finds no room in the TX ring is no timeout, which comes in its own time", () => {
+    const { k, peer } = inFlight(build, 10, 0);
+    k.nic.stalled = true;
+    const noise = new TcpPeer(k);
+    for (let i = 0; i < 5000; i++) noise.send({ flags: "A" });
+    const counted = [CNT_TCP_TAIL_PROBES, CNT_TCP_TIMEOUTS, CNT_TCP_RETRANSMITS];
+    expect(k.counts(counted, () => k.advance(PROBE + TICKS))).toEqual([0, 0, 0]);
+    k.nic.stalled = false;
+    expect(k.counts(counted, () => k.advance(180 * MILLISECOND))).toEqual([0, 0, 0]);
+    expect(k.counts(counted, () => k.advance(50 * MILLISECOND))).toEqual([0, 1, 1]);
+    expect(sent(peer)).toEqual([0]);
+  });
+
   test("new data is the better probe", () => {
     // The window is full, and all of it is lost.
     const { k, peer } = inFlight(build, 10, 20);
