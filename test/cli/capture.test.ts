@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { blocks, packets } from "../nic/pcapng-file.ts";
-import { complaints, hasTshark, unprovoked } from "../support/expert.ts";
+import { expectSound, PARTIAL } from "../support/expert.ts";
 import { LIGHT, Place, RawClient, type LiveRun } from "./support.ts";
 
 let place: Place;
@@ -54,9 +54,7 @@ describe("ixwasm capture", () => {
       expect(mac).toEqual([2, 0, 10, 9, 0, 2]);
     }
     expect(blocks(readFileSync(file)).at(-1)!.type).toBe(5);
-    // The connections are older than the capture.
-    const early = [/^TCP: Previous segment\(s\) not captured/, /^TCP: ACKed segment that wasn't/];
-    if (hasTshark) expect(unprovoked(complaints(file), early)).toEqual([]);
+    expectSound(file, { possible: PARTIAL });
   });
 
   it("ends after so many seconds, and keeps only so many bytes", async () => {
@@ -69,6 +67,7 @@ describe("ixwasm capture", () => {
       expect(bytes.length).toBe(40);
       expect(length).toBeGreaterThan(40);
     }
+    expectSound(file, { possible: PARTIAL });
   });
 
   it("ends on Ctrl-C with a whole file, and 0", async () => {
@@ -78,12 +77,14 @@ describe("ixwasm capture", () => {
     child.kill("SIGINT");
     expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
     expect(blocks(readFileSync(file)).at(-1)!.type).toBe(5);
+    expectSound(file, { possible: PARTIAL });
   });
 
   it("writes to standard output", async () => {
     const { code, bytes } = await place.ixwasm("capture", "-", "--packets", "3");
     expect(code).toBe(0);
     expect(packets(bytes)).toHaveLength(3);
+    expectSound(bytes, { possible: PARTIAL });
   });
 
   it("is one at a time: a second one is refused and does not touch its file", async () => {

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectSound, PARTIAL } from "../support/expert.ts";
 import { LIGHT, Place, PROGRAM, type LiveRun } from "./support.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -68,6 +69,12 @@ function isInstalled(program: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 }
 
+/** Wireshark complains of nothing in the file that the line writes, if it writes one. */
+function expectSoundCapture(line: string): void {
+  const file = /\S+\.pcapng/.exec(line)?.[0];
+  if (file !== undefined) expectSound(place.file(file), { possible: PARTIAL });
+}
+
 /** Whether the line ends by itself. */
 function ends(line: string): boolean {
   const limited = /--(count|packets|seconds|json --count|duration)/.test(line);
@@ -87,6 +94,7 @@ describe.each(CLIENTS)("examples of ixwasm %s --help", (command) => {
       expect.not.stringContaining("error"),
     ]);
     if (!line.includes(".pcapng")) expect(stdout).not.toBe("");
+    expectSoundCapture(line);
   });
 });
 
@@ -123,6 +131,7 @@ describe("the README's tour", () => {
         const own = line.startsWith("ixwasm") ? `${line} --name tour` : line;
         const { code, stderr } = await runLine(own, !ends(own));
         expect([line, code, stderr]).toEqual([line, 0, expect.not.stringContaining("error")]);
+        expectSoundCapture(line);
       }
     } finally {
       process.kill(server.pid!, "SIGTERM");

@@ -1,6 +1,7 @@
 /** One connection followed, and one packet looked at. */
 import { describe, expect, test } from "vitest";
 import type { Packet, SequencePoint } from "../../demo/engine/messages.ts";
+import { expectSound, PARTIAL } from "../support/expert.ts";
 import { Bench } from "./bench.ts";
 
 const FAST = 20_000;
@@ -106,4 +107,5 @@ test("a capture has the packets that were kept, as pcapng", async () => {
   const [{ bytes, packets }] = bench.all("capture");
   expect(packets).toBeGreaterThan(500);
   expect(new DataView(bytes.buffer).getUint32(0, true)).toBe(0x0a0d0d0a);
+  expectSound(bytes, { possible: PARTIAL });
 });

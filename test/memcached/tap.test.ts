@@ -6,6 +6,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDataplane, openTap, startThreaded, type Tap } from "../../host/node/index.ts";
 import type { Threaded } from "../../host/node/threaded.ts";
 import { packageFile } from "../../host/node/kernel.ts";
+import {
+  BUSY,
+  captureUnavailable,
+  startCapture,
+  type TapCapture,
+  withoutCapture,
+} from "../tap/capture.ts";
 import { Namespace, tapUnavailable } from "../tap/namespace.ts";
 
 const SERVER = "10.9.0.2";
@@ -17,6 +24,7 @@ const skipped = unavailable ? ` (skipped: ${unavailable})` : "";
 describe.skipIf(unavailable)(`a memcached server on a TAP device${skipped}`, () => {
   let namespace: Namespace;
   let tap: Tap;
+  let capture: TapCapture;
   let running: Threaded;
   let directory: string;
 
@@ -29,6 +37,7 @@ describe.skipIf(unavailable)(`a memcached server on a TAP device${skipped}`, () 
       address: "10.9.0.1/24",
       queues: 2,
     });
+    capture = await startCapture(namespace);
     const dataplane = createDataplane({
       ip: `${SERVER}/24`,
       cores: 2,
@@ -42,6 +51,7 @@ describe.skipIf(unavailable)(`a memcached server on a TAP device${skipped}`, () 
 
   afterAll(async () => {
     await running.stop();
+    await capture.delete();
     tap.close();
     await namespace.delete();
     rmSync(directory, { recursive: true });
@@ -84,4 +94,15 @@ describe.skipIf(unavailable)(`a memcached server on a TAP device${skipped}`, () 
     expect(stdout).toMatch(/delete_hits: [1-9]/);
     expect(stdout).toMatch(/version: \d+\.\d+\.\d+/);
   });
+
+  it.skipIf(captureUnavailable)(
+    `has said nothing that Wireshark finds wrong${withoutCapture}`,
+    { timeout: 60_000 },
+    () =>
+      // The programs reset their connections, not the server.
+      capture.expectSound({
+        filter: "!(ip.src == 10.9.0.1 && tcp.flags.reset == 1)",
+        possible: BUSY,
+      }),
+  );
 });

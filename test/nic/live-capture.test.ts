@@ -6,6 +6,7 @@ import {
   LiveCapture,
 } from "../../host/nic/index.ts";
 import type { PcapngOptions } from "../../host/nic/index.ts";
+import { expectSound } from "../support/expert.ts";
 import { ipFrame, pattern } from "./frames.ts";
 import { FakeKernel } from "./kernel.ts";
 import { blocks, optionsOf, packets, sink } from "./pcapng-file.ts";
@@ -64,6 +65,8 @@ describe("LiveCapture", () => {
       [50, OUT, 1],
       [60, IN, 2],
     ]);
+    // Every segment has the same sequence number.
+    expectSound(out.bytes, { possible: [/^TCP: This frame is a \(suspected\) out-of-order/] });
   });
 
   it("holds frames back while an earlier one may still come, and no longer", () => {

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startCapture, type TapCapture } from "../tap/capture.ts";
 import { Namespace, tapUnavailable } from "../tap/namespace.ts";
 
 const register = new URL("../../dist/host/node/register/index.js", import.meta.url).href;
@@ -10,6 +11,7 @@ const unavailable = tapUnavailable("curl");
 
 describe.skipIf(unavailable)("a program on a TAP device", () => {
   let namespace: Namespace;
+  let capture: TapCapture;
 
   beforeAll(async () => {
     namespace = new Namespace();
@@ -18,12 +20,17 @@ describe.skipIf(unavailable)("a program on a TAP device", () => {
     const server = namespace.start("env", ...settings, ...node);
     server.stderr!.on("data", (text: Buffer) => process.stderr.write(text));
     await once(server.stdout!, "data");
+    capture = await startCapture(namespace);
   });
 
-  afterAll(() => namespace.delete());
+  afterAll(async () => {
+    await capture.delete();
+    await namespace.delete();
+  });
 
   test("answers Linux", async () => {
     const { stdout } = await namespace.run("curl", ["-sS", "http://10.9.0.2:8080/hello"]);
     expect(stdout).toBe("/hello for 10.9.0.1\n");
+    await capture.expectSound();
   });
 });

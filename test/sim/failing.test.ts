@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it, test, vi } from "vitest";
 import { simTests, simulate } from "../../host/node/sim/index.ts";
+import { expectSound } from "../support/expert.ts";
 import { packets } from "../nic/pcapng-file.ts";
 
 // What is said about failures that are meant to be is of no interest.
@@ -42,6 +43,7 @@ describe("a test that fails", () => {
     const file = join(captures, "goes-wrong-77.pcapng");
     expect(error.message).toContain(file);
     expect(packets(readFileSync(file)).length).toBeGreaterThan(5);
+    expectSound(file);
   });
 
   it("keeps what was thrown, error or not", async () => {
@@ -97,13 +99,9 @@ describe("node:test", () => {
     expect(said).toMatch(/seed 11, at 0\.\d+ ms/);
     expect(said).toContain("seed 12, at 5 ms");
     expect(said).toContain("seed 13, at 5 ms");
-    expect(readdirSync(captures)).toEqual(
-      expect.arrayContaining([
-        "in-a-handler-11.pcapng",
-        "in-a-tick-12.pcapng",
-        "in-a-promise-13.pcapng",
-      ]),
-    );
+    const left = ["in-a-handler-11.pcapng", "in-a-tick-12.pcapng", "in-a-promise-13.pcapng"];
+    expect(readdirSync(captures)).toEqual(expect.arrayContaining(left));
+    expectSound(join(captures, left[0]));
   }, 90_000);
 });
 

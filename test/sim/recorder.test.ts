@@ -1,5 +1,6 @@
 /** What is kept of a network's frames. */
 import { expect, it } from "vitest";
+import { expectSound, PARTIAL } from "../support/expert.ts";
 import { aNetwork, connected, echoServer } from "./support.ts";
 import { blocks, optionsOf, packets } from "../nic/pcapng-file.ts";
 
@@ -24,6 +25,8 @@ it("writes the frames of all hosts, or of those named, as pcapng", async () => {
   const one = packets(network.pcapng("b"));
   expect(one.length).toBeLessThan(all.length);
   expect(one.length).toBeGreaterThan(3);
+  expectSound(network.pcapng());
+  expectSound(network.pcapng("b"));
 });
 
 it("keeps the latest frames within its limit", async () => {
@@ -38,6 +41,8 @@ it("keeps the latest frames within its limit", async () => {
   expect(kept.length).toBeLessThan(100);
   expect(kept.length).toBeGreaterThan(20);
   expect(Math.max(...kept.map(({ bytes }) => bytes.length))).toBe(64);
+  // What came before is forgotten.
+  expectSound(network.pcapng(), { possible: PARTIAL });
 });
 
 it("sums all frames up, kept or not", async () => {

@@ -2,6 +2,7 @@
 import { createDataplane, InlineRunner, loadKernelSync, openTap } from "../../host/node/index.ts";
 import type { Dataplane, DataplaneOptions, KernelBuild, Tap } from "../../host/node/index.ts";
 import { Ixev } from "../../host/libix/ixev.ts";
+import { startCapture, type TapCapture } from "./capture.ts";
 import { Namespace } from "./namespace.ts";
 import { DATAPLANE, LINUX } from "./responder.ts";
 
@@ -12,6 +13,7 @@ export class Dialer {
   readonly ixev: Ixev;
   /** What came of the dials, in order. */
   readonly outcomes: number[] = [];
+  #capture: TapCapture | undefined;
   readonly #runner = new InlineRunner({ clock: "real" });
 
   constructor(build: KernelBuild, options: Partial<DataplaneOptions> = {}) {
@@ -36,6 +38,12 @@ export class Dialer {
     this.ixev = ixev!;
   }
 
+  /** Captures what passes the TAP from now on. */
+  async capture(): Promise<TapCapture> {
+    this.#capture = await startCapture(this.namespace);
+    return this.#capture;
+  }
+
   /** Waits until no connection is left, and demands that nothing else is. */
   async settle(): Promise<void> {
     await until(() => this.dataplane.gauges().connections === 0);
@@ -45,6 +53,7 @@ export class Dialer {
   async stop(): Promise<void> {
     await this.#runner.stop();
     this.#runner.close();
+    await this.#capture?.delete();
     this.tap.close();
     await this.namespace.delete();
   }

@@ -6,6 +6,7 @@ import { RC_OK } from "../../assembly/abi.ts";
 import { IXEVIN, IXEVOUT } from "../../host/libix/ixev-conditions.ts";
 import { IxevContext } from "../../host/libix/ixev-context.ts";
 import type { KernelBuild } from "../../host/node/index.ts";
+import { BUSY, type TapCapture } from "./capture.ts";
 import { Dialer, until } from "./dialer.ts";
 import { tapUnavailable } from "./namespace.ts";
 import { DATAPLANE6, enableIpv6, LINUX, LINUX6 } from "./responder.ts";
@@ -68,6 +69,7 @@ describe.skipIf(unavailable).each<[KernelBuild, string, string]>([
   ["release", "IPv6", LINUX6],
 ])(`dialing Linux with Fast Open, %s kernel, %s${reason}`, (build, _, address) => {
   let dialer: Dialer;
+  let capture: TapCapture;
 
   afterEach(() => dialer.stop());
 
@@ -75,6 +77,7 @@ describe.skipIf(unavailable).each<[KernelBuild, string, string]>([
   async function listen(limit: number): Promise<string[]> {
     const ip6 = { addresses: [`${DATAPLANE6}/64`], autoconfigured: false };
     dialer = new Dialer(build, { ip6 });
+    capture = await dialer.capture();
     const { namespace } = dialer;
     const allow = "echo 3 > /proc/sys/net/ipv4/tcp_fastopen";
     expect((await namespace.run("sh", ["-c", allow])).code).toBe(0);
@@ -102,6 +105,8 @@ describe.skipIf(unavailable).each<[KernelBuild, string, string]>([
     const [first, ...others] = SIZES;
     expect(lines).toEqual(["listening", line(0, first), ...others.map((size) => line(1, size))]);
     expect(dialer.dataplane.counters().tcpFastOpensOut).toBe(others.length);
+    const provoked = [/^TCP: TCP SYN with TFO Cookie/, /^TCP: TCP SYN-ACK accepting TFO data/];
+    await capture.expectSound({ provoked, possible: BUSY });
   }, 30_000);
 
   it("sends everything after the handshake where the server has no Fast Open", async () => {
@@ -109,5 +114,6 @@ describe.skipIf(unavailable).each<[KernelBuild, string, string]>([
     await exchangeAll(lines);
     expect(lines).toEqual(["listening", ...SIZES.map((size) => line(0, size))]);
     expect(dialer.dataplane.counters().tcpFastOpensOut).toBe(0);
+    await capture.expectSound({ possible: BUSY });
   }, 30_000);
 });

@@ -7,6 +7,7 @@ import { crc32 } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { patternBytes } from "../../examples/http-responder-app.ts";
 import type { KernelBuild } from "../../host/node/index.ts";
+import { BUSY, captureUnavailable, startCapture, withoutCapture } from "./capture.ts";
 import { tapUnavailable } from "./namespace.ts";
 import { DATAPLANE6, type Responder, startResponder6 } from "./responder.ts";
 
@@ -88,9 +89,16 @@ describe.skipIf(unavailable).each<[KernelBuild, "inline" | "threaded"]>([
     }
   });
 
+  it.skipIf(captureUnavailable)(
+    `Wireshark finds nothing wrong with either side${withoutCapture}`,
+    () => responder.capture.expectSound({ possible: BUSY }),
+    120_000,
+  );
+
   it.runIf(build === "release")(
     "carries 100 MB each way",
     async () => {
+      const capture = await startCapture(responder.namespace, { snapLength: 128 });
       const size = 100_000_000;
       const file = join(directory, "much");
       await curl("-o", file, `${URL_BASE}/bytes/${size}`);
@@ -100,6 +108,8 @@ describe.skipIf(unavailable).each<[KernelBuild, "inline" | "threaded"]>([
         bytes: size,
         crc32: crc(bytes),
       });
+      await capture.expectSound({ possible: BUSY });
+      await capture.delete();
     },
     120_000,
   );

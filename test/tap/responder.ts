@@ -13,6 +13,7 @@ import {
 } from "../../host/node/index.ts";
 import type { LinkOptions } from "../../host/nic/types.ts";
 import { packageFile } from "../../host/node/kernel.ts";
+import { type CaptureOptions, startCapture, type TapCapture } from "./capture.ts";
 import { Namespace } from "./namespace.ts";
 import { createRepeater } from "../../bench/lib/repeater.ts";
 
@@ -33,12 +34,15 @@ export interface ResponderOptions {
   /** The wire between dataplane and TAP, for a responder of one core that runs inline. */
   readonly link?: LinkOptions | readonly [fromDataplane: LinkOptions, fromLinux: LinkOptions];
   readonly dataplane?: Partial<DataplaneOptions>;
+  readonly capture?: CaptureOptions;
 }
 
 export interface Responder {
   readonly namespace: Namespace;
   readonly tap: Tap;
   readonly dataplane: Dataplane;
+  /** Of all that passes the TAP. */
+  readonly capture: TapCapture;
   /** Waits until no connection is left, and demands that nothing else is. */
   settle(): Promise<void>;
   /** Stops it and removes the namespace. */
@@ -49,6 +53,7 @@ export async function startResponder(options: ResponderOptions = {}): Promise<Re
   const { build = "release", run = "threaded", cores = 1, checksumOffload } = options;
   const namespace = new Namespace();
   let tap: Tap | undefined;
+  let capture: TapCapture | undefined;
   try {
     tap = openTap({
       name: "tap0",
@@ -57,6 +62,8 @@ export async function startResponder(options: ResponderOptions = {}): Promise<Re
       queues: cores,
       checksumOffload,
     });
+    const started = await startCapture(namespace, options.capture);
+    capture = started;
     const dataplane = createDataplane({
       kernel: loadKernelSync(build),
       ip: `${DATAPLANE}/24`,
@@ -77,14 +84,17 @@ export async function startResponder(options: ResponderOptions = {}): Promise<Re
       namespace,
       tap,
       dataplane,
+      capture: started,
       settle: () => settle(dataplane),
       stop: async () => {
         await stop();
+        await started.delete();
         opened.close();
         await namespace.delete();
       },
     };
   } catch (error) {
+    await capture?.delete();
     tap?.close();
     await namespace.delete();
     throw error;
