@@ -497,7 +497,9 @@ export const CNT_TCP_FAST_OPEN_LIMITED: u32 = 1472;
 /** Connections whose full segments did not get through, and larger ones that were tried since (RFC 4821). */
 export const CNT_TCP_BLACK_HOLES: u32 = 1480;
 export const CNT_TCP_MTU_PROBES: u32 = 1488;
-export const CNT_END: u32 = 1496;
+/** Segments of ours that arrived with a congestion mark, by what peers tell that speak accurate ECN. */
+export const CNT_TCP_ECN_MARKS: u32 = 1496;
+export const CNT_END: u32 = 1504;
 
 // Second page. Its first line: commands, by the control plane; CORE_COMMAND is written last.
 /** `COMMAND_*`; the kernel sets it back to COMMAND_NONE when it has taken the command. */

@@ -16,6 +16,7 @@ import {
   RC_INVAL,
   RC_NOTSUP,
   RC_OK,
+  TCB_ACCECN_SIZE,
   TCB_COLD_SIZE,
   TCB_HOT_SIZE,
   UDP_PORT_SIZE,
@@ -49,6 +50,7 @@ import { bindUdp } from "./net/udp";
 import { bindUdpOutput } from "./net/udp-output";
 import { bindUdpPorts, prepareUdpPorts, UdpPort } from "./net/udp-ports";
 import { bindRings, prepareRings, Queue } from "./nic/rings";
+import { Accecn, bindAccecn } from "./tcp/accecn";
 import { bindAgenda } from "./tcp/agenda";
 import { bindChallenges } from "./tcp/challenge";
 import { Bbr } from "./tcp/bbr";
@@ -206,6 +208,7 @@ function bind(core: u32): void {
   bindTcbs();
   bindTcbPool();
   bindTuples();
+  bindAccecn();
   bindListeners();
   bindAgenda();
   bindEnds();
@@ -239,6 +242,7 @@ function recordsFit(): bool {
     offsetof<Bbr>() <= CONTROL_STATE_SIZE &&
     offsetof<Cubic>() <= CONTROL_STATE_SIZE &&
     offsetof<Dctcp>() <= CONTROL_STATE_SIZE &&
+    offsetof<Accecn>() <= TCB_ACCECN_SIZE &&
     offsetof<Buffer>() == BUFFER_SIZE &&
     offsetof<Packet>() <= PACKET_SIZE &&
     offsetof<Queue>() <= QUEUE_SIZE &&

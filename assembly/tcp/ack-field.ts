@@ -7,6 +7,8 @@ import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { FIN } from "../wire/tcp";
 import { optionHasTimestamps, optionSackBlocks, optionTsValue } from "../wire/tcp-options";
+import { thirdAckArrives } from "./accecn-handshake";
+import { coveredSegments, marksAreTold } from "./accecn-sender";
 import { acknowledge, duplicateAck } from "./ack";
 import { challenge } from "./challenge";
 import { clearDeadline } from "./deadlines";
@@ -15,12 +17,14 @@ import { enterTimeWait, finishOrderly, limitFinWait2, orderlyEnd } from "./end";
 import { completeHandshake } from "./fast-open";
 import { refuse } from "./input";
 import { output } from "./output";
+import { arrived, arrivedSegments } from "./scoreboard";
 import { acknowledgeSelectively } from "./selective";
 import { seqAfter, seqBefore, seqBeforeEq } from "./seq";
 import { CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED } from "./states";
 import { acknowledgesSyn, synAcknowledged } from "./syn-sent";
 import {
   coldOf,
+  C_ACCURATE,
   C_ECN,
   F_APP_CLOSED,
   F_DEFER,
@@ -41,13 +45,18 @@ export function ackArrives(tcb: Tcb, packet: Packet): bool {
   if (tcb.state == SYN_RECEIVED) return endHandshake(tcb, packet);
   const cold = coldOf(tcb);
   const ack = packet.ack;
+  let accurate: bool = (tcb.controlFlags & C_ACCURATE) != 0;
   if (cold.repair & R_HALF_OPEN) {
     if (!endHalfOpen(tcb, cold, packet)) return false;
+    // What the ACE field says then is about our SYN.
+    if (accurate) thirdAckArrives(tcb, packet);
+    accurate = false;
   } else if (!isPlausible(tcb, cold, ack)) {
     count(CNT_DROP_TCP_BAD_ACK);
     challenge(tcb);
     return false;
   }
+  const stamp = cold.tsRecent;
   takeTimestamp(tcb, packet);
   if (tcb.controlFlags & C_ECN) ecnArrives(tcb, packet);
   if (seqBefore(ack, tcb.sndUna)) {
@@ -59,12 +68,19 @@ export function ackArrives(tcb: Tcb, packet: Packet): bool {
   // Whoever answers probes is alive, however long its window stays shut; it may have shut over data.
   if (tcb.flags & F_PERSIST || tcb.sndWnd == 0) cold.retries = 0;
   const advanced: bool = ack != tcb.sndUna;
+  let bytes = ack - tcb.sndUna;
+  let segments = accurate && advanced ? coveredSegments(tcb, ack) : 0;
   if (tcb.flags & F_SCOREBOARD || (optionSackBlocks != 0 && cold.repair & R_SACK)) {
     acknowledgeSelectively(tcb, ack);
+    bytes = arrived;
+    segments = arrivedSegments;
   } else if (advanced) {
     acknowledge(tcb, ack);
   } else if (before == tcb.sndWnd && isDuplicate(tcb, cold, packet)) {
     duplicateAck(tcb);
+  }
+  if (accurate && (advanced || bytes != 0 || cold.tsRecent != stamp)) {
+    marksAreTold(tcb, packet, segments, bytes, true);
   }
   if (advanced && tcb.flags & F_FIN_SENT && ack == cold.sndEnd + 1) return finAcknowledged(tcb);
   if (tcb.txNext != 0 || tcb.flags & F_SCOREBOARD || finIsNext(tcb)) output(tcb);
@@ -85,6 +101,7 @@ function endHandshake(tcb: Tcb, packet: Packet): bool {
   tcb.sndWl1 = packet.seq;
   cold.sndWndMax = max<u32>(cold.sndWndMax, tcb.sndWnd);
   synAcknowledged(tcb, ack);
+  if (tcb.controlFlags & C_ACCURATE) thirdAckArrives(tcb, packet);
   if (tcb.txNext != 0) output(tcb);
   return true;
 }

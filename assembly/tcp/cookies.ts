@@ -21,6 +21,7 @@ import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { nowMillis, nowWide, seconds } from "../time/clock";
+import { aceOf } from "../wire/accecn";
 import {
   optionHasTimestamps,
   optionMss,
@@ -29,6 +30,8 @@ import {
   optionWindowScale,
   parseTcpOptions,
 } from "../wire/tcp-options";
+import { acceptAccurate } from "./accecn-handshake";
+import { allowsAccurate } from "./ecn";
 import { sendSynAck } from "./emit-syn";
 import { cookieHash, timestampOffset } from "./isn";
 import { findListener, Listener } from "./listeners";
@@ -85,7 +88,10 @@ export function takeCookie(packet: Packet): Tcb | null {
   const scale: u32 = shift == NO_SCALE ? 255 : shift;
   const sack = (bits & HAS_SACK) != 0;
   const tcb = openByCookie(packet, listener, packet.ack - 1, mssAt(index), sack, scale);
-  if (tcb != null) count(CNT_TCP_COOKIES_IN);
+  if (tcb == null) return null;
+  count(CNT_TCP_COOKIES_IN);
+  // What was granted the ACK says itself, in the first words of accurate ECN (RFC 9768 section 5.1).
+  if (aceOf(packet.l4) > 1 && allowsAccurate()) acceptAccurate(tcb, packet);
   return tcb;
 }
 

@@ -50,6 +50,11 @@ export function dctcpObserve(tcb: Tcb, cold: TcbCold, acked: u32): void {
   state.marked = 0;
 }
 
+/** Bytes that accurate ECN says were marked, of those that `dctcpObserve` counts. */
+export function dctcpMark(cold: TcbCold, bytes: u32): void {
+  dctcpOf(cold).marked += bytes;
+}
+
 /** The flight had marks: cwnd (1 - alpha / 2) (section 3.3, step 9). */
 export function dctcpReduce(tcb: Tcb, cold: TcbCold): void {
   const cwnd = tcb.cwnd;

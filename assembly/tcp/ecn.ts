@@ -2,7 +2,8 @@
  * Explicit congestion notification (RFC 3168 section 6.1): agreed on in the handshake, a router's mark
  * (CE) on the way here goes back as ECE in ACKs, and an ECE from the peer reduces the window once a
  * flight. Between two ends of DCTCP the echo says exactly which segments were marked (RFC 8257 section
- * 3.2): it follows the marks, and an ACK that was held back goes out before the echo changes.
+ * 3.2): it follows the marks, and an ACK that was held back goes out before the echo changes. Accurate ECN, which
+ * SYNs ask for with one bit more, has files of its own (accecn.ts).
  */
 import {
   CFG_ECN,
@@ -19,41 +20,104 @@ import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { isDigest } from "../net/digest";
+import { aceOf } from "../wire/accecn";
 import { CE, ipv4Ecn } from "../wire/ipv4";
 import { ipv6Ecn } from "../wire/ipv6";
-import { ACK, CWR, ECE, SYN } from "../wire/tcp";
+import { ACK, CWR, ECE } from "../wire/tcp";
+import { accecnOf, hasAccecn } from "./accecn";
+import { countMark } from "./accecn-feedback";
+import { acceptAccurate, beginAccurate, synAckAce } from "./accecn-handshake";
+import { coveredSegments, marksAreTold } from "./accecn-sender";
 import { onEcnEcho } from "./congestion";
 import { sendAck } from "./output";
 import { SYN_SENT } from "./states";
-import { C_CWR, C_ECHO, C_ECN, C_ECT, coldOf, F_ACK_NOW, F_ACK_PENDING, Tcb } from "./tcb";
+import {
+  C_ACCURATE,
+  C_CWR,
+  C_ECHO,
+  C_ECN,
+  C_ECT,
+  coldOf,
+  F_ACK_NOW,
+  F_ACK_PENDING,
+  Tcb,
+} from "./tcb";
+
+/** ACE fields (AE, CWR, ECE): of SYNs that ask for classic and accurate ECN, and of an answer that grants the first. */
+const ACE_CLASSIC_SYN: u32 = 3;
+const ACE_ACCURATE_SYN: u32 = 7;
+const ACE_CLASSIC_ANSWER: u32 = 1;
+
+/** SYNs that ask for accurate ECN before those which others lost. */
+const ACCURATE_TRIES: u32 = 2;
 
 /** Whether the ACK in hand echoes a mark; only for connections with C_ECN. */
 export let isEchoed: bool = false;
 
-/** Bits of a SYN or SYN-ACK (section 6.1.1). A SYN that has to be repeated does without. */
-export function ecnSynFlags(tcb: Tcb, flags: u32): u32 {
-  if (flags & ACK) return tcb.controlFlags & C_ECN ? ECE : 0;
-  return asksForEcn(tcb) ? ECE | CWR : 0;
+/**
+ * The ACE field of a SYN or SYN-ACK (section 6.1.1, RFC 9768 section 3.1.1). A SYN that has to be repeated asks
+ * for less.
+ */
+export function synAce(tcb: Tcb, answers: bool): u32 {
+  if (answers) {
+    if (tcb.controlFlags & C_ACCURATE) return synAckAce(accecnOf(tcb));
+    return tcb.controlFlags & C_ECN ? ACE_CLASSIC_ANSWER : 0;
+  }
+  if (asksForAccurate(tcb)) {
+    // Granted it may still be to one of the SYNs before that did ask.
+    tcb.controlFlags |= <u16>C_ACCURATE;
+    const lost: bool = u32(coldOf(tcb).synCount) > ACCURATE_TRIES;
+    return lost && config(CFG_ECN_FALLBACK) ? 0 : ACE_ACCURATE_SYN;
+  }
+  return asksForEcn(tcb) ? ACE_CLASSIC_SYN : 0;
 }
 
-/** Takes over what a SYN or SYN-ACK says; to be called before the state changes. */
-export function learnEcn(tcb: Tcb, flags: u32): void {
-  const bits = flags & (ECE | CWR);
-  if (tcb.state == SYN_SENT) {
-    const agreed: bool = (flags & (SYN | ACK)) == (SYN | ACK) && bits == ECE && asksForEcn(tcb);
-    if (agreed) tcb.controlFlags |= <u16>C_ECN;
+/** Takes over what a SYN or SYN-ACK says, whose options were just read; to be called before the state changes. */
+export function learnEcn(tcb: Tcb, packet: Packet): void {
+  const ace = aceOf(packet.l4);
+  if (tcb.state != SYN_SENT) {
+    learnRequest(tcb, packet, ace);
+    return;
+  }
+  const asked = (tcb.controlFlags & C_ACCURATE) != 0;
+  tcb.controlFlags &= ~(<u16>C_ACCURATE);
+  // When both sides open at once nobody answers.
+  if (!(packet.flags & ACK)) return;
+  if (asked && ace != ACE_CLASSIC_ANSWER) {
+    if (ace != 0 && ace != ACE_ACCURATE_SYN) beginAccurate(tcb, packet);
+  } else if ((ace & 3) == ACE_CLASSIC_ANSWER && (asked || asksForEcn(tcb))) {
+    tcb.controlFlags |= <u16>C_ECN;
+  }
+}
+
+/** A SYN: all that asks for something that is not the classic ECN is taken to ask for accurate ECN. */
+function learnRequest(tcb: Tcb, packet: Packet, ace: u32): void {
+  if (grantsAccurate(ace)) {
+    acceptAccurate(tcb, packet);
     return;
   }
   const willing: bool = config(CFG_ECN) != ECN_OFF || tcb.control == CONTROL_DCTCP;
-  if (bits == (ECE | CWR) && willing) tcb.controlFlags |= <u16>C_ECN;
+  if ((ace & 3) == ACE_CLASSIC_SYN && willing) tcb.controlFlags |= <u16>C_ECN;
+}
+
+/** Whether a SYN with such an ACE field is granted accurate ECN. */
+export function grantsAccurate(ace: u32): bool {
+  return allowsAccurate() && ace != 0 && ace != ACE_CLASSIC_SYN;
+}
+
+export function allowsAccurate(): bool {
+  return config(CFG_ECN) >= ECN_ACCURATE && hasAccecn();
+}
+
+function asksForAccurate(tcb: Tcb): bool {
+  return config(CFG_ECN) == ECN_ACCURATE && hasAccecn() && tcb.control != CONTROL_BBR;
 }
 
 function asksForEcn(tcb: Tcb): bool {
   if (tcb.control == CONTROL_BBR) return false;
   if (coldOf(tcb).synCount > 1 && config(CFG_ECN_FALLBACK)) return false;
   const mode = config(CFG_ECN);
-  if (tcb.control == CONTROL_DCTCP || mode == ECN_ON) return true;
-  return mode == ECN_ACCURATE || mode == ECN_ACCURATE_ASK_CLASSIC;
+  return tcb.control == CONTROL_DCTCP || mode == ECN_ON || mode == ECN_ACCURATE_ASK_CLASSIC;
 }
 
 /**
@@ -61,6 +125,28 @@ function asksForEcn(tcb: Tcb): bool {
  * text are worked on. `packet.ack` acknowledges nothing that was not sent.
  */
 export function ecnArrives(tcb: Tcb, packet: Packet): void {
+  if (tcb.controlFlags & C_ACCURATE) accurateArrives(tcb, packet);
+  else classicArrives(tcb, packet);
+}
+
+/** The same where the segment is the one expected, whose ACK covers what it covers without more ado. */
+export function ecnExpected(tcb: Tcb, packet: Packet): void {
+  if (!(tcb.controlFlags & C_ACCURATE)) {
+    classicArrives(tcb, packet);
+    return;
+  }
+  accurateArrives(tcb, packet);
+  const bytes = packet.ack - tcb.sndUna;
+  if (bytes == 0) return;
+  marksAreTold(tcb, packet, coveredSegments(tcb, packet.ack), bytes, false);
+}
+
+function accurateArrives(tcb: Tcb, packet: Packet): void {
+  isEchoed = false;
+  countMark(tcb, accecnOf(tcb), packet);
+}
+
+function classicArrives(tcb: Tcb, packet: Packet): void {
   const marked: bool = ecnOf(packet) == CE;
   if (marked) count(CNT_TCP_CE_IN);
   if (tcb.control == CONTROL_DCTCP) followMarks(tcb, marked, packet.length);
@@ -97,6 +183,6 @@ export function ecnFlags(tcb: Tcb, isNew: bool): u32 {
 }
 
 /** The mark in the IP header. */
-function ecnOf(packet: Packet): u32 {
+export function ecnOf(packet: Packet): u32 {
   return isDigest(packet.destination) ? ipv6Ecn(packet.ip) : ipv4Ecn(packet.ip);
 }

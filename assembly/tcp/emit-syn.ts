@@ -15,18 +15,22 @@ import { Packet } from "../core/packet";
 import { allocControlFrame, Buffer, frameOf, release } from "../mem/buffers";
 import { sendPacket } from "../net/neighbours";
 import { txRoom } from "../nic/rings";
+import { aceOf, aceOfEcn, setAce } from "../wire/accecn";
 import { ACK, emitTcp, SYN, TCP_HEADER_SIZE } from "../wire/tcp";
 import {
   cookieOptionBytes,
   emitCookie,
   emitSynOptions,
+  OPTIONS_MAX,
   optionTsValue,
   synOptionBytes,
 } from "../wire/tcp-options";
-import { ecnSynFlags } from "./ecn";
+import { accecnOf } from "./accecn";
+import { emitSynAckOption, noteSynAck, synAckOptionBytes } from "./accecn-handshake";
+import { ecnOf, grantsAccurate, synAce } from "./ecn";
 import { finish, markAcknowledged, metadataOption, PLAIN_PAYLOAD, swapPorts } from "./emit";
 import { SYN_SENT } from "./states";
-import { coldOf, F_SCALED, R_HALF_OPEN, R_SACK, Tcb } from "./tcb";
+import { coldOf, C_ACCURATE, F_SCALED, R_HALF_OPEN, R_SACK, Tcb } from "./tcb";
 import { timestampNow } from "./timestamps";
 import {
   hopNeighbour,
@@ -98,9 +102,12 @@ function emitSyn(tcb: Tcb, buffer: Buffer, end: u32, length: u32): void {
   const scale = offers || (tcb.flags & F_SCALED) != 0;
   const sack = offers ? (offered & TCP_OPTION_SACK) != 0 : (cold.repair & R_SACK) != 0;
   const timestamps = offers ? (offered & TCP_OPTION_TIMESTAMPS) != 0 : tcb.optionBytes != 0;
-  const plainBytes = synOptionBytes(sack, timestamps, scale);
-  const optionBytes =
-    plainBytes + (optionKind != 0 ? cookieOptionBytes(optionKind, cookieBytes) : 0);
+  const fast = optionKind != 0 ? cookieOptionBytes(optionKind, cookieBytes) : 0;
+  const usual = synOptionBytes(sack, timestamps, scale);
+  const accurate = !offers && (tcb.controlFlags & C_ACCURATE) != 0;
+  const accecn = accurate ? synAckOptionBytes(accecnOf(tcb), OPTIONS_MAX - usual - fast) : 0;
+  const plainBytes = usual + accecn;
+  const optionBytes = plainBytes + fast;
   setConnection(tcb);
   const headerLength = TCP_HEADER_SIZE + optionBytes;
   const header = end - headerLength;
@@ -108,13 +115,17 @@ function emitSyn(tcb: Tcb, buffer: Buffer, end: u32, length: u32): void {
   const seq = cold.repair & R_HALF_OPEN ? tcb.sndUna - 1 : tcb.sndUna;
   const ack = offers ? 0 : tcb.rcvNxt;
   const flags = offers ? SYN : SYN | ACK;
-  const bits = flags | ecnSynFlags(tcb, flags);
-  emitTcp(header, swapPorts(tcb.ports), seq, ack, bits, synWindow(tcb), optionBytes);
+  emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, synWindow(tcb), optionBytes);
+  setAce(header, synAce(tcb, !offers));
   const value = timestampNow(cold);
   // As Linux, a SYN names what the path is known to take, since the way back is likely to be no wider. A
   // SYN-ACK names what we take in (RFC 9293 section 3.7.1).
   const mss = offers ? min<u32>(localMss(), pathMss()) : localMss();
-  emitSynOptions(header, mss, sack, timestamps, scale, tcb.rcvShift, value, cold.tsRecent);
+  const recent = cold.tsRecent;
+  const shift: u32 = tcb.rcvShift;
+  const gap = emitSynOptions(header, mss, sack, timestamps, scale, shift, value, recent, accecn);
+  if (accecn != 0) emitSynAckOption(gap, accecn);
+  if (accurate) noteSynAck(accecnOf(tcb));
   if (optionKind != 0) {
     emitCookie(header + TCP_HEADER_SIZE + plainBytes, optionKind, cookieAt, cookieBytes);
   }
@@ -151,7 +162,8 @@ export function sendSynAck(
   const window = min<u32>(config(CFG_RECEIVE_WINDOW), 65535);
   emitTcp(header, swapPorts(packet.ports), seq, packet.seq + 1, SYN | ACK, window, optionBytes);
   const shift = windowShift();
-  emitSynOptions(header, localMss(), sack, timestamps, scale, shift, value, optionTsValue);
+  emitSynOptions(header, localMss(), sack, timestamps, scale, shift, value, optionTsValue, 0);
+  if (grantsAccurate(aceOf(packet.l4))) setAce(header, aceOfEcn(ecnOf(packet)));
   const start = finish(header, length, 0, 0, localWord, remoteWord);
   sendPacket(neighbour, buffer, start, header + length - start, metadataOption());
   release(buffer);

@@ -29,17 +29,21 @@ import { emitIpv4Header, requestChecksum, requestChecksumAt } from "../net/ipv4-
 import { emitEthernet, isResolved, sendPacket } from "../net/neighbours";
 import { hopLimit } from "../net/routers";
 import { txPut, txPutForeign, txRoom } from "../nic/rings";
+import { setAce } from "../wire/accecn";
 import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum6, sumBytes } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, markEct } from "../wire/ipv4";
 import { emitIpv6, IPV6_HEADER_SIZE, markEct6 } from "../wire/ipv6";
 import { ACK, emitTcp, RST, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
 import { emitTimestamps, OPTIONS_MAX } from "../wire/tcp-options";
+import { accecnOf, reservedBytes } from "./accecn";
+import { emitOption, fitOption, fittedSack, marksSent, nextAce } from "./accecn-feedback";
 import { ecnFlags } from "./ecn";
 import { emitSack, sackBytes } from "./sack-blocks";
 import { seqMax, seqMin } from "./seq";
 import { timestampNow } from "./timestamps";
 import {
+  C_ACCURATE,
   C_ECN,
   C_ECT,
   coldOf,
@@ -182,7 +186,7 @@ function payloadSackBytes(tcb: Tcb, length: u32): u32 {
   if (!(tcb.flags & F_OUT_OF_ORDER)) return 0;
   const optionBytes: u32 = tcb.optionBytes;
   const ip: u32 = isDigest(tcb.localIp) ? IPV6_HEADER_SIZE : IPV4_HEADER_SIZE;
-  const packet = ip + TCP_HEADER_SIZE + optionBytes + length;
+  const packet = ip + TCP_HEADER_SIZE + optionBytes + length + reservedBytes(tcb);
   if (packet >= mtu) return 0;
   const room = mtu - packet;
   return sackBytes(tcb, min<u32>(room, OPTIONS_MAX - optionBytes));
@@ -195,27 +199,63 @@ function payloadSackBytes(tcb: Tcb, length: u32): u32 {
  * @returns where the packet begins: its Ethernet header, which is not written
  */
 function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u32, sack: u32): u32 {
-  const optionBytes = u32(tcb.optionBytes) + sack;
-  const headerLength = TCP_HEADER_SIZE + optionBytes;
-  const header = end - headerLength;
-  const ack = flags & ACK ? tcb.rcvNxt : 0;
+  if (tcb.controlFlags & C_ACCURATE) {
+    return emitAccurate(tcb, end, seq, flags, payload, length, sack);
+  }
   const isEcn: bool = (tcb.controlFlags & C_ECN) != 0;
   const isNew: bool = isEcn && length != 0 && seq == coldOf(tcb).sndMax;
   if (isEcn) flags |= ecnFlags(tcb, isNew);
+  const header = writeHeader(tcb, end, seq, flags, 0, sack);
+  const start = seal(tcb, header, end, payload, length);
+  // What is sent again is not marked, nor a pure ACK (RFC 3168 sections 6.1.4 and 6.1.5).
+  if (isNew && tcb.controlFlags & C_ECT) mark(tcb, start);
+  return start;
+}
+
+/** The same with accurate ECN, where everything may be marked (RFC 9768 section 3.1.5). */
+function emitAccurate(
+  tcb: Tcb,
+  end: u32,
+  seq: u32,
+  flags: u32,
+  payload: u32,
+  length: u32,
+  sack: u32,
+): u32 {
+  const record = accecnOf(tcb);
+  const option = fitOption(tcb, record, length, sack);
+  const header = writeHeader(tcb, end, seq, flags, option, fittedSack);
+  setAce(header, nextAce(record));
+  if (option != 0) emitOption(record, header + TCP_HEADER_SIZE + tcb.optionBytes, option);
+  else record.dsackSent = 0;
+  const start = seal(tcb, header, end, payload, length);
+  if (marksSent(tcb, record)) mark(tcb, start);
+  return start;
+}
+
+/** The TCP header and its options but for `gap` bytes behind the timestamps. Returns where it begins. */
+function writeHeader(tcb: Tcb, end: u32, seq: u32, flags: u32, gap: u32, sack: u32): u32 {
+  const optionBytes = u32(tcb.optionBytes) + gap + sack;
+  const header = end - (TCP_HEADER_SIZE + optionBytes);
+  const ack = flags & ACK ? tcb.rcvNxt : 0;
   emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, advertisedWindow(tcb), optionBytes);
   if (tcb.optionBytes != 0) {
     const cold = coldOf(tcb);
     emitTimestamps(header, timestampNow(cold), cold.tsRecent);
   }
   if (sack != 0) emitSack(tcb, end - sack, sack);
+  return header;
+}
+
+/** What comes before a TCP header that ends at `end`, and its checksum. Returns where the packet begins. */
+function seal(tcb: Tcb, header: u32, end: u32, payload: u32, length: u32): u32 {
   if (isDigest(tcb.localIp)) setConnection(tcb);
-  const start = finish(header, headerLength, payload, length, tcb.localIp, tcb.remoteIp);
-  // What is sent again is not marked, nor a pure ACK (RFC 3168 sections 6.1.4 and 6.1.5).
-  if (isNew && tcb.controlFlags & C_ECT) {
-    if (isDigest(tcb.localIp)) markEct6(start + ETHERNET_HEADER_SIZE);
-    else markEct(start + ETHERNET_HEADER_SIZE);
-  }
-  return start;
+  return finish(header, end - header, payload, length, tcb.localIp, tcb.remoteIp);
+}
+
+function mark(tcb: Tcb, start: u32): void {
+  if (isDigest(tcb.localIp)) markEct6(start + ETHERNET_HEADER_SIZE);
+  else markEct(start + ETHERNET_HEADER_SIZE);
 }
 
 /**

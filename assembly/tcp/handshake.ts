@@ -46,7 +46,7 @@ export const LEAST_ANNOUNCED_MSS: u32 = 48;
 export function learnSyn(tcb: Tcb, packet: Packet): void {
   const cold = coldOf(tcb);
   parseTcpOptions(packet.l4, packet.options);
-  learnEcn(tcb, packet.flags);
+  learnEcn(tcb, packet);
   tcb.rcvNxt = packet.seq + 1;
   // What a SYN of ours offered, which is never scaled.
   tcb.rcvAdv = tcb.rcvNxt + min<u32>(tcb.rcvWindow, 65535);

@@ -23,7 +23,7 @@ import { acknowledge } from "./ack";
 import { scheduleOutput } from "./agenda";
 import { sendCookie, takeCookie } from "./cookies";
 import { deliver } from "./deliver";
-import { ecnArrives } from "./ecn";
+import { ecnExpected } from "./ecn";
 import { sendReset } from "./emit";
 import { initialSequence } from "./isn";
 import { noteHeard } from "./keep-alive";
@@ -93,7 +93,7 @@ function isExpected(tcb: Tcb, packet: Packet): bool {
 function takeExpected(tcb: Tcb, packet: Packet): void {
   if (packet.options != 0) echoLater(tcb, packet.seq, timestampValue(packet.l4));
   if (tcb.controlFlags & (C_ECN | C_KEEP_ALIVE)) {
-    if (tcb.controlFlags & C_ECN) ecnArrives(tcb, packet);
+    if (tcb.controlFlags & C_ECN) ecnExpected(tcb, packet);
     if (tcb.controlFlags & C_KEEP_ALIVE) noteHeard(tcb);
   }
   tcb.sndWl1 = packet.seq;

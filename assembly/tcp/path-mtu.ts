@@ -8,6 +8,7 @@ import { CNT_DROP_ICMP_QUOTE } from "../abi";
 import { count } from "../core/counters";
 import { lowerPathMtu } from "../net/path-mtu";
 import { now } from "../time/clock";
+import { reservedBytes } from "./accecn";
 import { sendSyn } from "./emit-syn";
 import { isInFlight, quoted } from "./errors";
 import { output } from "./output";
@@ -46,7 +47,7 @@ export function tcpTooBig(ports: u32, seq: u32, size: u32): void {
     if (tcb.txHead != 0 && pathMss() < before) repeatBare(tcb);
     return;
   }
-  const mss = pathMss() - tcb.optionBytes;
+  const mss = pathMss() - tcb.optionBytes - reservedBytes(tcb);
   if (mss < tcb.mss) lowerMss(tcb, mss);
 }
 

@@ -17,8 +17,8 @@ import { RECENT, recentOf } from "./recent";
 import { coldOf, F_OUT_OF_ORDER, R_SACK, Tcb, TcbCold } from "./tcb";
 
 // What the ACK in the making reports as received twice: [duplicateFrom, duplicateTo).
-let duplicateFrom: u32 = 0;
-let duplicateTo: u32 = 0;
+export let duplicateFrom: u32 = 0;
+export let duplicateTo: u32 = 0;
 
 /** Acknowledges at once, reporting [from, to) as received twice. */
 export function sendDuplicateReport(tcb: Tcb, from: u32, to: u32): void {

@@ -53,6 +53,8 @@ const REORDERING_USUAL: u32 = 3;
 // What the ACK in hand has told.
 /** Bytes that were not known to have arrived. */
 export let arrived: u32 = 0;
+/** And the segments that they end. */
+export let arrivedSegments: u32 = 0;
 /** Among them some that were sent only once, before the recovery began. */
 export let originalArrived: bool = false;
 /** Round trip of the newest segment of them that was sent only once, µs; 0: none. */
@@ -68,6 +70,7 @@ let reorderedFrom: u32 = 0;
 /** Before an ACK is worked on. */
 export function beginAck(tcb: Tcb, cold: TcbCold): void {
   arrived = 0;
+  arrivedSegments = 0;
   originalArrived = false;
   arrivedRtt = 0;
   twiceFrom = 0;
@@ -210,6 +213,7 @@ function noteArrived(tcb: Tcb, cold: TcbCold, buffer: Buffer, bytes: u32): void 
   const end = buffer.seq + bytes;
   if (buffer.flags & LOST) cold.lostBytes -= bytes;
   arrived += bytes;
+  if (bytes == buffer.length) arrivedSegments++;
   if (tcb.controlFlags & C_SAMPLED) noteDelivered(tcb, buffer, bytes);
   if (!(buffer.flags & SENT_AGAIN)) {
     arrivedRtt = max<u32>(now - buffer.sentAt, 1);

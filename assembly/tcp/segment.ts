@@ -20,6 +20,8 @@ import { Packet } from "../core/packet";
 import { release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN } from "../wire/tcp";
 import { optionHasTimestamps, optionTsValue, parseTcpOptions } from "../wire/tcp-options";
+import { reflectAsChallenge, repeatArrives } from "./accecn-feedback";
+import { synComesLate, synRepeats } from "./accecn-handshake";
 import { ackArrives } from "./ack-field";
 import { scheduleOutput } from "./agenda";
 import { challenge } from "./challenge";
@@ -35,7 +37,7 @@ import { sendDuplicateReport } from "./sack-blocks";
 import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq, seqMax, seqMin } from "./seq";
 import { SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./states";
 import { acknowledgesSyn, inSynSent, synAcknowledged } from "./syn-sent";
-import { coldOf, C_KEEP_ALIVE, F_DEFER, F_PASSIVE, R_HALF_OPEN, Tcb } from "./tcb";
+import { coldOf, C_ACCURATE, C_KEEP_ALIVE, F_DEFER, F_PASSIVE, R_HALF_OPEN, Tcb } from "./tcb";
 import { textArrives } from "./text";
 import { isStale, noteTimestamp } from "./timestamps";
 import { localWord, remoteSecret, setSender } from "./tuple";
@@ -142,15 +144,11 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
     count(CNT_DROP_TCP_BAD_RST);
     return;
   }
-  if (tcb.state == SYN_RECEIVED && (flags & (SYN | ACK)) == SYN && packet.seq == tcb.rcvNxt - 1) {
-    // The SYN again: our answer was lost, or is still the application's decision.
-    if (tcb.optionBytes != 0 && optionHasTimestamps) noteTimestamp(coldOf(tcb), optionTsValue);
-    if (!(tcb.flags & F_DEFER)) sendSyn(tcb);
-    return;
-  }
   if (isRepeatedSyn(tcb, packet)) {
+    // Our answer was lost, or is still the application's decision.
     if (tcb.optionBytes != 0 && optionHasTimestamps) noteTimestamp(coldOf(tcb), optionTsValue);
-    sendSyn(tcb);
+    if (tcb.controlFlags & C_ACCURATE) synRepeats(tcb, packet);
+    if (!(tcb.flags & F_DEFER)) sendSyn(tcb);
     return;
   }
   const crossing = (flags & (SYN | ACK)) == (SYN | ACK) && packet.seq == tcb.rcvNxt - 1;
@@ -161,13 +159,17 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
   count(seqBefore(packet.seq, tcb.rcvNxt) ? CNT_DROP_TCP_DUPLICATE : CNT_DROP_TCP_WINDOW);
   // A retransmitted FIN restarts 2 MSL.
   if (tcb.state == TIME_WAIT && flags & FIN) enterTimeWait(tcb);
+  if (tcb.controlFlags & C_ACCURATE) {
+    repeatArrives(tcb, packet, packet.seq + segmentLength(packet));
+  }
   answerOld(tcb, packet);
 }
 
 /** The SYN that opened the connection; nothing else can have come before the handshake is over. */
 function isRepeatedSyn(tcb: Tcb, packet: Packet): bool {
-  if (!(coldOf(tcb).repair & R_HALF_OPEN) || packet.seq != tcb.sndWl1) return false;
-  return (packet.flags & (SYN | ACK)) == SYN;
+  if ((packet.flags & (SYN | ACK)) != SYN) return false;
+  if (tcb.state == SYN_RECEIVED) return packet.seq == tcb.rcvNxt - 1;
+  return (coldOf(tcb).repair & R_HALF_OPEN) != 0 && packet.seq == tcb.sndWl1;
 }
 
 /** RFC 5961 section 3.2: only the exact next sequence number resets. */
@@ -205,7 +207,12 @@ function synArrives(tcb: Tcb, packet: Packet): void {
     return;
   }
   count(CNT_DROP_TCP_SYN_IN_WINDOW);
-  challenge(tcb);
+  if (tcb.controlFlags & C_ACCURATE && tcb.state > SYN_RECEIVED) {
+    synComesLate(tcb, packet);
+    reflectAsChallenge(tcb);
+  } else {
+    challenge(tcb);
+  }
 }
 
 /** Whether a SYN in TIME-WAIT is newer than the old connection's last segment (RFC 6191 section 2). */

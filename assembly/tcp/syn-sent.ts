@@ -6,6 +6,8 @@ import { CNT_DROP_TCP_BAD_ACK, CNT_DROP_TCP_BAD_RST, CNT_TCP_RESETS_IN, RC_REFUS
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
 import { ACK, RST, SYN } from "../wire/tcp";
+import { accecnOf, reserveRoom } from "./accecn";
+import { reflectSynAck } from "./accecn-feedback";
 import { scheduleOutput } from "./agenda";
 import { sendSyn } from "./emit-syn";
 import { kill } from "./end";
@@ -15,7 +17,7 @@ import { refuse } from "./input";
 import { reportSent } from "./notices";
 import { seqAfter, seqBeforeEq } from "./seq";
 import { SYN_RECEIVED } from "./states";
-import { coldOf, F_ACK_NOW, F_ACK_PENDING, R_COOKIE, R_SYN_DATA, Tcb } from "./tcb";
+import { coldOf, C_ACCURATE, F_ACK_NOW, F_ACK_PENDING, R_COOKIE, R_SYN_DATA, Tcb } from "./tcb";
 import { textArrives } from "./text";
 
 /** Returns true when the packet's buffer was kept. */
@@ -46,9 +48,15 @@ export function inSynSent(tcb: Tcb, packet: Packet): bool {
     const fast = (cold.repair & (R_COOKIE | R_SYN_DATA)) != 0;
     if (fast) learnServer(tcb, packet.ack);
     synAcknowledged(tcb, packet.ack);
-    // What the application sends now answers it, as far as quick ACKs are concerned.
-    const waits = fast && tcb.txNext == 0;
-    tcb.flags |= waits ? F_ACK_NOW | F_ACK_PENDING : F_ACK_NOW;
+    if (tcb.controlFlags & C_ACCURATE) {
+      // No data may carry this ACK (RFC 9768 section 3.2.2.1).
+      reserveRoom(tcb, accecnOf(tcb));
+      reflectSynAck(tcb);
+    } else {
+      // What the application sends now answers it, as far as quick ACKs are concerned.
+      const waits = fast && tcb.txNext == 0;
+      tcb.flags |= waits ? F_ACK_NOW | F_ACK_PENDING : F_ACK_NOW;
+    }
     scheduleOutput(tcb);
     return fast && textOfSynAck(tcb, packet);
   }

@@ -154,6 +154,8 @@ export const C_KEEP_ALIVE: u32 = 256;
 export const C_CORKED: u32 = 512;
 /** Segments are smaller than they might be, because full ones did not get through (mtu-probe.ts). */
 export const C_LOWERED: u32 = 1024;
+/** With C_ECN: by RFC 9768 (accecn.ts). In SYN-SENT without it: that was asked for. */
+export const C_ACCURATE: u32 = 2048;
 
 /** Bytes at the end of the cold part that belong to congestion control (control-state.ts). */
 export const CONTROL_STATE_SIZE: u32 = 60;

@@ -4,9 +4,17 @@
  *
  *   SYN          mss │ sackOK, timestamps │ nop, window scale      with timestamps
  *                mss │ nop, nop, sackOK   │ nop, window scale      without
+ *                AccECN of a SYN-ACK goes before what is without timestamps, or behind them
  *                … │ Fast Open cookie, nop, nop                     at the end of either
- *   all others   nop, nop, timestamps │ nop, nop, sack
+ *   all others   nop, nop, timestamps │ AccECN, nop │ nop, nop, sack
  */
+import {
+  ACCECN_FIELD_BYTES,
+  ACCECN_FIELDS,
+  ACCECN_HEAD_BYTES,
+  OPTION_ACCECN_0,
+  OPTION_ACCECN_1,
+} from "./accecn";
 import { TCP_HEADER_SIZE } from "./tcp";
 
 const OPTION_END: u32 = 0;
@@ -50,6 +58,9 @@ export let optionTsEcho: u32 = 0;
 /** Where the blocks of the SACK option lie, and how many there are. */
 export let optionSackAt: u32 = 0;
 export let optionSackBlocks: u32 = 0;
+/** Where the AccECN option begins, 0 without one, and its whole fields, up to 3. */
+export let optionAccecnAt: u32 = 0;
+export let optionAccecnFields: u32 = 0;
 /** The Fast Open cookie: its bytes, 0 when one is asked for, -1 without an option that makes sense. */
 export let optionCookieBytes: i32 = -1;
 export let optionCookieAt: u32 = 0;
@@ -66,6 +77,7 @@ export function parseTcpOptions(header: u32, optionBytes: u32): void {
   optionSackPermitted = false;
   optionHasTimestamps = false;
   optionSackBlocks = 0;
+  optionAccecnAt = 0;
   optionCookieBytes = -1;
   let at = header + TCP_HEADER_SIZE;
   const end = at + optionBytes;
@@ -99,6 +111,10 @@ function parseOption(kind: u32, at: u32, length: u32): void {
   } else if (kind == OPTION_SACK && length >= 10 && ((length - 2) & 7) == 0) {
     optionSackAt = at + 2;
     optionSackBlocks = (length - 2) >> 3;
+  } else if (kind == OPTION_ACCECN_0 || kind == OPTION_ACCECN_1) {
+    // What a later version appends is not for us (RFC 9768 section 3.2.3).
+    optionAccecnAt = at;
+    optionAccecnFields = min<u32>((length - ACCECN_HEAD_BYTES) / ACCECN_FIELD_BYTES, ACCECN_FIELDS);
   } else if (kind == OPTION_COOKIE) {
     takeCookieOption(kind, at + 2, length - 2);
   } else if (kind == OPTION_COOKIE_TRIAL && length >= 4) {
@@ -148,6 +164,8 @@ export function synOptionBytes(sack: bool, timestamps: bool, scale: bool): u32 {
  *
  * @param shift of the window scale, written when `scale`
  * @param value, echo timestamps, written when `timestamps`
+ * @param gap bytes behind MSS and timestamps that are left to the caller
+ * @returns where the gap begins
  */
 export function emitSynOptions(
   header: u32,
@@ -158,7 +176,8 @@ export function emitSynOptions(
   shift: u32,
   value: u32,
   echo: u32,
-): void {
+  gap: u32,
+): u32 {
   let at = header + TCP_HEADER_SIZE;
   store<u32>(at, OPTION_MSS | (4 << 8) | (u32(bswap<u16>(<u16>mss)) << 16));
   at += 4;
@@ -167,11 +186,15 @@ export function emitSynOptions(
     store<u32>(at, bswap<u32>(value), 4);
     store<u32>(at, bswap<u32>(echo), 8);
     at += TIMESTAMPS_BYTES;
-  } else if (sack) {
+  }
+  const begin = at;
+  at += gap;
+  if (sack && !timestamps) {
     store<u32>(at, NOP_NOP_SACK_PERMITTED);
     at += 4;
   }
   if (scale) store<u32>(at, OPTION_NOP | (OPTION_WINDOW_SCALE << 8) | (3 << 16) | (shift << 24));
+  return begin;
 }
 
 /** Bytes that `emitCookie` writes: a whole number of words. */
