@@ -38,7 +38,8 @@ import { challenge } from "./challenge";
 import { sendAck } from "./output";
 import { duplicateFrom, duplicateTo } from "./sack-blocks";
 import { seqBefore } from "./seq";
-import { coldOf, C_ECT, F_ACK_NOW, Tcb } from "./tcb";
+import { FIN_WAIT_2, TIME_WAIT } from "./states";
+import { coldOf, C_ECT, F_ACK_NOW, F_APP_CLOSED, Tcb } from "./tcb";
 
 /** Marks without an ACK that bring one: with data, and from ACKs alone, lest ACKs answer ACKs for ever. */
 const UNTOLD_WITH_DATA: u32 = 2;
@@ -51,7 +52,7 @@ const BYTES_TOLD_SHIFT: u32 = 22;
 /** The ACK in the making answers a SYN-ACK: its ACE field says how that arrived. */
 let reflects: bool = false;
 
-/** What `fitOption` has found: fields of the option, and bytes of the SACK option that it leaves. */
+/** What `fitOption` has found, where there is room: fields of the option, and bytes of the SACK option that it leaves. */
 export let fittedFields: u32 = 0;
 export let fittedSack: u32 = 0;
 
@@ -114,6 +115,14 @@ export function reflectAsChallenge(tcb: Tcb): void {
   reflects = false;
 }
 
+/**
+ * Whether the peer can have nothing more in flight but its FIN, which our application no longer waits for: as
+ * with Linux, whose TIME-WAIT has no counters, nothing more is told.
+ */
+export function isOver(tcb: Tcb): bool {
+  return (tcb.flags & F_APP_CLOSED) != 0 && (tcb.state & (FIN_WAIT_2 | TIME_WAIT)) != 0;
+}
+
 /** The ACE field of the segment in the making. */
 export function nextAce(record: Accecn): u32 {
   if (reflects) return aceOfEcn(record.synEcn);
@@ -133,8 +142,8 @@ export function marksSent(tcb: Tcb, record: Accecn): bool {
  * two, or of the NOPs before the first.
  */
 export function fitOption(tcb: Tcb, record: Accecn, length: u32, sack: u32): u32 {
-  fittedSack = sack;
   if (!wantsOption(tcb, record)) return 0;
+  fittedSack = sack;
   let space = OPTIONS_MAX - u32(tcb.optionBytes) - sack;
   if (length != 0) {
     const most = u32(tcb.mss) + record.reserved;
@@ -155,7 +164,6 @@ export function fitOption(tcb: Tcb, record: Accecn, length: u32, sack: u32): u32
     fittedSack -= SACK_BLOCK_BYTES;
     space += SACK_BLOCK_BYTES;
   }
-  fittedSack = sack;
   return 0;
 }
 

@@ -37,7 +37,7 @@ import { emitIpv6, IPV6_HEADER_SIZE, markEct6 } from "../wire/ipv6";
 import { ACK, emitTcp, RST, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
 import { emitTimestamps, OPTIONS_MAX } from "../wire/tcp-options";
 import { accecnOf, reservedBytes } from "./accecn";
-import { emitOption, fitOption, fittedSack, marksSent, nextAce } from "./accecn-feedback";
+import { emitOption, fitOption, fittedSack, isOver, marksSent, nextAce } from "./accecn-feedback";
 import { ecnFlags } from "./ecn";
 import { emitSack, sackBytes } from "./sack-blocks";
 import { seqMax, seqMin } from "./seq";
@@ -223,9 +223,10 @@ function emitAccurate(
   sack: u32,
 ): u32 {
   const record = accecnOf(tcb);
-  const option = fitOption(tcb, record, length, sack);
-  const header = writeHeader(tcb, end, seq, flags, option, fittedSack);
-  setAce(header, nextAce(record));
+  const over = isOver(tcb);
+  const option = over ? 0 : fitOption(tcb, record, length, sack);
+  const header = writeHeader(tcb, end, seq, flags, option, option != 0 ? fittedSack : sack);
+  if (!over) setAce(header, nextAce(record));
   if (option != 0) emitOption(record, header + TCP_HEADER_SIZE + tcb.optionBytes, option);
   else record.dsackSent = 0;
   const start = seal(tcb, header, end, payload, length);

@@ -2,6 +2,7 @@
  * What happens when a connection's deadline passes (RFC 9293 section 3.8, RFC 6298 section 5).
  */
 import {
+  CFG_SYN_LINEAR,
   CFG_SYN_RETRIES,
   CNT_TCP_DELAYED_ACKS,
   CNT_TCP_PROBES,
@@ -109,7 +110,7 @@ function repeatSyn(tcb: Tcb): bool {
   count(CNT_TCP_TIMEOUTS);
   cold.retries++;
   cold.synCount++;
-  tcb.backoff++;
+  if (tcb.state != SYN_SENT || u32(cold.retries) > config(CFG_SYN_LINEAR)) tcb.backoff++;
   // A SYN-ACK that was lost leaves one segment for the initial window (RFC 5681 section 3.1).
   if (cold.repair & R_HALF_OPEN) tcb.cwnd = tcb.mss;
   sendSyn(tcb);

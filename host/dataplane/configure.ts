@@ -70,6 +70,7 @@ import {
   CFG_SEND_BUFFER_MAX,
   CFG_MTU_PROBING,
   CFG_SYN_COOKIES,
+  CFG_SYN_LINEAR,
   CFG_SYN_RETRIES,
   CFG_TCB_ACCECN,
   CFG_TCB_COLD,
@@ -237,6 +238,7 @@ function writeConfig(words: Uint32Array, map: MemoryMap, options: ResolvedOption
   set(CFG_TIME_WAIT, tcp.timeWait);
   set(CFG_FIN_WAIT_2, tcp.finWait2);
   set(CFG_SYN_RETRIES, tcp.synRetries);
+  set(CFG_SYN_LINEAR, tcp.synLinearRetries);
   set(CFG_DATA_RETRIES, tcp.dataRetries);
   set(CFG_RECEIVE_WINDOW, tcp.receiveWindow);
   set(CFG_RECEIVE_WINDOW_MAX, tcp.receiveWindowMax);

@@ -197,6 +197,11 @@ export interface TcpOptions {
   synRetries?: number;
   dataRetries?: number;
   /**
+   * Repeats of a SYN that come `initialRto` apart before the timeout doubles each time. Default 0: all double
+   * (RFC 6298). (Linux: net.ipv4.tcp_syn_linear_timeouts, 4.)
+   */
+  synLinearRetries?: number;
+  /**
    * Keep-alives of connections that ask for them: seconds of silence before the first probe, seconds
    * between probes, and how many go unanswered before the connection is given up. Default 7200, 75, 9.
    */

@@ -46,7 +46,7 @@ describe.each(BUILDS)("a dataplane on the %s kernel", (build) => {
   it("fills every cell of the configuration that has a name", () => {
     const { memory } = smallDataplane(SERVER_IP, {
       kernel,
-      tcp: { pacing: true, ecn: "accurate" },
+      tcp: { pacing: true, ecn: "accurate", synLinearRetries: 4 },
       sharedWindow: 4096,
       ip6: "2001:db8::1/64",
     });
