@@ -23,7 +23,6 @@ export class Stack {
   now: number;
   readonly #nic: TestNic;
   readonly #settled: (now: number) => void;
-  #dropOutbound = false;
 
   /** `settled` is called whenever the kernel has become quiet. */
   constructor(
@@ -42,11 +41,6 @@ export class Stack {
       backends: [{ pump: () => this.#collect(), nextDeadline: () => Infinity }],
       app: () => app,
     });
-  }
-
-  /** Discards what is sent from now on: a queue of no length in front of the wire. */
-  set dropOutbound(on: boolean) {
-    this.#dropOutbound = on;
   }
 
   /** Delivers frames at once and runs what follows from them. */
@@ -86,7 +80,7 @@ export class Stack {
     const frames = this.#nic.transmit();
     for (const frame of frames) {
       const packet = decodeFrame(frame, this.now);
-      if (packet && !this.#dropOutbound) this.sent.push(packet);
+      if (packet) this.sent.push(packet);
     }
     return frames.length;
   }

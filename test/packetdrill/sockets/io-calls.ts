@@ -9,7 +9,15 @@ import type { Endpoint, Socket } from "./socket.ts";
 import { symbolValue } from "./symbols.ts";
 import { TcpSocket } from "./tcp-socket.ts";
 import type { Stamp } from "./tx-timestamps.ts";
-import { addressOf, fieldOf, isEllipsis, isNull, numberOf, partLengths } from "./values.ts";
+import {
+  addressOf,
+  fieldOf,
+  isEllipsis,
+  isNull,
+  isUnspecified,
+  numberOf,
+  partLengths,
+} from "./values.ts";
 
 const ERROR_QUEUE = symbolValue("MSG_ERRQUEUE")!;
 const TRUNCATED = symbolValue("MSG_TRUNC")!;
@@ -87,7 +95,7 @@ function writeStream(
 ): Operation {
   const deferred = socket.late.remote;
   if (!(flags & FAST_OPEN) && !deferred) return socket.write(count, flags);
-  if (name?.kind === "word" && name.name === "AF_UNSPEC") return immediate(failed("EOPNOTSUPP"));
+  if (isUnspecified(name)) return immediate(failed("EOPNOTSUPP"));
   const remote = deferred ?? destination(name, context) ?? context.remote;
   const fresh = !socket.connection;
   const operation = socket.writeFirst(remote, count, flags & ~FAST_OPEN);

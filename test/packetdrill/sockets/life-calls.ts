@@ -7,7 +7,7 @@ import type { Endpoint, Socket } from "./socket.ts";
 import { symbolValue } from "./symbols.ts";
 import { TcpSocket } from "./tcp-socket.ts";
 import { UdpSocket } from "./udp-socket.ts";
-import { addressOf, isEllipsis, numberOf } from "./values.ts";
+import { addressOf, isEllipsis, isUnspecified, numberOf } from "./values.ts";
 
 const STREAM = symbolValue("SOCK_STREAM")!;
 const DATAGRAM = symbolValue("SOCK_DGRAM")!;
@@ -66,6 +66,7 @@ const bind = onSocket((socket, call, context) =>
 const listen = onSocket((socket, call) => immediate(socket.listen(numberOf(call.args[1]))));
 
 const connect = onSocket((socket, call, context) => {
+  if (isUnspecified(call.args[1])) return immediate(socket.disconnect());
   const remote = endpoint(call.args[1], context.remote);
   const fresh = socket instanceof TcpSocket && socket.isFresh;
   const operation = socket.connect(remote);

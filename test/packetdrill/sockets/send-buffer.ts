@@ -107,6 +107,15 @@ export class SendBuffer {
     this.#pushed = bytes;
   }
 
+  /** The stream begins anew. */
+  reset(): void {
+    this.taken = 0;
+    this.acknowledged = 0;
+    this.#pushed = 0;
+    this.#full = false;
+    this.#packets.length = 0;
+  }
+
   /** The first `bytes` of the stream are acknowledged. */
   acknowledge(bytes: number): void {
     this.acknowledged = bytes;

@@ -49,6 +49,11 @@ export abstract class Socket {
     return immediate(failed("EOPNOTSUPP"));
   }
 
+  /** `connect` to AF_UNSPEC. */
+  disconnect(): Outcome {
+    throw new Unsupported("address of another family");
+  }
+
   shutdown(_how: number): Outcome {
     return failed("EOPNOTSUPP");
   }

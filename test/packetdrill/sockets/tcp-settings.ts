@@ -1,10 +1,17 @@
 /** What setsockopt has asked of a TCP socket: kept here, and told to the kernel as far as it is the kernel's. */
-import { OPTION_CORK, OPTION_NAGLE, OPTION_USER_TIMEOUT, RC_OK } from "../../../assembly/abi.ts";
+import {
+  OPTION_CORK,
+  OPTION_KEEP_ALIVE,
+  OPTION_NAGLE,
+  OPTION_USER_TIMEOUT,
+  RC_OK,
+} from "../../../assembly/abi.ts";
 import { Unsupported } from "../language/errors.ts";
 import type { Expression } from "../language/script.ts";
 import { TcbView } from "../run/tcb.ts";
 import type { Connection } from "./connection.ts";
 import { keysOf, type FastOpenSettings } from "./fast-open.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import type { Listener } from "./listener.ts";
 import type { Network } from "./network.ts";
 import { done, failed, type Outcome } from "./outcome.ts";
@@ -46,6 +53,9 @@ export class TcpSettings {
   /** TCP_FASTOPEN and TCP_FASTOPEN_KEY. */
   fastOpen: number | undefined;
   keys: Uint8Array | undefined;
+  readonly #keepAlive = new KeepAlive();
+  /** The kernel was told to. */
+  #keepsAlive = false;
   readonly #values = new Map<string, number>();
   readonly #subject: Subject;
   readonly #network: Network;
@@ -58,10 +68,11 @@ export class TcpSettings {
   }
 
   /** As a connection has them from who listened for it. */
-  inherit({ noDelay, cork, zeroCopy }: TcpSettings): void {
-    this.noDelay = noDelay;
-    this.cork = cork;
-    this.zeroCopy = zeroCopy;
+  inherit(from: TcpSettings): void {
+    this.noDelay = from.noDelay;
+    this.cork = from.cork;
+    this.zeroCopy = from.zeroCopy;
+    this.#keepAlive.copy(from.#keepAlive);
   }
 
   /** Sets an option; undefined when it is none of TCP's. */
@@ -93,9 +104,12 @@ export class TcpSettings {
         return this.#setTimestamping(value);
       case "SO_LINGER":
         return this.#setLinger(argument);
-      default:
-        return this.#setBuffer(name, value) ?? this.#setFastOpen(name, value, argument);
     }
+    if (this.#keepAlive.set(name, value)) {
+      if (this.#subject.connection?.phase === "open") this.opened();
+      return done(0);
+    }
+    return this.#setBuffer(name, value) ?? this.#setFastOpen(name, value, argument);
   }
 
   /** The value of an option; undefined when it is none of TCP's. */
@@ -116,7 +130,7 @@ export class TcpSettings {
       case "TCP_MAXSEG":
         return this.#maxSegment();
     }
-    return undefined;
+    return this.#keepAlive.get(name);
   }
 
   /** Tells a connection that has just begun what it is not told otherwise. */
@@ -124,11 +138,18 @@ export class TcpSettings {
     if (this.cork) this.#tell(OPTION_CORK, 1);
   }
 
+  /** Tells a connection whose handshake is over what it cannot be told before. */
+  opened(): void {
+    if (this.#keepAlive.on || this.#keepsAlive)
+      this.#tell(OPTION_KEEP_ALIVE, ...this.#keepAlive.words);
+    this.#keepsAlive = this.#keepAlive.on;
+  }
+
   /** Changes a live connection; one that is not there yet learns it when it is. */
-  #tell(option: number, value: number): void {
+  #tell(option: number, ...values: readonly [number, number?, number?]): void {
     const { connection } = this.#subject;
     if (!connection || connection.phase === "dead") return;
-    if (connection.setOption(option, value) === RC_OK) return;
+    if (connection.setOption(option, ...values) === RC_OK) return;
     throw new Unsupported("socket option in the handshake");
   }
 

@@ -41,6 +41,8 @@ export class TcpSocket extends Socket {
   #bound: number | undefined;
   #readShut = false;
   #connectReported = false;
+  /** Its connection's handshake is over. */
+  #opened = false;
   readonly #network: Network;
   readonly #habits: SocketHabits;
 
@@ -85,7 +87,10 @@ export class TcpSocket extends Socket {
     const cookie = this.#network.register(connection);
     const flags = this.settings.noDelay ? 0 : FLAG_NAGLE;
     const { result } = this.#network.call((ix) => ix.accept(connection.handle, cookie, flags));
-    if (result === RC_OK) this.settings.begun();
+    if (result === RC_OK) {
+      this.settings.begun();
+      this.settings.opened();
+    }
     return result === RC_OK;
   }
 
@@ -123,6 +128,21 @@ export class TcpSocket extends Socket {
     const fresh = this.connection!;
     if (this.nonblocking) return immediate(failed("EINPROGRESS"));
     return waiting(() => this.#connectOutcome(fresh), false);
+  }
+
+  /** What there is ends as with a reset, and the socket is as new. */
+  override disconnect(): Outcome {
+    this.listener?.close();
+    this.connection?.release(true);
+    this.listener = undefined;
+    this.connection = undefined;
+    this.remote = undefined;
+    this.#localPort = undefined;
+    this.#readShut = false;
+    this.#connectReported = false;
+    this.#opened = false;
+    this.sendBuffer.reset();
+    return done(0);
   }
 
   /** A write that connects, with what the SYN takes of it (MSG_FASTOPEN). */
@@ -293,7 +313,11 @@ export class TcpSocket extends Socket {
   #changed(what: Change): void {
     const { connection } = this;
     const { phase } = connection ?? {};
-    if (what === "state" && phase === "open") this.late.connected();
+    if (what === "state" && phase === "open" && !this.#opened) {
+      this.#opened = true;
+      this.settings.opened();
+      this.late.connected();
+    }
     if (connection) this.sendBuffer.acknowledge(this.sendBuffer.taken - connection.outstanding);
     if (what === "room" && !(this.sendBuffer.awaited && this.sendBuffer.hasRoom())) return;
     this.wakeups++;

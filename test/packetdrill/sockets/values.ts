@@ -31,6 +31,11 @@ export function isNull(expression: Expression | undefined): boolean {
   return expression?.kind === "word" && expression.name === "NULL";
 }
 
+/** An address of no family. */
+export function isUnspecified(expression: Expression | undefined): boolean {
+  return expression?.kind === "word" && expression.name === "AF_UNSPEC";
+}
+
 /** The only element of `[N]`, or the number itself. */
 export function elementOf(expression: Expression | undefined): Expression | undefined {
   return expression?.kind === "list" ? expression.items[0] : expression;
