@@ -7,8 +7,13 @@
  * is stored IPv4-mapped (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2).
  */
 
-/** Raised whenever a layout or a meaning below changes; kernel and host must carry the same number. */
-export const ABI_VERSION: u32 = 1;
+/**
+ * Says that a host and a kernel understand each other, and that one kernel can go on in the memory that another
+ * has left (`adopt`). Raised by one with every change of a constant below, of a record of the kernel in that
+ * memory, or of what a call or event means; test/structure/abi.test.ts sees the first two. The host asks
+ * every module for it before it goes near a dataplane.
+ */
+export const ABI_VERSION: u32 = 2;
 
 // ---------------------------------------------------------------------------------------------
 // Fixed limits

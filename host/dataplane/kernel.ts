@@ -84,7 +84,7 @@ const EXPORTS = [
 /**
  * Makes an instance over `memory`.
  *
- * @throws {KernelError} the module is not this host's kernel
+ * @throws {KernelError} the module is not this host's kernel, or of another build
  */
 export function instantiateKernel(
   module: WebAssembly.Module,
@@ -101,6 +101,7 @@ export function instantiateKernel(
   } catch (error) {
     throw new KernelError("module cannot be instantiated as the kernel", { cause: error });
   }
+  checkVersion(instance);
   const missing = EXPORTS.filter((name) => typeof instance.exports[name] !== "function");
   if (missing.length > 0) {
     throw new KernelError(`module is not the kernel: it does not export ${missing.join(", ")}`);
@@ -116,13 +117,19 @@ export function instantiateKernel(
  */
 export function checkKernel(module: WebAssembly.Module): void {
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true });
-  const version = instantiateKernel(module, memory).abiVersion();
-  if (version !== ABI_VERSION) {
-    throw new KernelError(
-      `the module is a kernel for version ${version} of the ABI; this host and its memory have ` +
-        `version ${ABI_VERSION}: start it afresh`,
-    );
-  }
+  instantiateKernel(module, memory);
+}
+
+/** Before all else, since another version may have other exports too. */
+function checkVersion({ exports }: WebAssembly.Instance): void {
+  if (typeof exports.abiVersion !== "function") return;
+  const version = (exports as unknown as KernelExports).abiVersion();
+  if (version === ABI_VERSION) return;
+  throw new KernelError(
+    `the module is a kernel for version ${version} of the ABI, and this host is of version ` +
+      `${ABI_VERSION}. Both must come from one build: take the dataplane.wasm of the same package as ` +
+      `the host ("npm run build" in a checkout); a browser or server may have kept an old copy`,
+  );
 }
 
 /** An AssemblyScript string: UTF-16 units, their length in bytes in the word before them. */

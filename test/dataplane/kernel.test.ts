@@ -4,10 +4,12 @@ import { readFileSync } from "node:fs";
 import { instantiateSync } from "@assemblyscript/loader";
 import { compileString } from "assemblyscript/asc";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ABI_VERSION } from "../../assembly/abi.ts";
 import { KernelError } from "../../host/dataplane/errors.ts";
 import { instantiateKernel } from "../../host/dataplane/kernel.ts";
 import { loadKernel as fetchKernel } from "../../host/dataplane/load-kernel.ts";
 import { loadKernel, loadKernelSync, packageFile } from "../../host/node/kernel.ts";
+import { kernelOfAbi } from "../support/other-kernel.ts";
 import { SERVER_IP, smallDataplane } from "./support.ts";
 
 /** Something with the kernel's exports, the first of which breaks an assertion. */
@@ -17,7 +19,7 @@ const FAILING_KERNEL = `
   export function adopt(core: u32, now: f64): i32 { return 0; }
   export function rescue(core: u32, now: f64): i32 { return 0; }
   export function steered(now: f64): void {}
-  export function abiVersion(): u32 { return 0; }
+  export function abiVersion(): u32 { return ${ABI_VERSION}; }
   export function forget(): void {}
   export function poll(now: f64): u32 { return 0; }
   export function dispatch(now: f64): void {}
@@ -52,6 +54,20 @@ describe("an instance of the kernel", () => {
     const initialize = exports.initialize as (now: number) => number;
     expect(() => initialize(0)).toThrow("time must pass");
   });
+
+  it.each([ABI_VERSION - 1, ABI_VERSION + 1])(
+    "is not made of a kernel of another build, version %i of the ABI",
+    async (version) => {
+      const kernel = await kernelOfAbi(version);
+      const message = new RegExp(
+        `for version ${version} of the ABI, and this host is of version ${ABI_VERSION}. Both must come from one`,
+      );
+      const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true });
+      expect(() => instantiateKernel(kernel, memory)).toThrow(message);
+      expect(() => smallDataplane(SERVER_IP, { kernel })).toThrow(KernelError);
+      expect(() => smallDataplane(SERVER_IP, { kernel })).toThrow(message);
+    },
+  );
 
   it("is not made over a memory that does not suit it", () => {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });

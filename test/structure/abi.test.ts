@@ -1,8 +1,9 @@
 /** assembly/abi.ts, read by two compilers: both must see the same numbers. */
+import { createHash } from "node:crypto";
 import { main as compile } from "assemblyscript/asc";
 import { expect, test } from "vitest";
 import * as abi from "../../assembly/abi.ts";
-import { readSource } from "./sources.ts";
+import { codeOf, readSource, sourcesOf } from "./sources.ts";
 
 /** Compiles abi.ts as an entry file, in memory: each of its constants becomes an exported global. */
 async function compiledConstants(): Promise<Record<string, number>> {
@@ -74,4 +75,32 @@ test("configuration fields lie inside their block, aligned, apart", () => {
     const next = fields[index + 1]?.[1] ?? abi.CONFIG_SIZE;
     expect(next - offset, name).toBeGreaterThanOrEqual(size);
   }
+});
+
+/** The fields of every record that the kernel has in memory, in order, with its name. */
+function records(): string[] {
+  const classes = /@unmanaged\s+(?:export )?class (\w+)[^{]*\{([\s\S]*?)\n\}/g;
+  return sourcesOf("assembly").flatMap((file) =>
+    Array.from(codeOf(file).matchAll(classes), ([, name, body]) =>
+      [name, ...(body.match(/^ {2}\w+: \w+;$/gm) ?? [])].join(""),
+    ),
+  );
+}
+
+/** The version, and the digest of the layouts that it stands for. */
+const KNOWN = { version: 2, digest: "5da7725c761288c0" };
+
+test("ABI_VERSION is raised when a constant or a record changes", () => {
+  const { ABI_VERSION: version, ...constants } = abi;
+  const layout = [...records().toSorted(), ...Object.entries(constants).toSorted()].join("\n");
+  const digest = createHash("sha256").update(layout).digest("hex").slice(0, 16);
+  const advice =
+    "layouts changed: raise ABI_VERSION in assembly/abi.ts, and have KNOWN say what is received";
+  expect({ version, digest }, advice).toEqual(KNOWN);
+});
+
+test("the records that ABI_VERSION stands for are found", () => {
+  const found = records();
+  expect(found.find((text) => text.startsWith("TcbCold "))).toContain("sndEnd: u32;");
+  expect(found.filter((text) => text.includes(":")).length).toBeGreaterThan(40);
 });

@@ -11,17 +11,25 @@ const END = 0x0b;
 
 /**
  * The kernel, but that it says to be built for another version of the ABI: the constant that its
- * `abiVersion` returns is replaced. Both versions must be below 64, one byte of LEB128.
+ * `abiVersion` returns is replaced. Both versions must take as many bytes.
  */
 export async function kernelOfAbi(version: number): Promise<WebAssembly.Module> {
   const bytes = new Uint8Array(readFileSync(packageFile("build/dataplane.wasm")));
   const at = bodyOf(bytes, "abiVersion");
   // No locals, i32.const, end.
-  const found = Array.from(bytes.subarray(at, at + 4));
-  const expected = [0, I32_CONST, ABI_VERSION, END];
+  const body = (constant: number): number[] => [0, I32_CONST, ...signed(constant), END];
+  const expected = body(ABI_VERSION);
+  const found = Array.from(bytes.subarray(at, at + expected.length));
   if (found.join() !== expected.join()) throw new Error(`abiVersion is [${found.join()}]`);
-  bytes[at + 2] = version;
+  const other = body(version);
+  if (other.length !== expected.length) throw new Error(`version ${version} is of another length`);
+  bytes.set(other, at);
   return WebAssembly.compile(bytes);
+}
+
+/** A positive number in signed LEB128. */
+function signed(value: number): number[] {
+  return value < 64 ? [value] : [(value & 0x7f) | 0x80, ...signed(value >> 7)];
 }
 
 /** Where the body of an exported function begins, behind its size. */
