@@ -4,6 +4,7 @@
  */
 import { parseCidr, parseIp, parseMac, type Cidr, isIpv4 } from "./addresses.ts";
 import { OptionRangeError, OptionTypeError } from "./errors.ts";
+import { nearest } from "./nearest.ts";
 
 /** How a refused value is shown in a message: short, and never failing. */
 function show(value: unknown): string {
@@ -11,6 +12,7 @@ function show(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "bigint") return `${value}n`;
   if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (value instanceof Promise) return "a Promise, which is to be awaited";
   if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
   if (typeof value === "object" && value !== null) return "an object";
   return String(value);
@@ -102,11 +104,12 @@ export function record<T extends object>(
   }
   const prefix = name === "options" ? "" : `${name}.`;
   for (const key of Object.keys(value)) {
-    if (!(known as readonly string[]).includes(key)) {
-      throw new OptionTypeError(
-        `ixwasm: option "${prefix}${key}" is unknown; known are ${known.join(", ")}`,
-      );
-    }
+    if ((known as readonly string[]).includes(key)) continue;
+    const meant = nearest(key, known);
+    const question = meant === undefined ? "" : `. Did you mean "${prefix}${meant}"?`;
+    throw new OptionTypeError(
+      `ixwasm: option "${prefix}${key}" is unknown; known are ${known.join(", ")}${question}`,
+    );
   }
   return value as Partial<T>;
 }

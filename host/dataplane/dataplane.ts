@@ -19,7 +19,7 @@ import { Core } from "./core.ts";
 import { readCounters, readGauges, sum, type Counters, type Gauges } from "./counters.ts";
 import { codeName, KernelError, LeakError, MemoryError } from "./errors.ts";
 import { checkKernel, instantiateKernel, type KernelExports } from "./kernel.ts";
-import { layOutMemory, type MemoryMap } from "./memory-map.ts";
+import { largest, layOutMemory, type MemoryMap } from "./memory-map.ts";
 import type { DataplaneOptions, ResolvedOptions, RouteOptions } from "./options.ts";
 import { queueFor } from "./queues.ts";
 import { resolveNetwork, resolveRoute } from "./resolve-addresses.ts";
@@ -251,7 +251,11 @@ function allocateMemory(map: MemoryMap): WebAssembly.Memory {
     return new WebAssembly.Memory({ initial: map.pages, maximum: map.pages, shared: true });
   } catch (error) {
     const size = Math.ceil(map.size / (1 << 20));
-    throw new MemoryError(`cannot allocate ${size} MiB of shared memory`, { cause: error });
+    throw new MemoryError(
+      `cannot allocate ${size} MiB of shared memory for ${largest(map.regions)}: ask for less of them, ` +
+        "or for fewer dataplanes at a time",
+      { cause: error },
+    );
   }
 }
 

@@ -21,6 +21,7 @@ import type { App, AppFactory } from "../libix/app.ts";
 import { Ix } from "../libix/ix.ts";
 import { Port } from "../nic/port.ts";
 import type { PortHandle, QueueBackend } from "../nic/types.ts";
+import { typeError } from "./checks.ts";
 import { CoreControl } from "./core-control.ts";
 import type { Core } from "./core.ts";
 import type { KernelExports } from "./kernel.ts";
@@ -84,12 +85,18 @@ export class ElasticThread {
     this.#kernel = options.rescue ? core.rescue(now) : core.attach(now);
     if (options.announce) this.#kernel.announce();
     this.ix = new Ix(core.memory, core.block, () => this.#kernel.dispatch(this.#now));
+    if (typeof options.app !== "function") {
+      throw typeError("app", "a function that makes the application of a core", options.app);
+    }
     this.app = options.app({
       ix: this.ix,
       core: core.id,
       options: options.options,
       post: options.post ?? discard,
     });
+    if (typeof this.app?.handle !== "function") {
+      throw typeError("app", "a function that returns an App, such as an Ixev", options.app);
+    }
     this.app.start?.(this.ix);
   }
 

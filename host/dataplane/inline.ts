@@ -10,6 +10,7 @@
 import type { AppFactory } from "../libix/app.ts";
 import { createBackend } from "../nic/backend.ts";
 import type { PortHandle, QueueBackend, Wire } from "../nic/types.ts";
+import * as check from "./checks.ts";
 import { realClock, type Clock } from "./clock.ts";
 import type { Dataplane } from "./dataplane.ts";
 import type { ElasticThread } from "./elastic-thread.ts";
@@ -50,6 +51,7 @@ export interface RunLimits {
   readonly maxSteps?: number;
 }
 
+const KNOWN = ["wire", "backend", "app", "options", "onMessage"] as const;
 const MAX_STEPS = 50_000_000;
 
 export class InlineRunner {
@@ -63,8 +65,10 @@ export class InlineRunner {
   #driver: InlineDriver | undefined;
 
   constructor(options: InlineOptions = {}) {
-    this.#clock = options.clock === "real" ? realClock() : undefined;
-    this.#now = this.#clock ? this.#clock() : (options.startAt ?? 0);
+    const given = check.record<InlineOptions>("options", options, ["clock", "startAt"]);
+    const clock = check.oneOf("clock", given.clock, "virtual", ["virtual", "real"]);
+    this.#clock = clock === "real" ? realClock() : undefined;
+    this.#now = this.#clock ? this.#clock() : (given.startAt ?? 0);
     const now = (): number => this.#now;
     this.#host = {
       get now() {
@@ -97,7 +101,8 @@ export class InlineRunner {
 
   /** Attaches the active cores of a dataplane and starts their applications. Returns their threads. */
   add(dataplane: Dataplane, options: InlineDataplane): readonly ElasticThread[] {
-    const makeBackend = backendMaker(options);
+    const given = check.record<InlineDataplane>("options", options, KNOWN);
+    const makeBackend = backendMaker(given);
     if (this.#clock) this.#now = this.#clock();
     const cores = new InlineCores(dataplane, this.#host, options, makeBackend);
     this.#dataplanes.push(cores);
@@ -164,7 +169,8 @@ export class InlineRunner {
    * @throws {LivelockError} after `maxSteps`
    */
   run(limits: RunLimits = {}): boolean {
-    const { until, forMicros = Infinity } = limits;
+    const given = check.record<RunLimits>("options", limits, ["until", "forMicros", "maxSteps"]);
+    const { until, forMicros = Infinity } = given;
     if (this.#clock) {
       if (!until && forMicros === Infinity) {
         throw new TypeError('ixwasm: a run in real time needs "until" or "forMicros"');
@@ -172,7 +178,7 @@ export class InlineRunner {
       this.#now = this.#clock();
     }
     const end = this.#now + forMicros;
-    const maxSteps = limits.maxSteps ?? (this.#clock ? Infinity : MAX_STEPS);
+    const maxSteps = given.maxSteps ?? (this.#clock ? Infinity : MAX_STEPS);
     for (let steps = 0; steps < maxSteps; steps++) {
       const work = this.step();
       if (until?.()) return true;
@@ -254,8 +260,12 @@ export class InlineRunner {
 export function backendMaker({
   wire,
   backend,
-}: InlineDataplane): (port: PortHandle, queue: number) => QueueBackend {
+}: Partial<InlineDataplane>): (port: PortHandle, queue: number) => QueueBackend {
   if (backend) return backend;
-  if (!wire) throw new TypeError('ixwasm: one of "wire" and "backend" must be given');
+  if (!wire) {
+    throw new TypeError(
+      'ixwasm: one of "wire" and "backend" must be given: wires come from connectPorts or createSwitch',
+    );
+  }
   return (port, queue) => createBackend(port, queue, wire);
 }

@@ -214,7 +214,8 @@ export function layOutMemory(options: ResolvedOptions): MemoryMap {
   if (pages > PAGES_MAX) {
     throw new OptionRangeError(
       `ixwasm: options ask for ${pages} pages of 64 KiB; a linear memory must have at most ` +
-        `${PAGES_MAX}. The largest parts: ${largest(cursor.regions)}`,
+        `${PAGES_MAX}. The largest parts: ${largest(cursor.regions)}. What sizes them is "frames", ` +
+        '"applicationWindow", "maxConnections" and "cores"',
     );
   }
   return {
@@ -347,8 +348,8 @@ function mebibytes(bytes: number): string {
   return `${Math.ceil(bytes / (1 << 20))} MiB`;
 }
 
-/** The three largest regions, for the message of a layout that does not fit. */
-function largest(regions: readonly Region[]): string {
+/** The three largest regions, for the message of what does not fit. */
+export function largest(regions: readonly Region[]): string {
   return regions
     .toSorted((a, b) => b.size - a.size)
     .slice(0, 3)

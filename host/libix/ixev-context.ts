@@ -37,6 +37,8 @@ const DIALING = 1;
 const OPEN = 2;
 const DEAD = 3;
 
+const NOT_BYTES = "send takes a Uint8Array: new TextEncoder().encode(text) makes one of a text";
+
 /** What contexts ask of the loop that they belong to. */
 export interface IxevLoop extends SendLoop {
   /** Has `commit` called at the end of this round. */
@@ -102,6 +104,7 @@ export class IxevContext {
    * contains IXEVLEVEL or IXEVONESHOT. A condition that already holds counts as having begun.
    */
   setHandler(mask: number, handler: IxevHandler): void {
+    if (typeof handler !== "function") throw new TypeError("setHandler needs a handler to call");
     this.#interest.begin(handler);
     this.enable(mask);
   }
@@ -233,6 +236,7 @@ export class IxevContext {
    * then says when to go on. RC_CLOSED when nothing can be sent any more.
    */
   send(bytes: Uint8Array): number {
+    if (bytes.BYTES_PER_ELEMENT !== 1) throw new TypeError(NOT_BYTES);
     if (!this.#canSend()) return RC_CLOSED;
     if (!this.#mayQueue()) return 0;
     return this.#queued(this.#send!.copyIn(bytes), bytes.length);

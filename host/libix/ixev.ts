@@ -135,6 +135,7 @@ export class Ixev implements App, IxevLoop {
    * their SYN, with data that came along (RFC 7413) and that may come twice.
    */
   listen(port: number, backlog = 1024, flags = 0, fastOpen = 0): IxevListener {
+    checkPort(port);
     return this.#listeners.open(port, backlog, flags, fastOpen);
   }
 
@@ -157,6 +158,7 @@ export class Ixev implements App, IxevLoop {
     sourcePort = 0,
     fastOpen = false,
   ): void {
+    checkPort(port);
     const address = typeof to === "string" ? IpAddress.parse(to) : to;
     const cookie = this.#bind(context, 0);
     if (cookie === 0) {
@@ -541,6 +543,9 @@ export class Ixev implements App, IxevLoop {
 
   /** Gives a context a slot; returns its cookie, or 0 when all slots are taken. */
   #bind(context: IxevContext, handle: number, dialing = handle === 0): number {
+    if (typeof context.attach !== "function") {
+      throw new TypeError("a connection needs a fresh IxevContext of its own");
+    }
     const cookie = this.#contexts.add(context);
     if (cookie !== 0) context.attach(this, cookie, handle, dialing);
     return cookie;
@@ -551,4 +556,9 @@ export class Ixev implements App, IxevLoop {
     context.die(reason, acknowledged);
     this.#dead.push(context);
   }
+}
+
+function checkPort(port: number): void {
+  if (Number.isInteger(port) && port >= 1 && port <= 65535) return;
+  throw new RangeError(`port: ${JSON.stringify(port)} is not a whole number from 1 to 65535`);
 }

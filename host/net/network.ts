@@ -3,6 +3,7 @@
  * the real clock it runs while the thread's event loop turns, costs nothing while idle, and keeps the
  * process alive only as long as somebody uses it (`ref`).
  */
+import * as check from "../dataplane/checks.ts";
 import type { Dataplane } from "../dataplane/dataplane.ts";
 import { createDataplane, type SharedDataplane } from "../dataplane/dataplane.ts";
 import { OptionRangeError } from "../dataplane/errors.ts";
@@ -73,6 +74,8 @@ const MIN_RTO = 50_000;
 
 const MOST_HOSTS = 65533;
 
+const KNOWN = ["kernel", "clock", "startAt", "prefix", "prefix6"] as const;
+
 /** A host that is made and not run yet. */
 interface ReservedHost {
   readonly address: string;
@@ -105,8 +108,10 @@ export class Network {
   #done: Promise<void> | undefined;
 
   constructor(options: NetworkOptions) {
-    const { kernel, clock = "real", startAt, prefix = "10.0", prefix6 = "fd00::" } = options;
-    this.#kernel = kernel;
+    const given = check.record<NetworkOptions>("options", options, KNOWN);
+    const { startAt, prefix = "10.0", prefix6 = "fd00::" } = given;
+    const clock = check.oneOf("clock", given.clock, "real", ["real", "virtual"]);
+    this.#kernel = options.kernel;
     this.#prefix = prefix;
     this.#prefix6 = prefix6;
     this.#real = clock === "real";
@@ -156,6 +161,9 @@ export class Network {
   }
 
   #make(name: string, options: HostOptions): ReservedHost {
+    if (typeof name !== "string" || name === "") {
+      throw check.typeError("name", "the name of the host", name);
+    }
     const { address = this.#freeAddress(), prefixLength = 16, link = {}, ip6, ...rest } = options;
     if (this.#hosts.has(name) || this.#reserved.has(name))
       throw new OptionRangeError(`ixwasm: there is a host "${name}" already`);

@@ -58,8 +58,13 @@ const LIMITS: readonly (readonly [keyof LinkOptions, number, number])[] = [
   ["seed", 0, Number.MAX_SAFE_INTEGER],
 ];
 
-/** Throws RangeError when an option is not what it may be. */
+/** Throws TypeError for an option that there is not, RangeError when one is not what it may be. */
 export function checkLinkOptions(options: LinkOptions): void {
+  for (const name of Object.keys(options)) {
+    if (LIMITS.some(([known]) => known === name)) continue;
+    const known = LIMITS.map(([each]) => each).join(", ");
+    throw new TypeError(`${name}: a link has no such option; it has ${known}`);
+  }
   for (const [name, low, high] of LIMITS) {
     const value = options[name];
     if (value === undefined) continue;

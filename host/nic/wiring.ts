@@ -8,13 +8,15 @@ import type { LinkOptions, PortHandle, SwitchWire, Ways, Wire } from "./types.ts
  * on.
  *
  * @param options one for both directions, or one for each: [from a, from b]
- * @throws RangeError for an option outside its range
+ * @throws RangeError for an option outside its range, TypeError for one that there is not, or for no port
  */
 export function connectPorts(
   a: PortHandle,
   b: PortHandle,
   options: LinkOptions | readonly [LinkOptions, LinkOptions] = {},
 ): [Wire, Wire] {
+  checkPort("a", a);
+  checkPort("b", b);
   const [fromA, fromB] = isPair(options) ? options : [options, options];
   checkLinkOptions(fromA);
   checkLinkOptions(fromB);
@@ -76,6 +78,7 @@ export class Switch {
     if (this.#ports.length === MAX_SWITCH_PORTS) {
       throw new RangeError(`ports: a switch has at most ${MAX_SWITCH_PORTS}`);
     }
+    checkPort("port", port);
     checkLinkOptions(up);
     checkLinkOptions(down);
     const index = this.#ports.push(port) - 1;
@@ -116,6 +119,11 @@ export class Switch {
     else way.blocked.delete(to);
     this.#ways.version++;
   }
+}
+
+function checkPort(name: string, port: PortHandle): void {
+  if (port?.state instanceof SharedArrayBuffer) return;
+  throw new TypeError(`${name}: this is no port; that of a dataplane is dataplane.port`);
 }
 
 function isPair(

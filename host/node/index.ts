@@ -19,5 +19,7 @@ export type { TapCounters, TapErrorCode, TapOptions, TapWire } from "./tap.ts";
  * is said in host/dataplane/dataplane.ts.
  */
 export function createDataplane(options: DataplaneOptions): Dataplane {
-  return create({ ...options, kernel: options.kernel ?? loadKernelSync() });
+  // What is no object of options is refused by the check of them.
+  const isComplete = typeof options !== "object" || options === null || options.kernel;
+  return create(isComplete ? options : { ...options, kernel: loadKernelSync() });
 }

@@ -18,6 +18,11 @@ const FILES: Record<KernelBuild, string> = {
   debug: "build/debug.wasm",
 };
 
+const REMEDIES: Record<KernelBuild, string> = {
+  release: 'in a checkout "npm run build" makes it, otherwise install the package again',
+  debug: '"npm run build" makes it in a checkout; the package has the release build alone',
+};
+
 const modules = new Map<KernelBuild, WebAssembly.Module>();
 
 /** URL of a file of the package, by its path from the root. */
@@ -36,7 +41,7 @@ export function loadKernelSync(build: KernelBuild = "release"): WebAssembly.Modu
   if (!module) {
     const file = packageFile(FILES[build]);
     if (!existsSync(file)) {
-      throw new KernelError(`${file.pathname} does not exist; "npm run build" makes it`);
+      throw new KernelError(`${file.pathname} does not exist: ${REMEDIES[build]}`);
     }
     module = new WebAssembly.Module(readFileSync(file));
     modules.set(build, module);
@@ -48,7 +53,17 @@ export function loadKernelSync(build: KernelBuild = "release"): WebAssembly.Modu
 export async function loadKernel(url?: string | URL): Promise<WebAssembly.Module> {
   if (url === undefined) return loadKernelSync();
   const { loadKernel: load } = await import("../dataplane/load-kernel.ts");
-  return new URL(url).protocol === "file:"
-    ? WebAssembly.compile(readFileSync(new URL(url)))
-    : load(url);
+  const at = urlOf(url);
+  if (at.protocol !== "file:") return load(at);
+  if (!existsSync(at)) throw new KernelError(`${at.pathname} does not exist`);
+  return WebAssembly.compile(readFileSync(at));
+}
+
+function urlOf(url: string | URL): URL {
+  try {
+    return new URL(url);
+  } catch (error) {
+    const advice = `of a file it is new URL(${JSON.stringify(url)}, import.meta.url)`;
+    throw new KernelError(`"${url}" is no URL: ${advice}`, { cause: error });
+  }
 }

@@ -172,12 +172,18 @@ class ThreadedRun implements Threaded, Crew {
     this.hangTimeout = options.hangTimeout;
     this.#stopTimeout = options.stopTimeout;
     this.#onIncident = options.onIncident;
+    if (!Array.isArray(dataplanes)) {
+      throw check.typeError("dataplanes", "an array of { dataplane, wire, app }", dataplanes);
+    }
     if (dataplanes.length === 0) throw new StateError("there is no dataplane to start");
     const count = (of: (item: ThreadedDataplane) => number): number =>
       dataplanes.reduce((sum, item) => sum + of(item), 0);
     this.#awaited = count(({ dataplane }) => dataplane.options.activeCores);
     // All that can be refused is refused before there are threads.
-    for (const { wire, dataplane } of dataplanes) wiresOf(wire, dataplane);
+    for (const { wire, dataplane, app } of dataplanes) {
+      wiresOf(wire, dataplane);
+      checkModule(app?.module);
+    }
     this.pool = new Piscina({
       filename: workerFile(),
       minThreads: this.#awaited,
@@ -292,4 +298,12 @@ function workerFile(): string {
     throw new StateError(`${fileURLToPath(file)} does not exist; "npm run build" makes it`);
   }
   return file.href;
+}
+
+/** Workers import it from where they are, and can be sent no function. */
+function checkModule(module: unknown): void {
+  if (module instanceof URL) return;
+  if (typeof module === "string" && module !== "" && !module.startsWith(".")) return;
+  const allowed = 'the URL of a JavaScript module, such as new URL("./app.js", import.meta.url)';
+  throw check.typeError("app.module", allowed, module);
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import * as abi from "../../assembly/abi.ts";
 import { Core } from "../../host/dataplane/core.ts";
 import { widen } from "../../host/dataplane/clock.ts";
@@ -6,6 +6,7 @@ import { queuesOf } from "../../host/dataplane/queues.ts";
 import {
   codeName,
   KernelError,
+  MemoryError,
   LeakError,
   StateError,
   SystemCallError,
@@ -128,6 +129,23 @@ describe("a module that is not the kernel", () => {
     const create = () => smallDataplane(SERVER_IP, { kernel: empty });
     expect(create).toThrow(KernelError);
     expect(create).toThrow(/does not export initialize, attach, adopt/);
+  });
+});
+
+describe("an engine without room for a dataplane", () => {
+  it("is reported with what needs how much, and what can be done", () => {
+    const memory = vi.spyOn(WebAssembly, "Memory").mockImplementation(function () {
+      throw new RangeError("could not allocate memory");
+    });
+    try {
+      const create = () => smallDataplane(SERVER_IP, { maxConnections: 65536 });
+      expect(create).toThrow(MemoryError);
+      expect(create).toThrow(
+        /cannot allocate \d+ MiB of shared memory for .*: ask for less of them, or for fewer dataplanes/,
+      );
+    } finally {
+      memory.mockRestore();
+    }
   });
 });
 

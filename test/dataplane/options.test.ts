@@ -94,6 +94,8 @@ const REFUSED: [Record<string, unknown>, typeof RangeError | typeof TypeError, s
   [{ cores: null }, TypeError, "got null"],
   [{ cores: 4n }, TypeError, "got 4n"],
   [{ core: 4 }, TypeError, 'option "core" is unknown; known are'],
+  [{ core: 4 }, TypeError, 'tcp. Did you mean "cores"?'],
+  [{ tcp: { minrto: 4 } }, TypeError, 'Did you mean "tcp.minRto"?'],
   [{ queuesPerCore: 9 }, RangeError, '"queuesPerCore" must be an integer from 1 to 8'],
   [{ ringSize: 1000 }, RangeError, '"ringSize" must be a power of two from 64 to 32768, got 1000'],
   [{ ringSize: 32 }, RangeError, '"ringSize"'],

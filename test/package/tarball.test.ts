@@ -44,6 +44,58 @@ const PRINTS: readonly (readonly [has: string, prints: string])[] = [
 ];
 const ENTRIES = ["", "/net", "/dgram", "/sockets", "/sim", "/abi"].map((entry) => `ixwasm${entry}`);
 
+/** What newcomers write, in plain JavaScript, and what they must be told. */
+const MISTAKES: readonly (readonly [does: string, told: string])[] = [
+  [
+    "createDataplane()",
+    'option "ip" must be an IPv4 address with prefix length such as 10.0.0.1/24',
+  ],
+  ["createDataplane(ip)", 'option "options" must be an object, got "10.0.0.1/24"'],
+  ["createDataplane({ ip: '10.0.0.1' })", 'option "ip" must be an IPv4 address with prefix length'],
+  ["createDataplane({ ip, core: 2 })", 'option "core" is unknown; known are name, kernel, ip'],
+  ["createDataplane({ ip, core: 2 })", 'Did you mean "cores"?'],
+  [
+    "createDataplane({ ip, cores: '2' })",
+    'option "cores" must be an integer from 1 to 64, got "2"',
+  ],
+  [
+    "createDataplane({ ip, frames: 2 ** 21, applicationWindow: 2 ** 30 })",
+    'What sizes them is "frames", "applicationWindow", "maxConnections" and "cores"',
+  ],
+  ["createDataplane({ ip, kernel: loadKernel() })", "got a Promise, which is to be awaited"],
+  ["createDataplane({ ip, kernel: empty })", "module is not the kernel"],
+  ["loadKernelSync('debug')", "the package has the release build alone"],
+  ["await loadKernel('./a.wasm')", 'of a file it is new URL("./a.wasm", import.meta.url)'],
+  ["await loadKernel('file:///nowhere/a.wasm')", "/nowhere/a.wasm does not exist"],
+  ["connectPorts(a, b)", "that of a dataplane is dataplane.port"],
+  ["createSwitch([a, b])", "that of a dataplane is dataplane.port"],
+  ["connectPorts(a.port, b.port, { latency: 5 })", "latency: a link has no such option"],
+  ["new InlineRunner({ clock: 'fast' })", 'option "clock" must be "virtual" or "real", got "fast"'],
+  ["runner.run({ for: 5 })", 'option "for" is unknown; known are until, forMicros, maxSteps'],
+  ["runner.add(a)", 'one of "wire" and "backend" must be given: wires come from connectPorts'],
+  ["runner.add(a, { wire })", 'option "app" must be a function that makes the application'],
+  ["runner.add(b, { wire, app() {} })", "must be a function that returns an App, such as an Ixev"],
+  ["ixev.dial(new IxevContext(), 'localhost', 7)", 'not an IP address: "localhost"'],
+  ["ixev.dial(new IxevContext(), '10.0.0.2', '7')", 'port: "7" is not a whole number from 1 to'],
+  ["ixev.dial({}, '10.0.0.2', 7)", "a connection needs a fresh IxevContext of its own"],
+  ["ixev.listen(70000)", "port: 70000 is not a whole number from 1 to 65535"],
+  ["dialed().send('text')", "new TextEncoder().encode(text) makes one of a text"],
+  ["dialed().setHandler(IXEVIN)", "setHandler needs a handler to call"],
+  ["await startThreaded({ dataplane: a })", 'option "dataplanes" must be an array of { dataplane,'],
+  [
+    "await startThreaded([{ dataplane: a, wire, app: () => ixev }])",
+    "the URL of a JavaScript module",
+  ],
+  [
+    "await startThreaded([{ dataplane: a, wire, app: { module: './app.js' } }])",
+    'such as new URL("./app.js", import.meta.url), got "./app.js"',
+  ],
+  ["createNetwork({ latency: 5 })", 'option "latency" is unknown; known are kernel, clock'],
+  ["createNetwork().addHost()", 'option "name" must be the name of the host'],
+  ["connect({ port: 7, via: createNetwork() })", "must be a Host, as network.addHost returns it"],
+  ["connect('/tmp/socket')", "a dataplane has neither paths nor descriptors"],
+];
+
 let folder: string;
 const at = (...path: string[]): string => join(folder, ...path);
 
@@ -139,6 +191,42 @@ describe("the package from its tarball", () => {
     });
     expect(stdout.trim()).toBe("required");
     expect(stderr).toBe("");
+  }, 30_000);
+
+  it("tells newcomers what is wrong and what to do", async () => {
+    const trials = MISTAKES.map(([does]) => `await told(async () => { ${does}; });`);
+    const program = `
+      import * as all from "ixwasm";
+      import { connect, createNetwork } from "ixwasm/net";
+      const { connectPorts, createDataplane, createSwitch, InlineRunner } = all;
+      const { Ixev, IxevContext, IXEVIN, loadKernel, loadKernelSync, startThreaded } = all;
+      const ip = "10.0.0.1/24";
+      const empty = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
+      const a = createDataplane({ ip });
+      const b = createDataplane({ ip: "10.0.0.2/24" });
+      const c = createDataplane({ ip: "10.0.0.3/24" });
+      const [wire] = connectPorts(a.port, b.port);
+      const runner = new InlineRunner();
+      let ixev;
+      runner.add(c, { wire, app: ({ ix }) => (ixev = new Ixev(ix)) });
+      const dialed = () => {
+        const context = new IxevContext();
+        ixev.dial(context, "10.0.0.2", 7);
+        return context;
+      };
+      const messages = [];
+      const told = (trial) => trial().then(
+        () => messages.push("nothing"),
+        (error) => messages.push(String(error.message)),
+      );
+      ${trials.join("\n")}
+      console.log(JSON.stringify(messages));
+      process.exit();`;
+    writeFileSync(at("mistakes.mjs"), program);
+    const { stdout } = await run(process.execPath, [at("mistakes.mjs")], { timeout: 20_000 });
+    const messages = JSON.parse(stdout) as string[];
+    expect(messages).toHaveLength(MISTAKES.length);
+    for (const [i, [does, told]] of MISTAKES.entries()) expect(messages[i], does).toContain(told);
   }, 30_000);
 
   it("is bundled by Vite for a page, with the kernel as an asset", async () => {

@@ -18,6 +18,9 @@ export function normalizeConnect(args: unknown[]): [ConnectOptions, Listener | u
   if (first === undefined || typeof first === "function") {
     throw missing('"options" or "port" or "path"');
   }
+  if (typeof first === "string" && Number.isNaN(Number(first))) {
+    throw invalidValue("options.path", first, ONLY_PORTS);
+  }
   const host = typeof second === "string" ? second : undefined;
   return [{ port: first as number, host }, listener];
 }

@@ -1,5 +1,6 @@
 /** What keeps the process alive: a socket or server that is in use, unless it was told not to (`unref`). */
 import type { Host } from "../../net/host.ts";
+import { invalidType } from "./errors.ts";
 
 export class Hold {
   #host: Host | null = null;
@@ -8,6 +9,9 @@ export class Hold {
 
   /** In use from now on, on this host's network. */
   begin(host: Host): void {
+    if (typeof host?.network?.ref !== "function") {
+      throw invalidType("options.via", "a Host, as network.addHost returns it", host);
+    }
     this.#host = host;
     this.#update();
   }
