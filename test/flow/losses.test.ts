@@ -6,57 +6,23 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RC_MOVED, RC_OK, RC_RESET } from "../../assembly/abi.ts";
-import { Talker } from "../property/application.ts";
 import { kernels, type KernelBuild } from "../support/kernels.ts";
-import { Random } from "../support/random.ts";
-import { MovingCores, SERVER, Traveller } from "./traffic.ts";
+import { connectAll, finishAll, SCENARIO, type Scenario } from "./connections.ts";
 
 const SEED = Number(process.env.PROPERTY_SEED ?? 20_141_006);
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 25);
 
-interface Scenario {
-  readonly seed: number;
-  readonly cores: number;
-  readonly delay: number;
-  readonly every: number;
-  readonly steering: number;
-  readonly losses: number;
-  readonly connections: readonly (readonly [number, number])[];
-}
-
 const scenario: fc.Arbitrary<Scenario> = fc.record({
-  seed: fc.nat(2 ** 31),
-  cores: fc.constantFrom(2, 3, 4),
-  delay: fc.constantFrom(0, 20, 200, 1000),
+  ...SCENARIO,
   every: fc.constantFrom(0, 100, 500, 3000),
-  steering: fc.constantFrom(0, 50, 1000),
   losses: fc.constantFrom(500, 5000, 50_000),
-  connections: fc.array(fc.tuple(fc.nat(40_000), fc.nat(40_000)), { minLength: 1, maxLength: 6 }),
 });
 
 /** Runs a scenario; returns how many threads were lost, and how many connections ended orderly. */
 function simulate(build: KernelBuild, drawn: Scenario): { lost: number; orderly: number } {
-  const { seed, connections, cores: count } = drawn;
-  const random = new Random(seed);
-  const all = new MovingCores(build, count, random, drawn, { applicationWindow: 1 << 21 });
-  const { cores, client } = all;
-  cores.listen(80);
-  const draw = (): Random => new Random(random.below(2 ** 31));
-  all.onKnock = ({ handle, remotePort }, k) => {
-    const index = remotePort - 5000;
-    const [, sends] = connections[index];
-    const traveller = new Traveller(cores.at(0), draw(), sends, 2 * index + 1, 2 * index);
-    traveller.handle = handle;
-    traveller.k = k;
-    all.travellers.set(handle, traveller);
-    // It may be on its way again.
-    expect([RC_OK, RC_MOVED]).toContain(k.accept(handle));
-  };
-  connections.forEach(([sends], index) => {
-    const talker = new Talker(client, draw(), sends, 2 * index, 2 * index + 1);
-    talker.attach(client.connect(SERVER.ip, 80, { sourcePort: 5000 + index }).handle, false);
-    all.clients.talkers.push(talker);
-  });
+  const { connections } = drawn;
+  // One that is accepted may be on its way again.
+  const all = connectAll(build, drawn, [RC_OK, RC_MOVED]);
   all.run(600_000_000);
 
   let orderly = 0;
@@ -66,9 +32,7 @@ function simulate(build: KernelBuild, drawn: Scenario): { lost: number; orderly:
     expect(outcome, all.log()).toEqual({ received: back, ended: true, reason: RC_OK });
     orderly++;
   }
-  client.finish();
-  for (const k of cores.all) k.finish();
-  expect(Object.values(cores.held())).toEqual([0, 0, 0, 0]);
+  finishAll(all);
   return { lost: all.losses!.count, orderly };
 }
 

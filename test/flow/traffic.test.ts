@@ -14,30 +14,15 @@ import {
   CORE_MIGRATIONS_ENDED,
   RC_OK,
 } from "../../assembly/abi.ts";
-import { Talker } from "../property/application.ts";
 import { kernels, type KernelBuild } from "../support/kernels.ts";
-import { Random } from "../support/random.ts";
-import { MovingCores, SERVER, Traveller } from "./traffic.ts";
+import { connectAll, finishAll, SCENARIO, streamBack, type Scenario } from "./connections.ts";
 
 const SEED = Number(process.env.PROPERTY_SEED ?? 20_140_813);
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 25);
 
-interface Scenario {
-  readonly seed: number;
-  readonly cores: number;
-  readonly delay: number;
-  readonly every: number;
-  readonly steering: number;
-  readonly connections: readonly (readonly [number, number])[];
-}
-
 const scenario: fc.Arbitrary<Scenario> = fc.record({
-  seed: fc.nat(2 ** 31),
-  cores: fc.constantFrom(2, 3, 4),
-  delay: fc.constantFrom(0, 20, 200, 1000),
+  ...SCENARIO,
   every: fc.constantFrom(100, 500, 3000),
-  steering: fc.constantFrom(0, 50, 1000),
-  connections: fc.array(fc.tuple(fc.nat(40_000), fc.nat(40_000)), { minLength: 1, maxLength: 6 }),
 });
 
 /** What must not happen on a perfect link, on either side. */
@@ -52,45 +37,22 @@ const FAULTS = [
 
 /** Runs a scenario; returns how many migrations ended and how often a connection moved. */
 function simulate(build: KernelBuild, drawn: Scenario): { migrations: number; moves: number } {
-  const { seed, connections, cores: count } = drawn;
-  const random = new Random(seed);
-  const all = new MovingCores(build, count, random, drawn, { applicationWindow: 1 << 21 });
+  const { connections } = drawn;
+  const all = connectAll(build, drawn, [RC_OK]);
   const { cores, client } = all;
-  cores.listen(80);
-  const byPort = new Map<number, number>();
-  const draw = (): Random => new Random(random.below(2 ** 31));
-  all.onKnock = ({ handle, remotePort }, k) => {
-    const index = byPort.get(remotePort)!;
-    const [, sends] = connections[index];
-    const traveller = new Traveller(cores.at(0), draw(), sends, 2 * index + 1, 2 * index);
-    traveller.handle = handle;
-    traveller.k = k;
-    all.travellers.set(handle, traveller);
-    expect(k.accept(handle)).toBe(RC_OK);
-  };
-  connections.forEach(([sends], index) => {
-    const talker = new Talker(client, draw(), sends, 2 * index, 2 * index + 1);
-    const sourcePort = 5000 + index;
-    byPort.set(sourcePort, index);
-    const { handle } = client.connect(SERVER.ip, 80, { sourcePort });
-    talker.attach(handle, false);
-    all.clients.talkers.push(talker);
-  });
   all.run(60_000_000);
 
   const travellers = [...all.travellers.values()];
   for (const [index, talker] of all.clients.talkers.entries()) {
     const [there, back] = connections[index];
     expect(talker.outcome, all.log()).toEqual({ received: back, ended: true, reason: RC_OK });
-    const traveller = travellers.find(({ stream }) => stream === 2 * index + 1);
+    const traveller = travellers.find(({ stream }) => stream === streamBack(index));
     expect(traveller, all.log()).toMatchObject({ received: there, sent: back });
   }
   expect(travellers.map(({ reason }) => reason)).toEqual(connections.map(() => RC_OK));
   const faults = FAULTS.map((offset) => cores.counter(offset) + client.counter(offset));
   expect(faults, all.log()).toEqual(FAULTS.map(() => 0));
-  client.finish();
-  for (const k of cores.all) k.finish();
-  expect(Object.values(cores.held())).toEqual([0, 0, 0, 0]);
+  finishAll(all);
   return {
     migrations: cores.all.reduce((sum, k) => sum + k.word(CORE_MIGRATIONS_ENDED), 0),
     moves: travellers.reduce((sum, { moves }) => sum + moves, 0),
