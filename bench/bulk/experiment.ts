@@ -7,7 +7,7 @@ import { decimal, integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { figure, single, type Params } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
-import { ranged } from "../lib/text.ts";
+import { ranged, rounded } from "../lib/text.ts";
 import type { BulkSample, BulkTask } from "./task.ts";
 
 interface BulkExperimentOptions {
@@ -104,7 +104,7 @@ async function measureLink(options: BulkExperimentOptions, reporter: Reporter): 
   const limit = rate === undefined ? "unlimited rate" : `${rate} Mbit/s`;
   reporter.note(
     `bulk: one connection over a link of ${limit}, ${delay} ms each way, ` +
-      `${loss * 100} % loss, seed ${seed}; ${seconds} s of virtual time`,
+      `${rounded(loss * 100)} % loss, seed ${seed}; ${seconds} s of virtual time`,
   );
   reporter.expect(1);
   reporter.step("running");

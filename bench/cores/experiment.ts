@@ -7,7 +7,7 @@ import { decimal, integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { figure, single, type Params } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
-import { counted, grouped, rounded } from "../lib/text.ts";
+import { counted, grouped, ranged, rounded } from "../lib/text.ts";
 import type { SimulatedEchoResult } from "./simulated.ts";
 import type { CoresTask, RealResult } from "./task.ts";
 import { PROCESSORS } from "./processors.ts";
@@ -162,16 +162,16 @@ async function real(options: CoresOptions, reporter: Reporter): Promise<void> {
     busy: figure(list.map(({ busyPerMessage }) => busyPerMessage)),
   }));
   const one = found[0].busy.median;
-  const rows = found.map(({ rate: { median }, busy }, i) => [
+  const rows = found.map(({ rate, busy }, i) => [
     `${i + 1}`,
-    grouped(median),
-    `${rounded(busy.median)} (${rounded(busy.min)}–${rounded(busy.max)})`,
+    ranged(rate, grouped),
+    ranged(busy),
     (busy.median / one).toFixed(2),
   ]);
   reporter.table(["cores, real", "messages/s", "busy ns a message", "× one core"], rows);
   reporter.note(
     `Real: ${PROCESSORS} threads, each with a client of half the connections; a core of the server runs on ` +
-      `one of them, or on both. Busy time is the server's iterations alone. Medians of ${repeats}.`,
+      `one of them, or on both. Busy time is the server's iterations alone. Median (least–most) of ${repeats} × ${seconds} s.`,
   );
   for (const [i, { rate, busy }] of found.entries()) {
     reporter.record({

@@ -152,26 +152,25 @@ export function range(one: Measured, value: (sample: EchoSample) => number): str
 
 /**
  * A table with a row for each point and a column for each system, rates in thousands a second, and how
- * many times faster the first system is than each baseline.
+ * many times faster the last of ixwasm's is than each baseline.
  */
 export function tableOverPoints(label: string, nameOf: (params: EchoParams) => string): TableOf {
   return (measured, reporter) => {
     const systems = [...new Set(measured.map(({ system }) => system.name))];
     const points = [...new Set(measured.map(({ params }) => params))];
     const baselines = systems.filter((name) => !name.startsWith("ixwasm"));
-    const best = systems.filter((name) => name.startsWith("ixwasm")).at(-1);
+    const best = systems.findLast((name) => name.startsWith("ixwasm"));
+    const compared = best === undefined ? [] : baselines;
     const rows = points.map((params) => {
       const at = new Map(
         measured.filter((one) => one.params === params).map((one) => [one.system.name, rates(one)]),
       );
       const cell = (name: string): string => (at.has(name) ? thousands(at.get(name)!) : "–");
       const times = (name: string): string =>
-        at.has(name) && at.has(best ?? "")
-          ? rounded(at.get(best!)!.median / at.get(name)!.median)
-          : "–";
-      return [nameOf(params), ...systems.map(cell), ...baselines.map(times)];
+        at.has(name) && at.has(best!) ? rounded(at.get(best!)!.median / at.get(name)!.median) : "–";
+      return [nameOf(params), ...systems.map(cell), ...compared.map(times)];
     });
-    const ratios = best === undefined ? [] : baselines.map((name) => `${best} ×${name}`);
+    const ratios = compared.map((name) => `${best} ×${name}`);
     reporter.table([label, ...systems, ...ratios], rows);
   };
 }

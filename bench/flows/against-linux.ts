@@ -5,7 +5,7 @@ import type { Reporter } from "../lib/reporter.ts";
 import { figure } from "../lib/results.ts";
 import { spread } from "../lib/statistics.ts";
 import { runTask } from "../lib/task.ts";
-import { ranged } from "../lib/text.ts";
+import { ranged, rounded } from "../lib/text.ts";
 import { whyNoLinux } from "./real.ts";
 import type { RealOutcome, RealTask, Sender } from "./real.ts";
 import type { Scenario } from "./simulate.ts";
@@ -26,7 +26,7 @@ export async function compareWithLinux(
   }
   reporter.note(
     "grid: from Linux through a TAP, and from ixwasm, in real time over the same link to the same " +
-      `receiver; Mbit/s of payload, medians of ${repeats} runs (least–most)`,
+      `receiver; Mbit/s of payload, median (least–most) of ${repeats}`,
   );
   reporter.expect(scenarios.length * repeats * SENDERS.length);
   const rows: string[][] = [];
@@ -92,5 +92,5 @@ async function inTurn(
 }
 
 function nameOf({ rate, roundTrip, loss, controls }: Scenario): string {
-  return `${rate / 1e6} Mbit/s, ${roundTrip / 1000} ms, ${loss * 100} %, ${controls[0]}`;
+  return `${rate / 1e6} Mbit/s, ${roundTrip / 1000} ms, ${rounded(loss * 100)} %, ${controls[0]}`;
 }

@@ -173,11 +173,9 @@ function tableOf(reporter: Reporter, load: LoadName, measured: Measured): void {
       name,
       ranged(most, grouped),
       baseRate ? rounded(most.median / baseRate) : "–",
-      grouped(spread(points.map(([saturated]) => saturated.achieved)).median),
-      ...[
-        spread(unloaded.map(({ avg_us }) => avg_us)),
-        spread(unloaded.map(({ p99_us }) => p99_us)),
-      ].map(({ median }) => rounded(median)),
+      ranged(spread(points.map(([saturated]) => saturated.achieved)), grouped),
+      ranged(spread(unloaded.map(({ avg_us }) => avg_us))),
+      ranged(spread(unloaded.map(({ p99_us }) => p99_us))),
     ];
   });
   const head = [`${load.toUpperCase()}: requests/s with p99 ≤ ${SLA} µs`, "× memcached"];

@@ -3,7 +3,7 @@ import { defineExperiment } from "../lib/experiment.ts";
 import { decimal, integer, integers } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { figure, type Figure } from "../lib/results.ts";
-import { counted, grouped, rounded } from "../lib/text.ts";
+import { counted, grouped, ranged } from "../lib/text.ts";
 import { OPEN_LOAD_SYSTEMS, type OpenLoadSample, type OpenLoadSystem } from "./systems.ts";
 
 interface LatencyOptions {
@@ -76,7 +76,7 @@ async function runLatency(options: LatencyOptions, reporter: Reporter): Promise<
   const { conns, size, seconds, repeats, seed } = options;
   reporter.note(
     `latency: ${counted(conns, "connection")}, ${size} B, seed ${seed}; ` +
-      `medians of ${repeats} × ${seconds} s`,
+      `median (least–most) of ${repeats} × ${seconds} s`,
   );
   const systems = options.systems
     .map((name) => OPEN_LOAD_SYSTEMS[name])
@@ -87,7 +87,8 @@ async function runLatency(options: LatencyOptions, reporter: Reporter): Promise<
     });
   const points = await measureInTurn(systems, options, reporter);
   const measured = points.filter(({ samples }) => samples.length > 0);
-  tableOf(reporter, measured);
+  tableOf(reporter, "p50_us", "requests/s: p50 µs", measured);
+  tableOf(reporter, "p99_us", "requests/s: p99 µs", measured);
   noteService(reporter, systems, measured);
   for (const point of measured) {
     const { system, rate, samples } = point;
@@ -135,7 +136,7 @@ function isFull({ sent, answered, p50_us }: OpenLoadSample): boolean {
   return answered < ENOUGH * sent || p50_us > TOO_LONG;
 }
 
-function metricsOf({ samples }: Point): Record<string, Figure> {
+function metricsOf({ samples }: Point): Record<"answered_per_s" | "p50_us" | "p99_us", Figure> {
   const of = (value: (sample: OpenLoadSample) => number) => figure(samples.map(value));
   return {
     answered_per_s: of(({ answered, seconds }) => answered / seconds),
@@ -144,19 +145,23 @@ function metricsOf({ samples }: Point): Record<string, Figure> {
   };
 }
 
-function tableOf(reporter: Reporter, points: readonly Point[]): void {
+/** A row for each rate and a column for each system. */
+function tableOf(
+  reporter: Reporter,
+  metric: "p50_us" | "p99_us",
+  label: string,
+  points: readonly Point[],
+): void {
   const names = [...new Set(points.map(({ system }) => system.name))];
   const rates = [...new Set(points.map(({ rate }) => rate))];
   const rows = rates.map((rate) => {
     const cells = names.map((name) => {
       const point = points.find((one) => one.rate === rate && one.system.name === name);
-      if (point === undefined) return "–";
-      const { p50_us, p99_us } = metricsOf(point);
-      return `${rounded(p50_us.median)} / ${rounded(p99_us.median)}`;
+      return point === undefined ? "–" : ranged(metricsOf(point)[metric]);
     });
     return [grouped(rate), ...cells];
   });
-  reporter.table(["requests/s: p50 / p99 µs", ...names], rows);
+  reporter.table([label, ...names], rows);
 }
 
 /** Table 2's two columns: unloaded, and the most at the service level. */
@@ -170,7 +175,7 @@ function noteService(
     if (own.length === 0) return [];
     const kept = own.filter(({ p99_us }) => p99_us.median <= SLA);
     const most = Math.max(0, ...kept.map(({ answered_per_s }) => answered_per_s.median));
-    return [[system.name, rounded(own[0].p99_us.median), grouped(most)]];
+    return [[system.name, ranged(own[0].p99_us), grouped(most)]];
   });
   reporter.table(["", "unloaded p99 µs", `most requests/s tried with p99 ≤ ${SLA} µs`], rows);
 }

@@ -48,11 +48,18 @@ export function figure(values: readonly number[]): Figure {
   return { ...spread(values), values };
 }
 
+/** Figures that were measured together, several times. */
+export function figuresOf(
+  samples: readonly Readonly<Record<string, number>>[],
+): Record<string, Figure> {
+  return Object.fromEntries(
+    Object.keys(samples[0]).map((name) => [name, figure(samples.map((sample) => sample[name]))]),
+  );
+}
+
 /** Figures that were measured once. */
 export function single(metrics: Readonly<Record<string, number>>): Record<string, Figure> {
-  return Object.fromEntries(
-    Object.entries(metrics).map(([name, value]) => [name, figure([value])]),
-  );
+  return figuresOf([metrics]);
 }
 
 /** Writes an experiment's lines to its file in the folder, in place of those of an earlier run. */

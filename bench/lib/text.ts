@@ -21,9 +21,10 @@ export function grouped(value: number): string {
     .replaceAll(/\B(?=(\d{3})+$)/g, " ");
 }
 
-/** A number with about three digits that matter: "0.57", "12.3", "1 234". */
+/** A number with two or three digits that matter, or all of a large one: "0.0021", "0.57", "12.3", "1 234". */
 export function rounded(value: number): string {
   if (Math.abs(value) >= 100) return grouped(value);
+  if (value !== 0 && Math.abs(value) < 0.1) return String(Number(value.toPrecision(2)));
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
 }
 

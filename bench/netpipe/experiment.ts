@@ -4,7 +4,7 @@ import { decimal, integers } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { figure } from "../lib/results.ts";
 import { spread } from "../lib/statistics.ts";
-import { grouped, rounded } from "../lib/text.ts";
+import { grouped, ranged } from "../lib/text.ts";
 import { PIPE_SYSTEMS, type PipeSystem } from "./systems.ts";
 
 interface NetpipeOptions {
@@ -82,7 +82,7 @@ export const netpipe = defineExperiment<NetpipeOptions>({
 
 async function runNetpipe(options: NetpipeOptions, reporter: Reporter): Promise<void> {
   const { sizes, seconds, repeats } = options;
-  reporter.note(`netpipe: medians of ${repeats} × ${seconds} s for each size`);
+  reporter.note(`netpipe: median (least–most) of ${repeats} × ${seconds} s for each size`);
   const systems = options.systems
     .map((name) => PIPE_SYSTEMS[name])
     .filter((system) => {
@@ -91,7 +91,8 @@ async function runNetpipe(options: NetpipeOptions, reporter: Reporter): Promise<
       return reason === null;
     });
   const measured = await measureInTurn(systems, options, reporter);
-  tableOf(reporter, sizes, measured);
+  tableOf(reporter, "bytes: µs one way", sizes, measured, (micros) => micros);
+  tableOf(reporter, "bytes: Gbit/s", sizes, measured, gigabits);
   for (const [{ name }, runs] of measured) {
     for (const [at, size] of sizes.entries()) {
       const times = runs.map((run) => run[at]);
@@ -100,7 +101,7 @@ async function runNetpipe(options: NetpipeOptions, reporter: Reporter): Promise<
         params: { size, seconds, repeats },
         metrics: {
           one_way_us: figure(times),
-          gbit_per_s: figure(times.map((micros) => (size * 8) / micros / 1000)),
+          gbit_per_s: figure(times.map((micros) => gigabits(micros, size))),
         },
       });
     }
@@ -129,17 +130,22 @@ async function measureInTurn(
   return measured;
 }
 
+/** A row for each size and a column for each system; `of` makes a value of a time one way, µs. */
 function tableOf(
   reporter: Reporter,
+  label: string,
   sizes: readonly number[],
   measured: ReadonlyMap<PipeSystem, readonly number[][]>,
+  of: (micros: number, size: number) => number,
 ): void {
   const names = [...measured.keys()].map(({ name }) => name);
   const rows = sizes.map((size, at) => {
-    const times = [...measured.values()].map((runs) => spread(runs.map((run) => run[at])).median);
-    const goodputs = times.map((micros) => rounded((size * 8) / micros / 1000));
-    return [grouped(size), ...times.map((micros) => rounded(micros)), ...goodputs];
+    const values = [...measured.values()].map((runs) => runs.map((run) => of(run[at], size)));
+    return [grouped(size), ...values.map((each) => ranged(spread(each)))];
   });
-  const head = names.map((name) => `${name}, µs one way`);
-  reporter.table(["bytes", ...head, ...names.map((name) => `${name}, Gbit/s`)], rows);
+  reporter.table([label, ...names], rows);
+}
+
+function gigabits(micros: number, size: number): number {
+  return (size * 8) / micros / 1000;
 }

@@ -1,6 +1,6 @@
 /** Runs a task on several systems in turn, each time in a process of its own, and reports what it says. */
 import type { Reporter } from "../lib/reporter.ts";
-import { figure, type Figure, type Params } from "../lib/results.ts";
+import { figuresOf, type Figure, type Params } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
 import { REGISTERED, SYSTEM_TITLES, type NodeSystem } from "./systems.ts";
 
@@ -58,12 +58,6 @@ function measure(
 ): Promise<Record<string, number>> {
   const options = registered.includes(system) ? REGISTERED : [];
   return runTask(task, { ...params, system }, seconds, options);
-}
-
-function figuresOf(samples: readonly Record<string, number>[]): Figures {
-  return Object.fromEntries(
-    Object.keys(samples[0]).map((name) => [name, figure(samples.map((sample) => sample[name]))]),
-  );
 }
 
 function tableOf(

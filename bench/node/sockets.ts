@@ -2,7 +2,7 @@
 import { defineExperiment } from "../lib/experiment.ts";
 import { integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
-import { grouped, ranged, rounded } from "../lib/text.ts";
+import { grouped, ranged } from "../lib/text.ts";
 import { compareSystems, timesLoopback } from "./compare.ts";
 import type { NodeSystem } from "./systems.ts";
 
@@ -56,7 +56,7 @@ function runNetSockets(options: NetSocketsOptions, reporter: Reporter): Promise<
         { title: "opened/s", show: (own) => ranged(own.opened_per_s, grouped) },
         { title: "echoes/s", show: (own) => ranged(own.echoes_per_s, grouped) },
         timesLoopback("echoes_per_s"),
-        { title: "KiB each, both ends", show: (own) => rounded(own.resident_kib_each.median) },
+        { title: "KiB each, both ends", show: (own) => ranged(own.resident_kib_each) },
       ],
     },
     reporter,

@@ -27,7 +27,7 @@ const TINY: Readonly<Record<string, readonly string[]>> = {
   kv: ["--loads", "usr", "--fractions", "0.1,0.3", ...BRIEF],
   batch: ["--batches", "1,64", "--conns", "16", "--systems", "inline", ...BRIEF],
   soak: ["--gigabytes", "0.2"],
-  flood: ["--seconds", "0.1", "--flood", "100000"],
+  flood: ["--seconds", "0.1", "--flood", "100000", "--repeats", "2"],
   cores: ["--cores", "2", "--conns", "32", "--micros", "1000", ...BRIEF],
   elastic: [
     ...["--cores", "4", "--service", "20", "--seconds", "0.03", "--conns", "64"],

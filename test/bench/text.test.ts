@@ -16,6 +16,7 @@ describe("figures", () => {
       "1 000",
     ]);
     expect([rounded(0.123), rounded(12.34), rounded(1234.5)]).toEqual(["0.12", "12.3", "1 235"]);
+    expect([rounded(0.00214), rounded(-0.0214), rounded(0)]).toEqual(["0.0021", "-0.021", "0.00"]);
     expect(ranged({ median: 2, min: 1, max: 3 })).toBe("2.00 (1.00–3.00)");
   });
 });

@@ -9,14 +9,6 @@
  */
 import { onTestFinished } from "vitest";
 import {
-  CALL_A,
-  CALL_B,
-  CALL_C,
-  CALL_COOKIE,
-  CALL_D,
-  CALL_HANDLE,
-  CALL_OP,
-  CALL_RESULT,
   CALL_SIZE,
   CONFIG_BASE,
   CFG_OFFLOADS,
@@ -26,16 +18,7 @@ import {
   CORE_HAS_DEADLINE,
   CORE_IN_PROGRESS,
   CORE_PHASE,
-  CORE_SYSCALLS,
-  CORE_SYSCALL_CAPACITY,
-  CORE_SYSCALL_COUNT,
   CORE_WORK,
-  GAUGE_BUFFERS,
-  GAUGE_CONNECTIONS,
-  GAUGE_FILL,
-  GAUGE_NEIGHBOUR_PENDING,
-  GAUGE_TIME_WAIT,
-  GAUGE_TIMERS,
   PHASE_KERNEL,
   RC_OK,
 } from "../../assembly/abi.ts";
@@ -44,9 +27,12 @@ import { instantiateKernel, type KernelExports } from "../../host/dataplane/kern
 import type { DataplaneOptions } from "../../host/dataplane/options.ts";
 import { ApplicationSide, type Call, type CallResult } from "./application.ts";
 import { toHex } from "./bytes.ts";
+import { CallArray } from "./call-array.ts";
 import { Contract } from "./contract.ts";
+import { endAll } from "./ending.ts";
 import { decodeEvent, formatEvent, type KernelEvent } from "./events.ts";
 import type { KernelBuild } from "./kernels.ts";
+import { Log } from "./log.ts";
 import { TestNic, type ReceiveOptions } from "./nic.ts";
 import { formatPacket, parseFrame, type Host, type Packet } from "./packet.ts";
 import { rssHash } from "./toeplitz.ts";
@@ -88,7 +74,6 @@ export type SentPacket = Packet & { readonly at: number };
 
 /** What a poll may be asked for at most, before a test counts as stuck. */
 const POLLS_MAX = 20_000;
-const LOG_LINES = 40;
 
 export class KernelHarness extends ApplicationSide {
   readonly dataplane: Dataplane;
@@ -108,9 +93,8 @@ export class KernelHarness extends ApplicationSide {
   readonly #core: number;
   readonly #module: WebAssembly.Module;
   #kernel: KernelExports;
-  readonly #log: string[] = [];
-  readonly #queued: Call[] = [];
-  readonly #results: CallResult[] = [];
+  readonly #log = new Log();
+  readonly #calls: CallArray;
 
   constructor(build: KernelBuild, options: HarnessOptions = {}) {
     super();
@@ -133,6 +117,7 @@ export class KernelHarness extends ApplicationSide {
       .map((queue) => new TestNic(memory, queue, offloads));
     [this.nic] = this.nics;
     this.contract = new Contract(this.bytes);
+    this.#calls = new CallArray(this.view, this.block, this.contract, this.#log);
   }
 
   // ---------------------------------------------------------------------------------------------
@@ -140,7 +125,7 @@ export class KernelHarness extends ApplicationSide {
 
   /** Puts a frame into the rx ring without running the kernel; fails when the NIC has no room. */
   inject(frame: Uint8Array, options: ReceiveOptions = {}): void {
-    this.#note(`< ${describeFrame(frame)}`);
+    this.#log.note(this.now, `< ${describeFrame(frame)}`);
     const filled = { hash: rssHash(frame), ...options };
     if (!this.nic.receive(frame, filled)) throw new Error(`rx ring is full\n${this.log()}`);
   }
@@ -157,7 +142,7 @@ export class KernelHarness extends ApplicationSide {
   /** One iteration of the kernel. */
   pollOnce(): void {
     this.#kernel.poll(this.now);
-    this.#collectResults();
+    this.#calls.collect(this.now);
     this.#collectEvents();
     this.#collectPackets();
   }
@@ -238,11 +223,7 @@ export class KernelHarness extends ApplicationSide {
 
   /** Leaves one call in the array for the next poll, as a thread does that ends before it polls. */
   leaveCall(operation: number, handle: number): void {
-    const at = this.#word(CORE_SYSCALLS);
-    this.bytes.fill(0, at, at + CALL_SIZE);
-    this.view.setUint32(at + CALL_OP, operation, true);
-    this.view.setUint32(at + CALL_HANDLE, handle, true);
-    this.setWord(CORE_SYSCALL_COUNT, 1);
+    this.#calls.leave(operation, handle);
   }
 
   /** Takes every packet sent so far. */
@@ -283,19 +264,19 @@ export class KernelHarness extends ApplicationSide {
   // The application's side
 
   override batch(calls: readonly Call[]): CallResult[] {
-    this.#submit(calls);
+    this.#calls.submit(calls);
     this.pollOnce();
-    const results = this.#results.splice(0);
+    const results = this.#calls.takeResults();
     this.poll();
     return results;
   }
 
   /** As `batch`, but by the kernel's `dispatch`: in mid-round, without protocols or events. */
   dispatch(calls: readonly Call[]): CallResult[] {
-    this.#submit(calls);
+    this.#calls.submit(calls);
     this.#kernel.dispatch(this.now);
-    this.#collectResults();
-    return this.#results.splice(0);
+    this.#calls.collect(this.now);
+    return this.#calls.takeResults();
   }
 
   // ---------------------------------------------------------------------------------------------
@@ -334,7 +315,7 @@ export class KernelHarness extends ApplicationSide {
 
   /** The last packets, events and calls, one line each: part of every failure's message. */
   log(): string {
-    return this.#log.slice(-LOG_LINES).join("\n");
+    return this.#log.text();
   }
 
   /**
@@ -342,113 +323,15 @@ export class KernelHarness extends ApplicationSide {
    * the kernel holds nothing any more.
    */
   finish(): void {
-    this.nic.stalled = false;
-    this.nic.holdCompletions = false;
-    this.nic.complete();
-    this.contract.checkHeld();
-    const { connections, listeners, udpPorts, timers } = this.contract;
-    for (const listener of listeners) this.#mustSucceed("unlisten", this.unlisten(listener));
-    for (const [handle, held] of udpPorts) {
-      for (const token of held.keys()) {
-        this.#mustSucceed("udp_recv_done", this.udpRecvDone(handle, token));
-      }
-      this.#mustSucceed("udp_unbind", this.udpUnbind(handle));
-    }
-    for (const timer of timers) this.#mustSucceed("timer_cancel", this.timerCancel(timer));
-    for (const handle of connections.keys()) this.#mustSucceed("abort", this.abort(handle));
-    // Half-open connections and TIME-WAIT end by time alone; ARP gives up after 3 s.
-    this.advance(5_000_000);
-    for (let minutes = 0; minutes < 20 && this.#inUse().length > 0; minutes++) {
-      this.advance(60_000_000);
-    }
-    const inUse = this.#inUse();
-    if (inUse.length > 0) throw new Error(`leak: ${inUse.join(", ")}\n${this.log()}`);
-    const fill = this.gauge(GAUGE_FILL);
-    const held = this.nics.reduce((sum, nic) => sum + nic.held, 0);
-    if (fill !== held) {
-      throw new Error(`GAUGE_FILL is ${fill}, the NIC holds ${held}\n${this.log()}`);
-    }
-    if (this.dataplane.cores.length === 1) this.dataplane.assertNoLeaks();
-    this.dataplane.close();
+    endAll(this);
   }
 
   protected override get window(): { readonly address: number; readonly size: number } {
     return this.dataplane.window;
   }
 
-  #inUse(): string[] {
-    const gauges = {
-      buffers: GAUGE_BUFFERS,
-      connections: GAUGE_CONNECTIONS,
-      timers: GAUGE_TIMERS,
-      "neighbour pending": GAUGE_NEIGHBOUR_PENDING,
-      "time-wait": GAUGE_TIME_WAIT,
-    };
-    return Object.entries(gauges)
-      .map(([name, offset]) => [name, this.gauge(offset)] as const)
-      .filter(([, value]) => value !== 0)
-      .map(([name, value]) => `${name} ${value}`);
-  }
-
-  #mustSucceed(call: string, result: number): void {
-    if (result !== RC_OK) throw new Error(`finish: ${call} said ${result}\n${this.log()}`);
-  }
-
   #word(offset: number): number {
     return this.view.getUint32(this.block + offset, true);
-  }
-
-  #submit(calls: readonly Call[]): void {
-    const base = this.#word(CORE_SYSCALLS);
-    const waiting = this.#word(CORE_SYSCALL_COUNT);
-    if (waiting !== 0) throw new Error(`${waiting} calls still wait`);
-    if (calls.length > this.#word(CORE_SYSCALL_CAPACITY)) {
-      throw new RangeError(`${calls.length} calls exceed the array`);
-    }
-    calls.forEach((call, index) => {
-      this.contract.calling(call.op, call.handle ?? 0, call.a ?? 0);
-      const at = base + index * CALL_SIZE;
-      this.view.setUint32(at + CALL_OP, (call.op | ((call.flags ?? 0) << 16)) >>> 0, true);
-      this.view.setUint32(at + CALL_HANDLE, call.handle ?? 0, true);
-      this.view.setUint32(at + CALL_COOKIE, call.cookie ?? 0, true);
-      this.view.setUint32(at + CALL_RESULT, 0x5a5a5a5a, true);
-      this.view.setUint32(at + CALL_A, call.a ?? 0, true);
-      this.view.setUint32(at + CALL_B, call.b ?? 0, true);
-      this.view.setUint32(at + CALL_C, call.c ?? 0, true);
-      this.view.setUint32(at + CALL_D, call.d ?? 0, true);
-    });
-    this.view.setUint32(this.block + CORE_SYSCALL_COUNT, calls.length, true);
-    this.#queued.push(...calls);
-  }
-
-  #collectResults(): void {
-    const base = this.#word(CORE_SYSCALLS);
-    this.#queued.splice(0).forEach((call, index) => {
-      const at = base + index * CALL_SIZE;
-      const result: CallResult = {
-        result: this.view.getInt32(at + CALL_RESULT, true),
-        handle: this.view.getUint32(at + CALL_HANDLE, true),
-        cookie: this.view.getUint32(at + CALL_COOKIE, true),
-        a: this.view.getUint32(at + CALL_A, true),
-      };
-      this.#note(
-        `= call ${call.op} #${(call.handle ?? 0).toString(16)} a ${call.a} b ${call.b}: ` +
-          `${result.result} #${result.handle.toString(16)}`,
-      );
-      if (result.cookie !== (call.cookie ?? 0)) {
-        throw new Error(`call ${call.op} came back with another cookie\n${this.log()}`);
-      }
-      this.contract.called({
-        op: call.op,
-        handle: call.handle ?? 0,
-        cookie: call.cookie ?? 0,
-        a: call.a ?? 0,
-        flags: call.flags ?? 0,
-        result: result.result,
-        resultHandle: result.handle,
-      });
-      this.#results.push(result);
-    });
   }
 
   #collectEvents(): void {
@@ -456,7 +339,7 @@ export class KernelHarness extends ApplicationSide {
     const count = this.#word(CORE_EVENT_COUNT);
     for (let index = 0; index < count; index++) {
       const event = decodeEvent(this.view, base + index * CALL_SIZE, this.now);
-      this.#note(`! ${formatEvent(event)}`);
+      this.#log.note(this.now, `! ${formatEvent(event)}`);
       this.contract.happened(event);
       this.inbox.push(event);
     }
@@ -464,7 +347,7 @@ export class KernelHarness extends ApplicationSide {
 
   #collectPackets(): void {
     for (const frame of this.nics.flatMap((nic) => nic.transmit())) {
-      this.#note(`> ${describeFrame(frame)}`);
+      this.#log.note(this.now, `> ${describeFrame(frame)}`);
       let packet: Packet;
       try {
         packet = parseFrame(frame);
@@ -473,11 +356,6 @@ export class KernelHarness extends ApplicationSide {
       }
       this.outbox.push(Object.assign(packet, { at: this.now }));
     }
-  }
-
-  #note(line: string): void {
-    this.#log.push(`${this.now} ${line}`);
-    if (this.#log.length > 4 * LOG_LINES) this.#log.splice(0, 2 * LOG_LINES);
   }
 }
 
