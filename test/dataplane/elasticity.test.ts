@@ -10,7 +10,7 @@ import type { LinkOptions } from "../../host/nic/types.ts";
 import { loadKernelSync } from "../../host/node/kernel.ts";
 import { kernelOfAbi } from "../support/other-kernel.ts";
 import { Random } from "../support/random.ts";
-import { CLIENT_IP, SERVER_IP, smallDataplane } from "./support.ts";
+import { movingEnds, SERVER_IP } from "./support.ts";
 
 const MODULE = new URL("./fixtures/moving.js", import.meta.url);
 const moving = ((await import(MODULE.href)) as { default: AppFactory }).default;
@@ -31,21 +31,7 @@ interface PairOptions {
 function echoPair(options: PairOptions = {}) {
   const { cores = 4, clientCores = 1, connections = 12, bytes = 20_000, rounds = 1 } = options;
   const { activeCores = cores, link = { delay: 20 } } = options;
-  const common = { applicationWindow: 1 << 18, maxConnections: 4096, ringSize: 512 };
-  // Many dials at once are more than what may wait for ARP.
-  const server = smallDataplane(SERVER_IP, {
-    cores,
-    activeCores,
-    frames: cores * 2048,
-    neighbours: [{ ip: CLIENT_IP, mac: "02:00:0a:00:00:02" }],
-    ...common,
-  });
-  const client = smallDataplane(CLIENT_IP, {
-    cores: clientCores,
-    frames: clientCores * 2048,
-    neighbours: [{ ip: SERVER_IP, mac: "02:00:0a:00:00:01" }],
-    ...common,
-  });
+  const { server, client } = movingEnds({ cores, activeCores }, clientCores);
   const [fromServer, fromClient] = connectPorts(server.port, client.port, link);
   const runner = new InlineRunner();
   const errors: unknown[] = [];

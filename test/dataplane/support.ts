@@ -19,6 +19,32 @@ export function clientOptions(messages: number, size = 64): object {
   return { role: "client", server: SERVER_IP, port: ECHO_PORT, messages, size };
 }
 
+/**
+ * The ends of many connections over flow groups that move, and who each other is: many dials at once are
+ * more than what may wait for ARP.
+ */
+export function movingEnds(
+  server: { readonly cores: number; readonly activeCores: number },
+  clientCores: number,
+  options: Partial<DataplaneOptions> = {},
+): { readonly server: Dataplane; readonly client: Dataplane } {
+  const common = { applicationWindow: 1 << 18, maxConnections: 4096, ringSize: 512, ...options };
+  return {
+    server: smallDataplane(SERVER_IP, {
+      ...server,
+      frames: server.cores * 2048,
+      neighbours: [{ ip: CLIENT_IP, mac: "02:00:0a:00:00:02" }],
+      ...common,
+    }),
+    client: smallDataplane(CLIENT_IP, {
+      cores: clientCores,
+      frames: clientCores * 2048,
+      neighbours: [{ ip: SERVER_IP, mac: "02:00:0a:00:00:01" }],
+      ...common,
+    }),
+  };
+}
+
 /** A small dataplane with a fixed secret, on the release kernel unless told otherwise. */
 export function smallDataplane(ip: string, options: Partial<DataplaneOptions> = {}): Dataplane {
   return createDataplane({

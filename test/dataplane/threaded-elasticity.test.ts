@@ -8,7 +8,7 @@ import { loadKernelSync } from "../../host/node/kernel.ts";
 import { startThreaded, type ThreadedOptions } from "../../host/node/threaded.ts";
 import { kernelOfAbi } from "../support/other-kernel.ts";
 import { Random } from "../support/random.ts";
-import { CLIENT_IP, SERVER_IP, smallDataplane } from "./support.ts";
+import { movingEnds, SERVER_IP, smallDataplane } from "./support.ts";
 
 const MODULE = new URL("./fixtures/moving.js", import.meta.url);
 /** Long runs are asked for: `IXWASM_LONG=1`. */
@@ -40,24 +40,7 @@ async function loaded(options: {
   tcp?: DataplaneOptions["tcp"];
 }) {
   const { cores = 3, activeCores = cores, poison, threaded: given, tcp = PATIENT } = options;
-  const common = {
-    applicationWindow: 1 << 18,
-    maxConnections: 4096,
-    ringSize: 512,
-    tcp,
-  } as const;
-  const server = smallDataplane(SERVER_IP, {
-    cores,
-    activeCores,
-    frames: cores * 2048,
-    neighbours: [{ ip: CLIENT_IP, mac: "02:00:0a:00:00:02" }],
-    ...common,
-  });
-  const client = smallDataplane(CLIENT_IP, {
-    frames: 2048,
-    neighbours: [{ ip: SERVER_IP, mac: "02:00:0a:00:00:01" }],
-    ...common,
-  });
+  const { server, client } = movingEnds({ cores, activeCores }, 1, { tcp });
   const [fromServer, fromClient] = connectPorts(server.port, client.port);
   const errors: unknown[] = [];
   const incidents: Incident[] = [];

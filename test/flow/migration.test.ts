@@ -19,6 +19,7 @@ import {
 import { connectCall } from "../support/application.ts";
 import { assertSameBytes, pattern, text } from "../support/bytes.ts";
 import { KERNEL, PEER, type KernelHarness } from "../support/kernel.ts";
+import { STATIC_IP6 } from "../support/kernel6.ts";
 import { kernels, type KernelBuild } from "../support/kernels.ts";
 import { arpRequestFrame } from "../support/packet.ts";
 import { TcpPeer, type PeerOptions } from "../support/peer.ts";
@@ -58,7 +59,7 @@ describe.each(kernels)("$name kernel", (build) => {
   test("over IPv6 as over IPv4: the peer's address travels along", () => {
     const host = { mac: PEER.mac, ip: "2001:db8::2" };
     const cores = new Cores(build, 2, {
-      ip6: { addresses: ["2001:db8::1/64"], autoconfigured: false, detectDuplicates: false },
+      ip6: STATIC_IP6,
       neighbours: [host],
     });
     cores.at(1).listen(80);

@@ -171,20 +171,9 @@ class FrameFuzz {
         return icmpFrame(path, { type: ICMP_UNREACHABLE, code: random.below(16), data });
       }
       case 4:
-        return udpFrame(
-          path,
-          { sourcePort: 1 + random.below(65_535), destinationPort: random.pick([53, 54]) },
-          pattern(random.below(1472)),
-        );
+        return this.#datagram(path, 1472);
       case 5:
-        return tcpFrame(path, {
-          sourcePort: random.between(30_000, 30_015),
-          destinationPort: random.pick([80, 81, 82]),
-          seq: random.below(2 ** 32),
-          ack: random.below(2 ** 32),
-          flags: random.pick(["S", "SA", "A", "R", "RA", "F", "FA", "", "FSRPAU"]),
-          options: [mss(random.below(65_536)), nop, ws(random.below(256))],
-        });
+        return this.#strayedSegment(path);
       default:
         return randomBytes(random, random.below(1514));
     }
@@ -224,21 +213,33 @@ class FrameFuzz {
           data,
         });
       case 3:
-        return udpFrame(
-          way,
-          { sourcePort: 1 + random.below(65_535), destinationPort: random.pick([53, 54]) },
-          pattern(random.below(1200)),
-        );
+        return this.#datagram(way, 1200);
       default:
-        return tcpFrame(way, {
-          sourcePort: random.between(30_000, 30_015),
-          destinationPort: random.pick([80, 81, 82]),
-          seq: random.below(2 ** 32),
-          ack: random.below(2 ** 32),
-          flags: random.pick(["S", "SA", "A", "R", "RA", "F", "FA", "", "FSRPAU"]),
-          options: [mss(random.below(65_536)), nop, ws(random.below(256))],
-        });
+        return this.#strayedSegment(way);
     }
+  }
+
+  /** A datagram of less than `limit` bytes. */
+  #datagram(way: Path, limit: number): Uint8Array {
+    const random = this.#random;
+    const ports = {
+      sourcePort: 1 + random.below(65_535),
+      destinationPort: random.pick([53, 54]),
+    };
+    return udpFrame(way, ports, pattern(random.below(limit)));
+  }
+
+  /** A segment of no connection, but by chance. */
+  #strayedSegment(way: Path): Uint8Array {
+    const random = this.#random;
+    return tcpFrame(way, {
+      sourcePort: random.between(30_000, 30_015),
+      destinationPort: random.pick([80, 81, 82]),
+      seq: random.below(2 ** 32),
+      ack: random.below(2 ** 32),
+      flags: random.pick(["S", "SA", "A", "R", "RA", "F", "FA", "", "FSRPAU"]),
+      options: [mss(random.below(65_536)), nop, ws(random.below(256))],
+    });
   }
 
   /** A segment of a live connection, sometimes early, late, overlapping or closing. */

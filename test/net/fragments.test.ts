@@ -15,6 +15,7 @@ import {
 import { concat, pattern, text } from "../support/bytes.ts";
 import { cut, join, pieceFrame, udpPieces } from "../support/fragments.ts";
 import { KERNEL, PEER, startKernel, type KernelHarness } from "../support/kernel.ts";
+import { STATIC_IP6 } from "../support/kernel6.ts";
 import { kernels } from "../support/kernels.ts";
 import {
   buildIcmp,
@@ -46,7 +47,7 @@ describe.each(kernels)("$name kernel", (build) => {
   /** Speaks both versions, and knows the peer in both. */
   function start(options: Parameters<typeof startKernel>[1] = {}): KernelHarness {
     const k = startKernel(build, {
-      ip6: { addresses: ["2001:db8::1/64"], autoconfigured: false, detectDuplicates: false },
+      ip6: STATIC_IP6,
       neighbours: [PEER, PEER6],
       applicationWindow: 1 << 20,
       ...options,

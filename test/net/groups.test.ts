@@ -18,6 +18,7 @@ import {
   type KernelHarness,
   type SentPacket,
 } from "../support/kernel.ts";
+import { STATIC_IP6 } from "../support/kernel6.ts";
 import { kernels } from "../support/kernels.ts";
 import {
   checksum,
@@ -75,7 +76,7 @@ function igmpIn(packets: readonly SentPacket[]): unknown[] {
 describe.each(kernels)("$name kernel", (build) => {
   function start(): KernelHarness {
     const k = startKernel(build, {
-      ip6: { addresses: ["2001:db8::1/64"], autoconfigured: false, detectDuplicates: false },
+      ip6: STATIC_IP6,
     });
     k.advance(3_000_000);
     k.sent();

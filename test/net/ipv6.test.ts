@@ -15,11 +15,13 @@ import {
 import { hex, pattern, text } from "../support/bytes.ts";
 import {
   KERNEL,
+  KERNEL6,
   PEER,
   startKernel,
   type HarnessOptions,
   type KernelHarness,
 } from "../support/kernel.ts";
+import { NEAR, PEER6, startKernel6 } from "../support/kernel6.ts";
 import { kernels } from "../support/kernels.ts";
 import {
   groupMac,
@@ -38,9 +40,6 @@ import {
   type Path,
 } from "../support/packet.ts";
 
-const KERNEL6: Host = { mac: KERNEL.mac, ip: "2001:db8::1" };
-const PEER6: Host = { mac: PEER.mac, ip: "2001:db8::2" };
-const NEAR: Host = { mac: PEER.mac, ip: linkLocal(PEER.mac) };
 const path: Path = { from: PEER6, to: KERNEL6 };
 const echo = { type: ICMPV6_ECHO_REQUEST, word: 0x0007_0009, data: text("ping") };
 
@@ -50,16 +49,7 @@ function ping(ip6: Partial<Ipv6Fields> = {}): Uint8Array {
 }
 
 describe.each(kernels)("$name kernel", (build) => {
-  function start(options: HarnessOptions = {}): KernelHarness {
-    const k = startKernel(build, {
-      ip6: { addresses: ["2001:db8::1/64"], autoconfigured: false, detectDuplicates: false },
-      neighbours: [PEER, PEER6, NEAR],
-      ...options,
-    });
-    k.advance(3_000_000);
-    k.sent();
-    return k;
-  }
+  const start = (options?: HarnessOptions): KernelHarness => startKernel6(build, options);
 
   test("without the option there is no IPv6", () => {
     const k = startKernel(build);

@@ -18,6 +18,7 @@ import {
 import { concat, pattern, text } from "../support/bytes.ts";
 import { join } from "../support/fragments.ts";
 import { KERNEL, PEER, startKernel, type KernelHarness } from "../support/kernel.ts";
+import { STATIC_IP6 } from "../support/kernel6.ts";
 import { kernels } from "../support/kernels.ts";
 import {
   icmpFrame,
@@ -39,7 +40,7 @@ const versions = [
 describe.each(kernels)("$name kernel", (build) => {
   function start(): KernelHarness {
     const k = startKernel(build, {
-      ip6: { addresses: ["2001:db8::1/64"], autoconfigured: false, detectDuplicates: false },
+      ip6: STATIC_IP6,
       neighbours: [PEER, PEER6],
     });
     k.advance(3_000_000);

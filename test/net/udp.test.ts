@@ -15,21 +15,9 @@ import {
   SYS_UDP_BIND,
 } from "../../assembly/abi.ts";
 import { pattern, text } from "../support/bytes.ts";
-import { KERNEL, PEER, startKernel } from "../support/kernel.ts";
+import { PEER, startKernel } from "../support/kernel.ts";
 import { kernels } from "../support/kernels.ts";
-import { udpFrame, type Path, type UdpFields } from "../support/packet.ts";
-
-const path: Path = { from: PEER, to: KERNEL };
-const there = { ip: PEER.ip, port: 9999 };
-
-/** A datagram from the peer to port 53. */
-function datagram(
-  payload: Uint8Array,
-  fields: Partial<UdpFields> = {},
-  ip: Path["ip"] = {},
-): Uint8Array {
-  return udpFrame({ ...path, ip }, { sourcePort: 9999, destinationPort: 53, ...fields }, payload);
-}
+import { datagram, there } from "./datagrams.ts";
 
 describe.each(kernels)("$name kernel", (build) => {
   describe("receiving", () => {

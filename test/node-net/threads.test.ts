@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { createNetwork, joinNetwork } from "../../host/node/net/index.ts";
-import type { HostHandle, Network } from "../../host/node/net/index.ts";
+import type { HostHandle, Network, Socket } from "../../host/node/net/index.ts";
 import { connected } from "./support.ts";
 
 const entry = new URL("../../dist/host/node/net/index.js", import.meta.url).href;
@@ -47,6 +47,19 @@ async function message(worker: Worker): Promise<unknown> {
   return said;
 }
 
+/** A thread that echoes, and a socket of this one connected to it. */
+async function echoFarAway(): Promise<{ far: Worker; socket: Socket }> {
+  const network = aNetwork("far");
+  const near = network.addHost("near");
+  const far = thread(
+    network.handleOf("far"),
+    `net.createServer((socket) => socket.pipe(socket)).listen(7, () => say("listening"));`,
+  );
+  await message(far);
+  const socket = await connected({ port: 7, host: "far", via: near });
+  return { far, socket };
+}
+
 const SERVER = `
   const server = http.createServer((request, response) => response.end("thread says " + request.url));
   net.serveHttp(server, { port: 80 }).on("listening", () => say("listening"));`;
@@ -74,14 +87,7 @@ describe("two threads", () => {
   });
 
   test("carry a stream byte for byte, in bulk and both ways", async () => {
-    const network = aNetwork("far");
-    const near = network.addHost("near");
-    const far = thread(
-      network.handleOf("far"),
-      `net.createServer((socket) => socket.pipe(socket)).listen(7, () => say("listening"));`,
-    );
-    await message(far);
-    const socket = await connected({ port: 7, host: "far", via: near });
+    const { socket } = await echoFarAway();
     const sent = Buffer.alloc(8 << 20, "0123456789abcdef!");
     socket.end(sent);
     const parts: Buffer[] = [];
@@ -90,14 +96,7 @@ describe("two threads", () => {
   });
 
   test("do nothing while nothing happens, and wake at once", async () => {
-    const network = aNetwork("far");
-    const near = network.addHost("near");
-    const far = thread(
-      network.handleOf("far"),
-      `net.createServer((socket) => socket.pipe(socket)).listen(7, () => say("listening"));`,
-    );
-    await message(far);
-    const socket = await connected({ port: 7, host: "far", via: near });
+    const { far, socket } = await echoFarAway();
     await new Promise((resolve) => setTimeout(resolve, 300));
     const before = far.performance.eventLoopUtilization();
     await new Promise((resolve) => setTimeout(resolve, 1000));

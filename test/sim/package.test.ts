@@ -2,11 +2,11 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { build } from "esbuild";
 import { expect, it } from "vitest";
 import { loadKernelSync } from "../../host/node/kernel.ts";
 import { IpAddress } from "../../host/libix/ip-address.ts";
 import { createNetwork } from "../../host/sim/index.ts";
+import { browserBundle } from "../support/browser-bundle.ts";
 
 const run = promisify(execFile);
 const cwd = fileURLToPath(new URL("../../", import.meta.url));
@@ -47,15 +47,5 @@ it("runs by the kernel that it is given, on nothing but an event loop", async ()
 });
 
 it("bundles for a browser", async () => {
-  const { errors, warnings, outputFiles } = await build({
-    entryPoints: [`${cwd}host/sim/index.ts`],
-    bundle: true,
-    write: false,
-    platform: "browser",
-    format: "esm",
-    target: "es2022",
-    logLevel: "silent",
-  });
-  expect([...errors, ...warnings]).toEqual([]);
-  expect(outputFiles[0].text).toContain("SimulatedNetwork");
+  expect(await browserBundle(`${cwd}host/sim/index.ts`)).toContain("SimulatedNetwork");
 });

@@ -1,9 +1,9 @@
 /** Sockets as streams without Node: bundled for a browser, run where no global of Node is. */
-import { build } from "esbuild";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createContext, runInContext } from "node:vm";
 import { expect, test } from "vitest";
+import { browserBundle } from "../support/browser-bundle.ts";
 
 const entry = fileURLToPath(new URL("../../host/net/streams.ts", import.meta.url));
 const kernel = fileURLToPath(new URL("../../build/dataplane.wasm", import.meta.url));
@@ -45,21 +45,14 @@ const PROGRAM = `(async () => {
 })()`;
 
 test("a page talks to itself", async () => {
-  const { outputFiles, warnings } = await build({
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    platform: "browser",
+  const text = await browserBundle(entry, {
     format: "iife",
     globalName: "ixwasm",
-    target: "es2022",
-    logLevel: "silent",
     // Without modules there is no default place of the kernel; this page brings it along.
     logOverride: { "empty-import-meta": "silent" },
   });
-  expect(warnings).toEqual([]);
   const context = createContext({ ...PAGE, kernel: new Uint8Array(readFileSync(kernel)) });
-  runInContext(outputFiles[0].text, context);
+  runInContext(text, context);
   expect(await runInContext("typeof process", context)).toBe("undefined");
   expect(await runInContext(PROGRAM, context)).toBe("hello, page");
 });

@@ -1,9 +1,9 @@
 /** The order of the house (DESIGN.md, "The house"): who may know whom. */
-import { build } from "esbuild";
 import { builtinModules } from "node:module";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { browserBundle } from "../support/browser-bundle.ts";
 import { codeOf, folderOf, importsOf, root, sourcesOf } from "./sources.ts";
 
 const nodeModules = new Set([...builtinModules, "koffi", "piscina"]);
@@ -32,18 +32,8 @@ describe("the isomorphic host", () => {
   test.runIf(existsSync(join(root, "host/index.ts")))(
     "bundles for a browser from its entry",
     async () => {
-      const { errors, warnings, outputFiles } = await build({
-        entryPoints: [join(root, "host/index.ts")],
-        bundle: true,
-        write: false,
-        platform: "browser",
-        format: "esm",
-        target: "es2022",
-        logLevel: "silent",
-      });
-      expect(errors).toEqual([]);
-      expect(warnings).toEqual([]);
-      expect(outputFiles[0].text).toContain("createDataplane");
+      const text = await browserBundle(join(root, "host/index.ts"));
+      expect(text).toContain("createDataplane");
     },
   );
 });

@@ -8,30 +8,24 @@ import {
   RC_OK,
   SYS_SEND,
 } from "../../assembly/abi.ts";
-import { assertSameBytes, concat, pattern, text } from "../support/bytes.ts";
-import { startKernel, type KernelHarness } from "../support/kernel.ts";
+import { assertSameBytes, pattern, text } from "../support/bytes.ts";
+import { startKernel } from "../support/kernel.ts";
 import { kernels } from "../support/kernels.ts";
 import { TcpPeer } from "../support/peer.ts";
+import { dataOf, drain } from "./streams.ts";
 
 /** The least event array that the options allow: eight events, one packet a batch. */
 const TINY_EVENTS = { batch: 1, events: 8 };
 
-function dataOf(k: KernelHarness, handle: number): Uint8Array {
-  return concat(
-    ...k.inbox.map((event) =>
-      event.kind === "recv" && event.handle === handle ? event.data : new Uint8Array(),
-    ),
-  );
-}
-
-/** Lets both sides work until the kernel's stream of `length` bytes has arrived. */
-function drain(k: KernelHarness, peer: TcpPeer, length: number, rounds = 400): void {
-  for (let i = 0; i < rounds && peer.stream().length < length; i++) {
-    peer.takeAll();
-    peer.ack();
-    k.advance(50_000);
-  }
-}
+/** A segment that fills a gap brings as many events at once as there is room for. */
+const FILLED_GAP = {
+  batch: 64,
+  events: 512,
+  ringSize: 256,
+  frames: 2048,
+  maxConnections: 256,
+  tcp: { receiveWindow: 1 << 20, receiveWindowMax: 1 << 20 },
+};
 
 describe.each(kernels)("$name kernel", (build) => {
   describe("a tiny event array", () => {
@@ -124,14 +118,7 @@ describe.each(kernels)("$name kernel", (build) => {
 
   describe("the event array and the pools, between connections", () => {
     test("a filled gap leaves room for the knocks behind it", () => {
-      const k = startKernel(build, {
-        batch: 64,
-        events: 512,
-        ringSize: 256,
-        frames: 2048,
-        maxConnections: 256,
-        tcp: { receiveWindow: 1 << 20, receiveWindowMax: 1 << 20 },
-      });
+      const k = startKernel(build, FILLED_GAP);
       const filler = TcpPeer.established(k, { windowScale: 7, backlog: 200 });
       for (let i = 520; i > 0; i--) filler.send({ seq: 1 + i * 10, payload: pattern(10, i * 10) });
       const peers = Array.from({ length: 60 }, () => TcpPeer.synReceived(k, { backlog: 200 }));
@@ -146,14 +133,7 @@ describe.each(kernels)("$name kernel", (build) => {
     });
 
     test("a filled gap delays the sent events behind it, and loses none", () => {
-      const k = startKernel(build, {
-        batch: 64,
-        events: 512,
-        ringSize: 256,
-        frames: 2048,
-        maxConnections: 256,
-        tcp: { receiveWindow: 1 << 20, receiveWindowMax: 1 << 20 },
-      });
+      const k = startKernel(build, FILLED_GAP);
       const filler = TcpPeer.established(k, { windowScale: 7 });
       const others = Array.from({ length: 20 }, () => TcpPeer.established(k));
       for (const other of others) {

@@ -18,7 +18,8 @@ import {
   TCP_INFO_SIZE,
 } from "../../assembly/abi.ts";
 import { pattern, text } from "../support/bytes.ts";
-import { KERNEL6, PEER, startKernel, type KernelHarness } from "../support/kernel.ts";
+import { PEER, startKernel, type KernelHarness } from "../support/kernel.ts";
+import { STATIC_IP6 } from "../support/kernel6.ts";
 import { kernels } from "../support/kernels.ts";
 import { fastOpen, fastOpenTrial, nop, type TcpOption } from "../support/packet.ts";
 import { TcpPeer, type PeerOptions, type Received } from "../support/peer.ts";
@@ -294,7 +295,7 @@ describe.each(kernels)("$name kernel", (build) => {
   test("IPv6", () => {
     const host = { mac: PEER.mac, ip: "2001:db8::2" };
     const k = startKernel(build, {
-      ip6: { addresses: [`${KERNEL6.ip}/64`], autoconfigured: false, detectDuplicates: false },
+      ip6: STATIC_IP6,
       neighbours: [PEER, host],
     });
     warm(k, { host, mss: 1440 });

@@ -18,6 +18,7 @@ import {
   type HarnessOptions,
   type KernelHarness,
 } from "../support/kernel.ts";
+import { NEAR, PEER6, startKernel6, STATIC_IP6 } from "../support/kernel6.ts";
 import { kernels } from "../support/kernels.ts";
 import {
   findOption,
@@ -31,22 +32,11 @@ import {
 import { TcpPeer } from "../support/peer.ts";
 import { hashTuple } from "../support/toeplitz.ts";
 
-const PEER6: Host = { mac: PEER.mac, ip: "2001:db8::2" };
-const NEAR: Host = { mac: PEER.mac, ip: linkLocal(PEER.mac) };
 const FAR: Host = { mac: "02:00:0a:00:00:fe", ip: "2001:db8:99::2" };
 const path: Path = { from: PEER6, to: KERNEL6 };
 
 describe.each(kernels)("$name kernel", (build) => {
-  function start(options: HarnessOptions = {}): KernelHarness {
-    const k = startKernel(build, {
-      ip6: { addresses: ["2001:db8::1/64"], autoconfigured: false, detectDuplicates: false },
-      neighbours: [PEER, PEER6, NEAR],
-      ...options,
-    });
-    k.advance(3_000_000);
-    k.sent();
-    return k;
-  }
+  const start = (options?: HarnessOptions): KernelHarness => startKernel6(build, options);
 
   const six = { host: PEER6, mss: 1440 };
 
@@ -249,7 +239,7 @@ describe.each(kernels)("$name kernel", (build) => {
 
   test("source ports are chosen so that replies come to the core that connected", () => {
     const first = startKernel(build, {
-      ip6: { addresses: ["2001:db8::1/64"], autoconfigured: false, detectDuplicates: false },
+      ip6: STATIC_IP6,
       neighbours: [PEER, PEER6],
       cores: 2,
     });

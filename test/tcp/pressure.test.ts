@@ -11,27 +11,11 @@ import {
   SYS_ABORT,
   SYS_SEND,
 } from "../../assembly/abi.ts";
-import { assertSameBytes, concat, pattern, text } from "../support/bytes.ts";
-import { startKernel, type KernelHarness } from "../support/kernel.ts";
+import { assertSameBytes, pattern, text } from "../support/bytes.ts";
+import { startKernel } from "../support/kernel.ts";
 import { kernels } from "../support/kernels.ts";
 import { TcpPeer } from "../support/peer.ts";
-
-function dataOf(k: KernelHarness, handle: number): Uint8Array {
-  return concat(
-    ...k.inbox.map((event) =>
-      event.kind === "recv" && event.handle === handle ? event.data : new Uint8Array(),
-    ),
-  );
-}
-
-/** Lets both sides work until the kernel's stream of `length` bytes has arrived. */
-function drain(k: KernelHarness, peer: TcpPeer, length: number, rounds = 400): void {
-  for (let i = 0; i < rounds && peer.stream().length < length; i++) {
-    peer.takeAll();
-    peer.ack();
-    k.advance(50_000);
-  }
-}
+import { dataOf, drain } from "./streams.ts";
 
 describe.each(kernels)("$name kernel", (build) => {
   describe("no frames", () => {

@@ -7,18 +7,10 @@ import {
   RC_OK,
 } from "../../assembly/abi.ts";
 import { assertSameBytes, pattern } from "../support/bytes.ts";
-import { startKernel, type KernelHarness } from "../support/kernel.ts";
+import { startKernel } from "../support/kernel.ts";
 import { kernels } from "../support/kernels.ts";
 import { TcpPeer } from "../support/peer.ts";
-
-/** Lets both sides work until the kernel's stream of `length` bytes has arrived. */
-function drain(k: KernelHarness, peer: TcpPeer, length: number, rounds = 400): void {
-  for (let i = 0; i < rounds && peer.stream().length < length; i++) {
-    peer.takeAll();
-    peer.ack();
-    k.advance(50_000);
-  }
-}
+import { drain } from "./streams.ts";
 
 describe.each(kernels)("$name kernel", (build) => {
   describe("a full TX ring", () => {
