@@ -30,8 +30,9 @@ import {
   type Extension,
   type Path,
 } from "../support/packet.ts";
-import { TcpPeer, type Segment } from "../support/peer.ts";
+import { TcpPeer, type Received, type Segment } from "../support/peer.ts";
 import { Random } from "../support/random.ts";
+import { cookiesIn, drawFastOpen, drawSack } from "./draws.ts";
 import { mutate, randomBytes } from "./mutate.ts";
 
 const SEED = Number(process.env.FUZZ_SEED ?? 19_810_901);
@@ -48,6 +49,8 @@ class FrameFuzz {
   #peers: TcpPeer[] = [];
   /** What the kernel sent lately, for quotations and replays. */
   #sent: Uint8Array[] = [];
+  /** Fast Open's cookies that the kernel has given, the latest ones. */
+  #cookies: Uint8Array[] = [];
   /** The frame of this step, for the report of a finding. */
   #frameNow = new Uint8Array();
 
@@ -63,7 +66,7 @@ class FrameFuzz {
       neighbours: [PEER, PEER6],
       ...options,
     });
-    this.#k.listen(80, { backlog: 4 });
+    this.#k.listen(80, { backlog: 4, fastOpen: 3 });
     this.#k.listen(81, { backlog: 4, flags: FLAG_DEFER });
     this.#k.udpBind(53);
   }
@@ -102,11 +105,18 @@ class FrameFuzz {
     this.#peers = this.#peers.filter((peer) => {
       const received = peer.takeAll();
       const last = received.at(-1);
+      for (const segment of received) this.#learn(segment);
       // What was dropped on the way is forgotten: the next segment fits again.
       if (last?.flags.includes("A")) peer.sndNxt = last.ack;
       return received.every(({ flags }) => !flags.includes("R"));
     });
     this.#k.sent();
+  }
+
+  /** Keeps the cookies that a segment of the kernel's brings. */
+  #learn(received: Received | undefined): void {
+    if (received) this.#cookies.push(...cookiesIn(received.header.options));
+    this.#cookies.splice(0, this.#cookies.length - 4);
   }
 
   /** One more connection, brought into some state, properly. */
@@ -119,21 +129,40 @@ class FrameFuzz {
       keepStream: false,
       windowScale: random.pick([null, 0, 7, 14]),
       window: random.pick([0, 1, 1000, 65_535, 65_535]),
+      sack: random.chance(0.7),
+      timestamps: random.pick([undefined, 1000, 0xffff_fff0]),
     });
     if (random.chance(0.3)) {
-      const connected = this.#k.connect(PEER.ip, peer.port);
+      const connected = random.chance(0.5)
+        ? this.#k.connect(PEER.ip, peer.port)
+        : this.#k.connectSend(PEER.ip, peer.port, pattern(random.pick([0, 1, 500, 1460, 5000])));
       const syn = this.#k.outbox.findLast(({ tcp }) => tcp?.flags === "S");
-      if (connected.result !== 0 || !syn) return;
+      if (connected.result < 0 || !syn) return;
       peer.kernelPort = syn.tcp!.sourcePort;
       peer.take();
-      peer.send({ flags: "SA", options: [mss(1460)] });
+      const ack = random.pick([1, 1, peer.rcvNxt, random.below(1500)]);
+      const cookie = random.chance(0.5) ? drawFastOpen(random, this.#cookies) : [];
+      const payload = pattern(random.pick([0, 0, 5, 500]));
+      peer.sendSyn("SA", { ack, payload, options: cookie });
     } else {
-      peer.sendSyn();
+      this.#sendSyn(peer);
       this.#application();
-      peer.take();
+      this.#learn(peer.take());
       if (peer.irs !== undefined && random.chance(0.9)) peer.ack();
     }
     this.#peers = [...this.#peers.slice(-12), peer];
+  }
+
+  /** A SYN, often with Fast Open's option, data or both, and now and then another one right behind. */
+  #sendSyn(peer: TcpPeer): void {
+    const random = this.#random;
+    do {
+      const options = random.chance(0.5) ? drawFastOpen(random, this.#cookies) : [];
+      const payload = pattern(random.pick([0, 0, 1, 100, 536, 1400]));
+      peer.sndNxt = 0;
+      peer.sendSyn("S", { options, payload });
+      if (random.chance(0.8)) peer.sndNxt = 1;
+    } while (random.chance(0.2));
   }
 
   /** A frame as a friend would send it. */
@@ -252,6 +281,9 @@ class FrameFuzz {
     return {
       flags,
       ...(random.chance(0.3) ? { seq: peer.sndNxt + off } : {}),
+      // Less than has come, so that much is in flight.
+      ...(random.chance(0.5) ? { ack: Math.max(1, peer.rcvNxt - random.below(20) * 1460) } : {}),
+      ...(random.chance(0.25) ? drawSack(random, peer) : {}),
       ...(random.chance(0.2) ? { ack: peer.rcvNxt + random.pick([0, -1, 1, -1000, 1000]) } : {}),
       window: random.pick([0, 1, 100, 1460, 65_535, 65_535, 65_535]),
       payload: pattern(random.pick([0, 0, 1, 10, 536, 1460]), 0),
@@ -271,7 +303,7 @@ class FrameFuzz {
         if (random.chance(0.9)) k.udpRecvDone(event.handle, event.token);
       }
     }
-    if (!random.chance(0.2) || k.contract.connections.size === 0) return;
+    if (!random.chance(0.3) || k.contract.connections.size === 0) return;
     const handle = random.pick([...k.contract.connections.keys()]);
     const held = k.contract.heldBytes(handle);
     switch (random.below(10)) {
