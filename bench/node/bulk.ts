@@ -4,7 +4,7 @@ import { decimal, integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { grouped, ranged } from "../lib/text.ts";
 import { compareSystems, timesLoopback } from "./compare.ts";
-import type { NodeSystem } from "./systems.ts";
+import { describeNodeSystems, type NodeSystem } from "./systems.ts";
 
 interface NetBulkOptions {
   readonly chunk: number;
@@ -14,7 +14,7 @@ interface NetBulkOptions {
 }
 
 const TASK = new URL("bulk-task.js", import.meta.url);
-const SYSTEMS = ["loopback", "one-host", "two-hosts", "register"];
+const SYSTEMS: readonly NodeSystem[] = ["loopback", "one-host", "two-hosts", "register"];
 
 export const netBulk = defineExperiment<NetBulkOptions>({
   name: "net-bulk",
@@ -24,6 +24,7 @@ export const netBulk = defineExperiment<NetBulkOptions>({
       .option("--chunk <bytes>", "bytes per write", integer(1, 1 << 24), 65_536)
       .option("--seconds <s>", "length of a measurement", decimal(0.1, 600), 2),
   turns: { systems: SYSTEMS, repeats: 5 },
+  help: describeNodeSystems(SYSTEMS),
   examples: ["--chunk 16384"],
   run: runNetBulk,
   charts: [

@@ -4,7 +4,7 @@ import { integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { grouped, ranged } from "../lib/text.ts";
 import { compareSystems, timesLoopback, type Column } from "./compare.ts";
-import type { NodeSystem } from "./systems.ts";
+import { describeNodeSystems, type NodeSystem } from "./systems.ts";
 
 interface HttpOptions {
   readonly conns: number;
@@ -16,7 +16,7 @@ interface HttpOptions {
 }
 
 const TASK = new URL("http-task.js", import.meta.url);
-const SYSTEMS = ["loopback", "register", "two-hosts"];
+const SYSTEMS: readonly NodeSystem[] = ["loopback", "register", "two-hosts"];
 
 export const http = defineExperiment<HttpOptions>({
   name: "http",
@@ -31,6 +31,7 @@ export const http = defineExperiment<HttpOptions>({
       .option("--size <bytes>", "bytes of an answer's body", integer(0, 1 << 20), 13)
       .option("--seconds <s>", "length of a measurement", integer(1, 600), 3),
   turns: { systems: SYSTEMS, repeats: 5 },
+  help: describeNodeSystems(SYSTEMS),
   examples: ["", "--conns 10 --pipeline 10"],
   tour: { seconds: 1, repeats: 1 },
   run: runHttp,

@@ -4,7 +4,7 @@ import { integer } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
 import { grouped, ranged } from "../lib/text.ts";
 import { compareSystems, timesLoopback } from "./compare.ts";
-import type { NodeSystem } from "./systems.ts";
+import { describeNodeSystems, type NodeSystem } from "./systems.ts";
 
 interface NetSocketsOptions {
   readonly conns: number;
@@ -14,7 +14,7 @@ interface NetSocketsOptions {
 }
 
 const TASK = new URL("sockets-task.js", import.meta.url);
-const SYSTEMS = ["loopback", "one-host", "two-hosts"];
+const SYSTEMS: readonly NodeSystem[] = ["loopback", "one-host", "two-hosts"];
 /** What a measurement may take, s. */
 const LONGEST = 120;
 
@@ -26,7 +26,11 @@ export const netSockets = defineExperiment<NetSocketsOptions>({
       .option("--conns <n>", "connections", integer(1, 15_000), 9_000)
       .option("--messages <n>", "echoes of each while all are open", integer(1, 1000), 5),
   turns: { systems: SYSTEMS, repeats: 3 },
-  help: ["Loopback needs two descriptors a connection: ulimit -n says how many there are."],
+  help: [
+    ...describeNodeSystems(SYSTEMS),
+    "",
+    "Loopback needs two descriptors a connection: ulimit -n says how many there are.",
+  ],
   examples: ["", "--conns 10000 --systems one-host"],
   run: runNetSockets,
   charts: [

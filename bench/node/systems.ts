@@ -13,6 +13,18 @@ export const SYSTEM_TITLES: Readonly<Record<NodeSystem, string>> = {
   "two-hosts": "ixwasm/net, two hosts",
 };
 
+const DESCRIPTIONS: Readonly<Record<NodeSystem, string>> = {
+  loopback: "node:net, on the system's loopback",
+  register: "the same program, started with --import ixwasm/register",
+  "one-host": "ixwasm/net, both ends on one host",
+  "two-hosts": "ixwasm/net, a host for each end",
+};
+
+/** What each is, for the help. */
+export function describeNodeSystems(names: readonly NodeSystem[]): string[] {
+  return ["Systems:", ...names.map((name) => `  ${name.padEnd(11)} ${DESCRIPTIONS[name]}`)];
+}
+
 /** For `node`: puts the program on a dataplane. */
 export const REGISTERED = [
   "--import",
