@@ -37,6 +37,8 @@ export interface MatchRules {
   readonly level: Level;
   /** µs a tick of the timestamp clock; undefined: values are not compared. */
   readonly timestampTick: number | undefined;
+  /** How far from what the script says a value may be, µs. */
+  readonly timestampTolerance: number;
   /** Echoes are compared to the letter. */
   readonly strict: boolean;
 }
@@ -168,10 +170,10 @@ function timestampMismatch(
   const found = liveTimestamps(live.options);
   if (!option || !found) return undefined;
   if (rules.timestampTick !== undefined && !option.valueAny) {
-    const value = flow.expectedTimestamp(option.value);
-    // The clocks may tick at different moments.
-    if (value !== undefined && Math.abs((found.value - value) | 0) > 1) {
-      return `TS val is ${(found.value - value) | 0} ticks off`;
+    const value = flow.expectedTimestamp(option.value) ?? found.value;
+    const ticks = (found.value - value) | 0;
+    if (Math.abs(ticks) * rules.timestampTick > rules.timestampTolerance) {
+      return `TS val is ${ticks} ticks off`;
     }
   }
   if (rules.strict && found.echo !== option.echo) return `TS ecr is ${found.echo}`;

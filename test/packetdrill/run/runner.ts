@@ -202,7 +202,7 @@ export class Runner {
     const live = this.#gather(this.#next(flow, until, event), packet, flow, until, event);
     const found = formatLive(live, flow, START);
     if (packet.body.kind === "tcp") flow.learn(live, packet.body);
-    const wrong = mismatch(live, packet, flow, this.#matchRules, line);
+    const wrong = mismatch(live, packet, flow, this.#matchRules(due?.from ?? this.#now), line);
     if (wrong !== undefined) {
       throw new Mismatch(line, wrong, text, formatLive(live, flow, START));
     }
@@ -212,8 +212,10 @@ export class Runner {
     else this.#previous = at;
   }
 
-  get #matchRules(): MatchRules {
-    return { ...this.#rules, timestampTick: this.#settings.timestampTick };
+  /** The rules for a packet that is due at `time`: how far timestamps may be off grows from the script's begin. */
+  #matchRules(time: number): MatchRules {
+    const timestampTolerance = toleranceOf(this.#settings, time);
+    return { ...this.#rules, timestampTick: this.#settings.timestampTick, timestampTolerance };
   }
 
   /** The stack's next packet on the flow; packets of others are dropped. */

@@ -14,6 +14,7 @@ function settingsAfter(command: string): Settings {
 test("defaults.sh sets Linux' buffers", () => {
   const { tcp, sendBuffer } = settingsAfter("../../common/defaults.sh");
   expect(tcp).toMatchObject({
+    synLinearRetries: 4,
     receiveWindow: 270_000,
     receiveWindowMax: 15_728_640,
     synRetries: 5,

@@ -56,6 +56,9 @@ const LINUX: Readonly<Record<string, Apply>> = {
   tcp_syn_retries: (settings, [count]) => {
     settings.tcp.synRetries = count;
   },
+  tcp_syn_linear_timeouts: (settings, [count]) => {
+    settings.tcp.synLinearRetries = count;
+  },
   tcp_synack_retries: ignore,
   tcp_retries2: (settings, [count]) => {
     settings.tcp.dataRetries = count;
@@ -194,6 +197,8 @@ export function applyLinuxDefaults(settings: Settings, path: string): void {
   applySysctl(settings, "net.ipv4.tcp_rmem", "4096 540000 15728640");
   applySysctl(settings, "net.ipv4.tcp_wmem", "4096 262144 4194304");
   applySysctl(settings, "net.ipv4.tcp_syn_retries", "5");
+  // The kernel's own value, which the script leaves alone.
+  applySysctl(settings, "net.ipv4.tcp_syn_linear_timeouts", "4");
   applySysctl(settings, "net.ipv4.tcp_ecn", "0");
   const fastOpen = path === "./defaults.sh" ? "0x3" : "0x70403";
   applySysctl(settings, "net.ipv4.tcp_fastopen", fastOpen);
