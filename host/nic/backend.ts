@@ -10,10 +10,8 @@
  * A frame to the port's own MAC address never leaves the NIC: it comes back to the port, marked as
  * loopback, whatever the wire is like.
  *
- * On a perfect wire frames go straight from memory to memory. A batch is steered first: each frame
- * is listed with the queue it goes to; then queue after queue is delivered under its lock. So no
- * sender waits for one queue while it holds another, and copies to different queues go on side by
- * side.
+ * On a perfect wire frames go straight from memory to memory. A batch is steered first, and then delivered
+ * (delivery.ts).
  */
 import { OFFLOAD_TX_CHECKSUM } from "../../assembly/abi.ts";
 import {
@@ -30,6 +28,7 @@ import type { Frame } from "./batch.ts";
 import type { FrameObserver } from "./capture.ts";
 import { fulfil, requestFits } from "./checksum.ts";
 import { Classifier, headersFit } from "./classifier.ts";
+import { Delivery } from "./delivery.ts";
 import { Destination } from "./destination.ts";
 import { FlowControl } from "./flow-control.ts";
 import { FrameStore } from "./frame-store.ts";
@@ -37,7 +36,7 @@ import { ADMIT_LOST, isPerfect, Link } from "./link.ts";
 import type { MemoryView } from "./memory-view.ts";
 import { Port } from "./port.ts";
 import { STATE_LINE, STATE_LINE_FROM_SWITCH, TX_COUNTERS } from "./port-state.ts";
-import { MAX_FRAME, type RxQueue } from "./rx-queue.ts";
+import { MAX_FRAME } from "./rx-queue.ts";
 import { MacTable } from "./switch.ts";
 import { TxQueue } from "./tx-queue.ts";
 import type { LinkOptions, PortHandle, QueueBackend, Ways, Wire } from "./types.ts";
@@ -103,10 +102,7 @@ class Backend implements QueueBackend {
   readonly #capture: FrameObserver | null;
   readonly #captured: number;
 
-  /** Queues that have frames of this batch listed, and the ports they belong to; a stack. */
-  readonly #busy: RxQueue[] = [];
-  readonly #busyAt: Destination[] = [];
-  #busyCount = 0;
+  readonly #delivery: Delivery;
 
   constructor(from: PortHandle, queue: number, wire: Wire, options: BackendOptions) {
     if (!Number.isInteger(queue) || queue < 0 || queue >= from.queues.length) {
@@ -125,6 +121,7 @@ class Backend implements QueueBackend {
     this.#table = wire.kind === "switch" ? new MacTable(wire.table) : null;
     this.#self = wire.kind === "switch" ? wire.port : -1;
     this.#flowControl = wire.kind === "switch" && wire.flowControl ? new FlowControl() : null;
+    this.#delivery = new Delivery(this.#batch, this.#classifier, this.#flowControl);
     this.#grow();
     if (wire.kind === "link") this.#setLink(wire.options);
     else this.#follow(wire.ways);
@@ -168,20 +165,17 @@ class Backend implements QueueBackend {
     const ways = this.#ways;
     if (ways !== null && ways.version !== this.#version) this.#follow(ways);
     const link = this.#link;
-    if (this.#batch.count !== 0) this.#abandon();
+    // A capture's sink threw and left a batch in hand.
+    if (this.#batch.count !== 0) {
+      this.#delivery.forget();
+      this.#batch.clear();
+    }
     this.#now = now;
     let moved = 0;
     if (this.#tx.begin() && !this.#flowControl?.isPaused(now)) moved = this.#transmit(now);
     if (link !== null && link.nextDue <= now) moved += this.#deliverDue(link, now);
     if (this.#linked.length !== 0) moved += this.#deliverFromSwitch(now);
     return moved;
-  }
-
-  /** Forgets the batch in hand when a capture's sink threw and left it there. */
-  #abandon(): void {
-    for (let i = 0; i < this.#busyCount; i++) this.#busy[i].frameCount = 0;
-    this.#busyCount = 0;
-    this.#batch.clear();
   }
 
   nextDeadline(): number {
@@ -250,7 +244,7 @@ class Backend implements QueueBackend {
         frames += batch.count;
         to.port.refresh();
         for (let i = 0; i < batch.count; i++) this.#arrive(to, batch.frames[i]);
-        this.#deliverListed(now);
+        this.#delivery.deliver(now, this.#observer());
         batch.clear();
       }
     }
@@ -267,7 +261,7 @@ class Backend implements QueueBackend {
     this.#classifier.classify(view, frame.address, frame.length);
     frame.hash = this.#classifier.hash;
     frame.state = this.#stateOf(frame);
-    this.#accept(destination, frame);
+    this.#delivery.accept(destination, frame);
   }
 
   /** Gives the batch to the link, which owns the slots from then on. */
@@ -353,42 +347,7 @@ class Backend implements QueueBackend {
     for (let i = 0; i < destinations.length; i++) destinations[i].port.refresh();
     const { frames, count } = this.#batch;
     for (let i = 0; i < count; i++) this.#steer(frames[i]);
-    this.#deliverListed(now);
-  }
-
-  /** Delivers what is listed with queues. */
-  #deliverListed(now: number): void {
-    const batch = this.#batch;
-    const busy = this.#busy;
-    // The arrays keep their length: emptied ones would give up their memory and get it anew each
-    // batch.
-    const observer = this.#observer();
-    for (let i = 0; i < this.#busyCount; i++) {
-      if (busy[i].frameCount === 0) continue;
-      const { captured } = this.#busyAt[i];
-      const delivered = busy[i].deliver(batch, now, captured < 0 ? null : observer, captured);
-      if (!delivered) this.#steerAgain(i);
-      this.#flowControl?.delivered(busy[i]);
-    }
-    this.#busyCount = 0;
-  }
-
-  /**
-   * The RETA or the filters of the port of queue `first` of the busy ones changed since its frames were
-   * listed: lists all of them anew that are not delivered yet. Frames of a flow are in one list, and so
-   * keep their order.
-   */
-  #steerAgain(first: number): void {
-    const destination = this.#busyAt[first];
-    const frames: Frame[] = [];
-    for (let i = first; i < this.#busyCount; i++) {
-      const rx = this.#busy[i];
-      if (this.#busyAt[i] !== destination) continue;
-      frames.push(...rx.frames.slice(0, rx.frameCount));
-      rx.frameCount = 0;
-    }
-    destination.port.refresh();
-    for (const frame of frames) this.#list(destination, frame);
+    this.#delivery.deliver(now, this.#observer());
   }
 
   /** Reads the frame's headers, settles the state of its checksum, and lists it where it goes. */
@@ -422,7 +381,7 @@ class Backend implements QueueBackend {
   #loopBack(frame: Frame): void {
     frame.state |= LOOPBACK;
     this.#own.port.refresh();
-    this.#accept(this.#own, frame);
+    this.#delivery.accept(this.#own, frame);
   }
 
   /** False when the frame had to be put aside for its headers and could not be. */
@@ -474,7 +433,7 @@ class Backend implements QueueBackend {
   /** Sends the frame just classified on to a port, straight where that is possible. */
   #offer(destination: Destination, frame: Frame): void {
     if (destination.impaired) this.#divert(destination, frame);
-    else this.#accept(destination, frame);
+    else this.#delivery.accept(destination, frame);
   }
 
   /** Puts a copy of the frame on the way from the switch to a port. */
@@ -506,59 +465,6 @@ class Backend implements QueueBackend {
     });
     this.#linked.push({ to: destination, link });
     return link;
-  }
-
-  /**
-   * The receiving port's view of the frame just classified: MAC filter, exact-match filters, RSS.
-   */
-  #accept(destination: Destination, frame: Frame): void {
-    const { port } = destination;
-    const headers = this.#classifier;
-    if (frame.length > LONGEST) {
-      port.count("tooLong");
-      return;
-    }
-    if (!port.accepts(headers.macHead, headers.macTail)) {
-      port.count("macFilter");
-      return;
-    }
-    this.#list(destination, frame);
-  }
-
-  /** Lists a frame of the batch with the queue of `destination` that it goes to. */
-  #list(destination: Destination, frame: Frame): void {
-    const { port, queues } = destination;
-    let queue = 0;
-    if (queues.length !== 1) {
-      // What has no hash, as ARP, has hash 0, and goes along with the first flow group.
-      queue = port.reta[frame.hash & 127];
-      if (port.filterCount !== 0 && (frame.state & HASHED) !== 0)
-        queue = this.#filteredQueue(port, frame, queue);
-    }
-    const rx = queues[queue];
-    if (rx.frameCount === 0) {
-      this.#busy[this.#busyCount] = rx;
-      this.#busyAt[this.#busyCount++] = destination;
-    }
-    rx.frames[rx.frameCount++] = frame;
-  }
-
-  /** The queue that a filter names for the frame, or else the given one. */
-  #filteredQueue(port: Port, frame: Frame, otherwise: number): number {
-    const headers = this.#classifier;
-    const view = this.#batch.viewOf(frame);
-    const start = frame.address >>> 0;
-    headers.parse(view, start, frame.length);
-    if (headers.ports === 0) return otherwise;
-    const queue = port.filters.lookup(
-      headers.hash,
-      headers.protocol,
-      view.bytes,
-      start + headers.addresses,
-      headers.addressBytes,
-      start + headers.ports,
-    );
-    return queue < 0 ? otherwise : queue;
   }
 
   #count(counter: number): void {
