@@ -85,9 +85,9 @@ export function answerSyn(tcb: Tcb): void {
 export function openHalf(tcb: Tcb, listener: Listener): void {
   const cold = coldOf(tcb);
   const sentAt = cold.synSentAt;
-  tcb.state = <u16>FAST_OPENED;
-  tcb.sndUna++;
   cold.repair |= R_HALF_OPEN;
+  tcb.sndUna++;
+  tcb.state = <u16>FAST_OPENED;
   // What a SYN-ACK can offer; the rest opens as the application reads.
   tcb.rcvWindow = min<u32>(tcb.rcvWindow, 65535);
   noteReady(tcb);

@@ -18,6 +18,7 @@ import {
 import { config, rtoInitial } from "../core/config";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
+import { markInProgress } from "../core/state";
 import { insertConnection } from "../flow/groups";
 import { holdNeighbour, Neighbour } from "../net/neighbour-table";
 import { now } from "../time/clock";
@@ -84,10 +85,9 @@ export function connect(
   if (neighbour == null) return RC_NOMEM;
   const ports = portsFor(remotePort, localPort);
   if (ports == 0) return RC_INUSE;
-  const tcb = newTcb(ports, tupleHash(ports), neighbour);
+  const tcb = newTcb(SYN_SENT, ports, tupleHash(ports), neighbour);
   if (tcb == null) return RC_NOMEM;
   const cold = coldOf(tcb);
-  tcb.state = <u16>SYN_SENT;
   tcb.cookie = cookie;
   tcb.flags = flags | F_KNOWN | F_OWNED | F_CONNECTING;
   tcb.mss = <u16>min<u32>(DEFAULT_MSS, pathMss());
@@ -115,13 +115,12 @@ export function openPassively(packet: Packet, listener: Listener, iss: u32): voi
     count(CNT_DROP_TCP_NO_MEMORY);
     return;
   }
-  const tcb = newTcb(packet.ports, packet.hash, neighbour);
+  const tcb = newTcb(SYN_RECEIVED, packet.ports, packet.hash, neighbour);
   if (tcb == null) {
     count(CNT_DROP_TCP_NO_MEMORY);
     return;
   }
   const cold = coldOf(tcb);
-  tcb.state = <u16>SYN_RECEIVED;
   tcb.flags = F_PASSIVE;
   tcb.cookie = listener.cookie;
   enterBacklog(tcb, listener);
@@ -159,13 +158,12 @@ export function openByCookie(
   if (!isRoutable()) return null;
   const neighbour = hopNeighbour();
   if (neighbour == null) return null;
-  const tcb = newTcb(packet.ports, packet.hash, neighbour);
+  const tcb = newTcb(SYN_RECEIVED, packet.ports, packet.hash, neighbour);
   if (tcb == null) {
     count(CNT_DROP_TCP_NO_MEMORY);
     return null;
   }
   const cold = coldOf(tcb);
-  tcb.state = <u16>SYN_RECEIVED;
   tcb.flags = F_PASSIVE;
   tcb.cookie = listener.cookie;
   enterBacklog(tcb, listener);
@@ -222,15 +220,18 @@ export function reject(tcb: Tcb): i32 {
   return RC_OK;
 }
 
-/** A TCB between the two in hand. */
-function newTcb(ports: u32, hash: u32, neighbour: Neighbour): Tcb | null {
+/** A TCB between the two in hand. Should this thread die while it is being made, it is not to be trusted. */
+function newTcb(state: u32, ports: u32, hash: u32, neighbour: Neighbour): Tcb | null {
   let tcb = allocTcb();
   while (tcb == null && recycleTimeWait()) tcb = allocTcb();
   if (tcb == null) return null;
+  markInProgress(changetype<u32>(tcb));
   storeTuple(tcb);
   tcb.ports = ports;
   tcb.hash = hash;
   tcb.neighbour = neighbour;
+  // What is in the table without a state ends its chain (rescue.ts).
+  tcb.state = <u16>state;
   holdNeighbour(neighbour);
   insertConnection(tcb);
   tcb.rcvWindow = config(CFG_RECEIVE_WINDOW);

@@ -83,6 +83,11 @@ export class CallArray {
     });
   }
 
+  /** Nobody waits for what was submitted any more. */
+  forget(): void {
+    this.#queued.length = 0;
+  }
+
   takeResults(): CallResult[] {
     return this.#results.splice(0);
   }

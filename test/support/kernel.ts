@@ -211,6 +211,7 @@ export class KernelHarness extends ApplicationSide {
     const code = kernel.rescue(this.#core, this.now);
     if (code !== RC_OK) throw new Error(`rescue said ${code}`);
     this.#kernel = kernel;
+    this.#calls.forget();
     this.contract.forget();
   }
 
