@@ -7,12 +7,12 @@ import { errorMonitor, EventEmitter } from "node:events";
 import { RC_OK } from "../../../assembly/abi.ts";
 import { IpAddress } from "../../libix/ip-address.ts";
 import type { Host } from "../../net/host.ts";
-import { addressOf, isThisHost } from "../../net/names.ts";
-import { isMulticast, type UdpSocket } from "../../net/udp.ts";
+import { isThisHost } from "../../net/names.ts";
+import type { UdpSocket } from "../../net/udp.ts";
 import { defaultHost } from "../net/defaults.ts";
 import { checkPort, coded, named, systemError } from "../net/errors.ts";
-import { Hold } from "../net/hold.ts";
 import { lookUp, type LookupFunction } from "../net/lookup.ts";
+import { Binding } from "./binding.ts";
 import { Memberships, type MembershipCall } from "./memberships.ts";
 import { checkHops, MULTICAST_TTL, unsupported } from "./settings.ts";
 import type {
@@ -38,10 +38,6 @@ interface Endpoint {
   readonly port: number;
 }
 
-const UNBOUND = 0;
-const BINDING = 1;
-const BOUND = 2;
-
 const DISCONNECTED = 0;
 const CONNECTING = 1;
 const CONNECTED = 2;
@@ -52,22 +48,15 @@ export class Socket extends EventEmitter {
   readonly type: SocketType;
   readonly #via: Host | undefined;
   readonly #lookup: LookupFunction | undefined;
-  #host: Host | null = null;
-  #socket: UdpSocket | null = null;
-  #bindState = UNBOUND;
+  readonly #binding: Binding;
   #connectState = DISCONNECTED;
   #closed = false;
-  #anyAddress = true;
   #peer: Endpoint | null = null;
-  /** What waits until the socket is bound. */
-  #queue: (() => void)[] = [];
   readonly #memberships = new Memberships(
-    (group, member, done) =>
-      this.#whenBound(() => this.#socket!.setMembership(group, member, done)),
+    (group, member, done) => this.#whenBound(() => this.#udp.setMembership(group, member, done)),
     (error) => this.#emitError(error),
   );
   #broadcast = false;
-  readonly #hold = new Hold();
   #sendingBytes = 0;
   #sendingCount = 0;
 
@@ -86,6 +75,12 @@ export class Socket extends EventEmitter {
     this.type = type;
     this.#lookup = lookup;
     this.#via = via;
+    this.#binding = new Binding(lookup, this.#family, {
+      bound: () => void this.emit("listening"),
+      failed: (error) => void this.emit("error", error),
+      message: (bytes, address, from) => this.#message(bytes, address, from),
+      error: (reason) => this.#report(() => this.#emitError(systemError("recvmsg", reason))),
+    });
     if (typeof listener === "function") this.on("message", listener);
     if (signal !== undefined) this.#closeOn(signal);
   }
@@ -111,7 +106,7 @@ export class Socket extends EventEmitter {
   bind(options: BindOptions, callback?: () => void): this;
   bind(...args: unknown[]): this {
     this.#check();
-    if (this.#bindState !== UNBOUND) {
+    if (this.#binding.hasBegun) {
       throw coded(new Error("Socket is already bound"), "ERR_SOCKET_ALREADY_BOUND");
     }
     const [first, second] = args;
@@ -125,11 +120,7 @@ export class Socket extends EventEmitter {
     const address = checkAddress(options.address);
     const callback = args.at(-1);
     if (typeof callback === "function") this.#onceListening(callback as () => void);
-    this.#bindState = BINDING;
-    const host = this.#via ?? defaultHost();
-    this.#host = host;
-    this.#hold.begin(host);
-    this.#findOwn(host, address, port);
+    this.#binding.begin(this.#via ?? defaultHost(), address, port);
     return this;
   }
 
@@ -147,64 +138,20 @@ export class Socket extends EventEmitter {
     this.on(errorMonitor, settled);
   }
 
-  /** Binds to an address of this host, or to all. */
-  #findOwn(host: Host, name: string | undefined, port: number): void {
-    const literal = name === undefined ? "0.0.0.0" : addressOf(name);
-    this.#anyAddress = literal === "0.0.0.0" || literal === "::";
-    if (this.#anyAddress || (literal !== undefined && isMulticast(IpAddress.parse(literal)))) {
-      process.nextTick(() => this.#bindTo(host, port));
-      return;
-    }
-    lookUp(host, name!, { lookup: this.#lookup, family: this.#family }, (error, address) => {
-      if (this.#closed) return;
-      if (error !== null) this.#bindFailed(error);
-      else if (host.isOwn(address!)) this.#bindTo(host, port);
-      else this.#bindFailed(named("bind", "EADDRNOTAVAIL", { address: address!, port }));
-    });
-  }
-
-  #bindTo(host: Host, port: number): void {
-    if (this.#closed) return;
-    this.#socket = host.udp.bind(port, {
-      bound: (outcome) => process.nextTick(() => this.#bound(outcome, port)),
-      message: (bytes, address, from) => this.#message(bytes, address, from),
-      error: (reason) => this.#report(() => this.#emitError(systemError("recvmsg", reason))),
-    });
-  }
-
-  #bound(outcome: number, port: number): void {
-    if (this.#closed) return;
-    if (outcome !== RC_OK) {
-      this.#bindFailed(systemError("bind", outcome, { address: this.#shownAddress, port }));
-      return;
-    }
-    this.#bindState = BOUND;
-    this.emit("listening");
-    this.#drain();
-  }
-
-  #bindFailed(error: Error): void {
-    this.#bindState = UNBOUND;
-    this.#socket = null;
-    this.#queue = [];
-    this.#hold.end();
-    this.emit("error", error);
-  }
-
   /** Runs `task` as soon as the socket is bound, and sees to it that it will be. */
   #whenBound(task: () => void): void {
-    if (this.#bindState === BOUND) {
-      task();
-      return;
-    }
-    this.#queue.push(task);
-    if (this.#bindState === UNBOUND) this.bind({ port: 0 });
+    this.#binding.whenBound(task);
+    if (!this.#binding.hasBegun) this.bind({ port: 0 });
   }
 
-  #drain(): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    for (const task of queue) if (!this.#closed) task();
+  /** The kernel's port, once bound. */
+  get #udp(): UdpSocket {
+    return this.#binding.socket!;
+  }
+
+  /** The host that the socket is on, once binding has begun. */
+  get #host(): Host | null {
+    return this.#binding.host;
   }
 
   // -------------------------------------------------------------------------------------------
@@ -229,7 +176,7 @@ export class Socket extends EventEmitter {
         this.#connectFailed(error, callback);
         return;
       }
-      this.#socket!.connect({ address: IpAddress.parse(address!), port }, (outcome) =>
+      this.#udp.connect({ address: IpAddress.parse(address!), port }, (outcome) =>
         process.nextTick(() => {
           if (this.#closed || this.#connectState !== CONNECTING) return;
           const peer = { address: address!, port };
@@ -258,7 +205,7 @@ export class Socket extends EventEmitter {
     if (this.#connectState !== CONNECTED) throw notConnected();
     this.#connectState = DISCONNECTED;
     this.#peer = null;
-    this.#socket!.connect(null, () => {});
+    this.#udp.connect(null, () => {});
   }
 
   // -------------------------------------------------------------------------------------------
@@ -330,7 +277,7 @@ export class Socket extends EventEmitter {
       return;
     }
     const address = IpAddress.parse(to.address);
-    this.#socket!.send(bytes, address, to.port, (outcome) =>
+    this.#udp.send(bytes, address, to.port, (outcome) =>
       sent(outcome < 0 ? systemError("send", outcome, to) : null),
     );
   }
@@ -430,7 +377,7 @@ export class Socket extends EventEmitter {
   /** Whether sockets of this host receive what this one sends to a group; they do unless told not to. */
   setMulticastLoopback(flag: boolean): boolean {
     this.#demandBound("setMulticastLoopback");
-    this.#socket!.loopback = Boolean(flag);
+    this.#udp.loopback = Boolean(flag);
     return flag;
   }
 
@@ -451,7 +398,7 @@ export class Socket extends EventEmitter {
 
   address(): { address: string; family: "IPv4" | "IPv6"; port: number } {
     this.#demandBound("getsockname");
-    return { ...this.#shown(this.#shownAddress), port: this.#socket!.port };
+    return { ...this.#shown(this.#shownAddress), port: this.#udp.port };
   }
 
   remoteAddress(): { address: string; family: "IPv4" | "IPv6"; port: number } {
@@ -462,20 +409,20 @@ export class Socket extends EventEmitter {
   }
 
   ref(): this {
-    this.#hold.ref();
+    this.#binding.hold.ref();
     return this;
   }
 
   unref(): this {
-    this.#hold.unref();
+    this.#binding.hold.unref();
     return this;
   }
 
   close(callback?: () => void): this {
     if (typeof callback === "function") this.once("close", callback);
     this.#check();
-    if (this.#bindState === BINDING && this.#queue.length > 0) {
-      this.#queue.push(() => this.#shut());
+    if (this.#binding.isAwaited) {
+      this.#binding.whenBound(() => this.#shut());
       return this;
     }
     this.#shut();
@@ -484,10 +431,8 @@ export class Socket extends EventEmitter {
 
   #shut(): void {
     this.#closed = true;
-    this.#queue = [];
-    this.#socket?.close();
+    this.#binding.end();
     this.#connectState = DISCONNECTED;
-    this.#hold.end();
     process.nextTick(() => this.emit("close"));
   }
 
@@ -502,7 +447,7 @@ export class Socket extends EventEmitter {
 
   #demandBound(what: string, code?: string): void {
     this.#check();
-    if (this.#bindState === BOUND) return;
+    if (this.#binding.isBound) return;
     const error = named(what, "EBADF");
     throw code === undefined ? error : coded(error, code);
   }
@@ -519,8 +464,7 @@ export class Socket extends EventEmitter {
   }
 
   get #shownAddress(): string {
-    if (!this.#anyAddress) return this.#host!.ownFor(this.#loopback);
-    return this.type === "udp4" ? "0.0.0.0" : "::";
+    return this.#binding.shownAddress;
   }
 
   #find(name: string, found: (error: Error | null, address?: string) => void): void {
