@@ -101,13 +101,13 @@ export class OpenLoopClient implements App {
     const { size } = this.#options;
     if (size >= ix.copyBreak) throw new RangeError(`size: must be less than ${ix.copyBreak}`);
     this.#request = ix.window.allocate(size);
-    ix.onFlush = (results) => this.#takeResults(ix, results);
+    ix.onFlush = (results) => this.#check(ix, results);
     // One first: only few SYNs could wait until the server's MAC address is known.
     this.#dial(ix);
   }
 
   handle(ix: Ix, now: number): void {
-    this.#takeResults(ix, ix.takeResults());
+    this.takeResults(ix);
     const events = ix.eventCount;
     for (let i = 0; i < events; i++) {
       const slot = ix.eventCookie(i);
@@ -122,6 +122,11 @@ export class OpenLoopClient implements App {
           throw new Error(`connection ${slot} died: code ${ix.eventResult(i)}`);
       }
     }
+  }
+
+  /** What is left of `handle` when there are no events. */
+  takeResults(ix: Ix): void {
+    this.#check(ix, ix.takeResults());
   }
 
   /** Sends a request on a connection at `now` (µs), between two iterations. */
@@ -153,7 +158,7 @@ export class OpenLoopClient implements App {
     this.#partial[slot] = bytes;
   }
 
-  #takeResults(ix: Ix, results: number): void {
+  #check(ix: Ix, results: number): void {
     const { size } = this.#options;
     for (let i = 0; i < results; i++) {
       const op = ix.resultOperation(i);

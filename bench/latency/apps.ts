@@ -2,6 +2,10 @@
  * A client in an open loop: requests are due at random moments (Poisson), on random connections, and are
  * sent when they are due, whatever has come back. Latency counts from when a request was due, not from
  * when it could be sent: a client that was late itself hides nothing (no coordinated omission).
+ *
+ * While it warms up it does exactly what it does while it measures, in other words of memory. A step that
+ * the engine has not seen before would have it take back the code of the loop and everything in it, and
+ * compile it anew; where the processors are all taken by threads that poll, that lasts milliseconds.
  */
 import type { App, AppContext } from "../../host/libix/app.ts";
 import type { Ix } from "../../host/libix/ix.ts";
@@ -26,10 +30,14 @@ export interface PoissonOptions {
 }
 
 /** Requests that were due while measuring, how many of them were answered, and 1 when all is over. */
-export const POISSON_SENT = 0;
-export const POISSON_ANSWERED = 1;
-export const POISSON_DONE = 2;
-export const POISSON_WORDS = 3;
+export const POISSON_SENT = 1;
+export const POISSON_ANSWERED = 3;
+export const POISSON_DONE = 4;
+export const POISSON_WORDS = 5;
+
+/** What is added to the words above: the same of the time before. */
+const WARMING = -1;
+const MEASURING = 0;
 
 /** Time for the last answers, µs. */
 const DRAIN = 200_000;
@@ -39,8 +47,11 @@ export class PoissonClient implements App {
   readonly #options: PoissonOptions;
   readonly #client: OpenLoopClient;
   readonly #random: Random;
-  readonly #samples: Uint32Array;
+  /** Of the time before, and of measuring. */
+  readonly #samples: readonly Uint32Array[];
   readonly #stats: Uint32Array;
+  /** µs. A field, as a number that is handed on would be an object of its own each time. */
+  #now = 0;
   /** When the next request is due, and measuring begins and ends, µs; 0 until all are open. */
   #due = 0;
   #begin = 0;
@@ -52,7 +63,7 @@ export class PoissonClient implements App {
     this.#client = new OpenLoopClient({ server, port, conns, size });
     this.#client.onAnswer = (due, now) => this.#answered(due, now);
     this.#random = new Random(options.seed);
-    this.#samples = new Uint32Array(options.samples);
+    this.#samples = [new Uint32Array(1024), new Uint32Array(options.samples)];
     this.#stats = new Uint32Array(options.stats);
   }
 
@@ -61,28 +72,35 @@ export class PoissonClient implements App {
   }
 
   handle(ix: Ix): void {
-    const now = performance.now() * 1000;
-    this.#client.handle(ix, now);
-    if (this.#client.open === this.#options.conns) this.#offer(ix, now);
+    // The iteration began earlier: what it did took its time.
+    this.#now = performance.now() * 1000;
+    if (ix.eventCount > 0) this.#client.handle(ix, this.#now);
+    else this.#client.takeResults(ix);
+    if (this.#client.open === this.#options.conns) this.#offer(ix);
     // A call that does nothing: who makes calls is called again after the next poll.
     ix.nop();
   }
 
-  #offer(ix: Ix, now: number): void {
-    if (this.#due === 0) this.#open(now);
+  #offer(ix: Ix): void {
+    if (this.#due === 0) this.#open();
+    const now = this.#now;
     const { conns, rate } = this.#options;
     for (; this.#due <= now && this.#due < this.#end; this.#due += this.#gap(rate)) {
-      if (this.#due >= this.#begin) this.#stats[POISSON_SENT]++;
+      this.#stats[POISSON_SENT + this.#phaseOf(this.#due)]++;
       this.#client.send(ix, this.#random.below(conns), this.#due);
     }
     if (now > this.#end + DRAIN) Atomics.store(this.#stats, POISSON_DONE, 1);
   }
 
-  #open(now: number): void {
+  #open(): void {
     const { warmup, seconds } = this.#options;
-    this.#due = now;
-    this.#begin = now + warmup * 1e6;
+    this.#due = this.#now;
+    this.#begin = this.#now + warmup * 1e6;
     this.#end = this.#begin + seconds * 1e6;
+  }
+
+  #phaseOf(due: number): number {
+    return due < this.#begin ? WARMING : MEASURING;
   }
 
   /** Time between two requests, µs. */
@@ -91,9 +109,10 @@ export class PoissonClient implements App {
   }
 
   #answered(due: number, now: number): void {
-    if (due < this.#begin) return;
-    const at = this.#stats[POISSON_ANSWERED]++;
-    if (at < this.#samples.length) this.#samples[at] = Math.min((now - due) * 1000, LONGEST);
+    const phase = this.#phaseOf(due);
+    const samples = this.#samples[phase - WARMING];
+    const at = this.#stats[POISSON_ANSWERED + phase]++;
+    samples[at % samples.length] = Math.min((now - due) * 1000, LONGEST);
   }
 }
 

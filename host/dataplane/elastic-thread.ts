@@ -61,7 +61,8 @@ export class ElasticThread {
   readonly #callsWord: number;
   readonly #rounds: number;
   readonly #requestWord: number;
-  #now: number;
+  /** A number from the beginning: a field that was undefined before gets a new object with each value. */
+  #now = 0;
   /** What the last iteration did. */
   #work = 1;
   /** When no frame comes by the old RETA any more, once it was rewritten for a migration. */
