@@ -3,8 +3,8 @@
  * are due at random moments (Poisson), on random connections, and are sent when they are due, whatever
  * has come back. Latency counts from when a request was due: a late client hides nothing.
  *
- *   open-loop-client --port PORT --conns N --size BYTES --rate REQUESTS_PER_S --warmup S --seconds S
- *                    --seed N
+ *   open-loop-client --port PORT --conns N --size BYTES --rate REQUESTS_PER_S --warmup S
+ *                    --warmup-rate REQUESTS_PER_S --seconds S --seed N
  *
  * Prints one line of JSON: requests due in the measured seconds, those answered, their latency.
  */
@@ -102,6 +102,7 @@ int main(int argc, char **argv) {
   int conns = option(argc, argv, "conns", 64);
   size = option(argc, argv, "size", 64);
   double rate = option(argc, argv, "rate", 1000), warmup = option(argc, argv, "warmup", 0.3);
+  double warmup_rate = option(argc, argv, "warmup-rate", rate);
   double seconds = option(argc, argv, "seconds", 1);
   state = (uint64_t)option(argc, argv, "seed", 1) * 0x9E3779B97F4A7C15 + 1;
   bound_lifetime(warmup + seconds + 30);
@@ -122,8 +123,9 @@ int main(int argc, char **argv) {
   begin_at = due + warmup * 1e9;
   uint64_t end_at = begin_at + (uint64_t)(seconds * 1e9);
   for (uint64_t now = due; now < end_at + DRAIN; now = nanoseconds()) {
-    for (; due <= now && due < end_at; due -= log(uniform()) / rate * 1e9) {
+    while (due <= now && due < end_at) {
       send_request(&connections[(int)(uniform() * conns) % conns], due);
+      due -= log(uniform()) / (due < begin_at ? warmup_rate : rate) * 1e9;
     }
     int count = epoll_wait(poller, ready, BATCH, 0);
     if (count < 0) fail("epoll_wait");

@@ -19,6 +19,8 @@ export interface PoissonOptions {
   readonly size: number;
   /** Requests a second over all connections. */
   readonly rate: number;
+  /** The same before measuring, while there is code to be warmed up. */
+  readonly warmupRate: number;
   /** Seconds before measuring, and of measuring. */
   readonly warmup: number;
   readonly seconds: number;
@@ -84,10 +86,12 @@ export class PoissonClient implements App {
   #offer(ix: Ix): void {
     if (this.#due === 0) this.#open();
     const now = this.#now;
-    const { conns, rate } = this.#options;
-    for (; this.#due <= now && this.#due < this.#end; this.#due += this.#gap(rate)) {
-      this.#stats[POISSON_SENT + this.#phaseOf(this.#due)]++;
+    const { conns, rate, warmupRate } = this.#options;
+    while (this.#due <= now && this.#due < this.#end) {
+      const phase = this.#phaseOf(this.#due);
+      this.#stats[POISSON_SENT + phase]++;
       this.#client.send(ix, this.#random.below(conns), this.#due);
+      this.#due += this.#gap(phase === WARMING ? warmupRate : rate);
     }
     if (now > this.#end + DRAIN) Atomics.store(this.#stats, POISSON_DONE, 1);
   }

@@ -10,7 +10,9 @@ export interface OpenLoad {
   readonly size: number;
   /** Requests a second over all connections. */
   readonly rate: number;
+  /** Seconds before measuring, and requests a second then. */
   readonly warmup: number;
+  readonly warmupRate: number;
   readonly seconds: number;
   readonly seed: number;
 }
@@ -65,8 +67,9 @@ function ixwasm(system: LatencyTask["system"]): OpenLoadSystem {
 }
 
 function overLoopback(server: Program, load: OpenLoad): Promise<OpenLoadSample> {
+  const { warmupRate, ...rest } = load;
   const lifetime = load.warmup + load.seconds + OVERHEAD;
   return withServer(server, { lifetime }, (port) =>
-    runClient<OpenLoadSample>(cProgram(CLIENT), { ...load, port }),
+    runClient<OpenLoadSample>(cProgram(CLIENT), { ...rest, "warmup-rate": warmupRate, port }),
   );
 }
