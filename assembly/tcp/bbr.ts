@@ -6,9 +6,9 @@
  *
  *   STARTUP → DRAIN → PROBE_BW ⇄ PROBE_RTT      (section 3.4)
  *
- * The window is `cwnd` outside of recovery and `ssthresh` during it. Recovery does not shrink it in
- * proportion to what arrives, as every flight loses something where losses are random, and does not send
- * more than the model says either.
+ * A loss changes the window for as long as recovery lasts, since it may be the queue that has no room:
+ * `ssthresh` is the model's window meanwhile. Then it is what it was, as every flight loses something
+ * where losses are random.
  */
 import { now } from "../time/clock";
 import { controlState, RateState } from "./control-state";
@@ -21,7 +21,7 @@ import {
 } from "./delivery-rate";
 import { rateOf, sendQuantum, setPacingRate } from "./pacing";
 import { roundTrip } from "./rtt";
-import { C_SAMPLED, F_RECOVERY, Tcb, TcbCold } from "./tcb";
+import { C_SAMPLED, F_RECOVERY, R_LOSS, Tcb, TcbCold } from "./tcb";
 
 const STARTUP: u32 = 0;
 const DRAIN: u32 = 1;
@@ -91,6 +91,8 @@ const ROUND_DONE: u32 = 8;
 const LOST: u32 = 16;
 /** A timeout has made the window small, for one round. */
 const TIMED_OUT: u32 = 32;
+/** The first round of recovery: what arrives makes room for as much, and for no more. */
+const CONSERVING: u32 = 64;
 
 function bbrOf(cold: TcbCold): Bbr {
   return changetype<Bbr>(controlState(cold));
@@ -125,12 +127,29 @@ export function bbrOnAck(tcb: Tcb, cold: TcbCold, acked: u32, flight: u32): void
   setWindow(tcb, cold, bbr, acked);
 }
 
-/** What is in flight may stay so: recovery keeps to the window (section 4.2.3.4). */
+/** Something was lost: recovery begins with what is in flight (section 4.2.3.4). */
 export function bbrOnLoss(tcb: Tcb, cold: TcbCold): void {
   const bbr = bbrOf(cold);
-  bbr.priorCwnd = max<u32>(tcb.cwnd, bbr.state == PROBE_RTT ? bbr.priorCwnd : 0);
-  bbr.flags |= <u8>LOST;
+  // What an earlier loss, or PROBE_RTT, has made of the window is not what it was.
+  const small: bool = bbr.state == PROBE_RTT || isRecovering(tcb, cold);
+  bbr.priorCwnd = max<u32>(tcb.cwnd, small ? bbr.priorCwnd : 0);
+  bbr.flags |= <u8>(LOST | CONSERVING);
+  bbr.roundEnd = bbr.delivered;
   cold.ssthresh = tcb.cwnd;
+  tcb.cwnd = 0;
+}
+
+/**
+ * BBRModulateCwndForRecovery (section 4.2.3.4), with SACK: for a round an ACK lets out as much as it says
+ * has arrived, later twice that until the window is the model's, and what was lost takes its place along.
+ *
+ * @param flight bytes in flight after the ACK, without those that `arrived` by it or are thought `lost`
+ */
+export function bbrRecover(tcb: Tcb, cold: TcbCold, flight: u32, arrived: u32, lost: u32): void {
+  const cwnd = tcb.cwnd > lost ? tcb.cwnd - lost : 0;
+  const conserving = (bbrOf(cold).flags & CONSERVING) != 0;
+  const next = conserving ? max<u32>(cwnd, flight + arrived) : cwnd + arrived;
+  tcb.cwnd = max<u32>(min<u32>(next, cold.ssthresh), leastWindow(tcb));
 }
 
 /** The window grows again from one segment, by what arrives, for a round (section 4.2.3.4). */
@@ -161,7 +180,7 @@ function updateRate(bbr: Bbr): void {
   if (deliveryRate == 0) return;
   if (i32(priorDelivered - bbr.roundEnd) >= 0) {
     bbr.roundEnd = bbr.delivered;
-    bbr.flags |= <u8>ROUND_START;
+    bbr.flags = (bbr.flags | (<u8>ROUND_START)) & ~(<u8>CONSERVING);
     if (bbr.state != PROBE_BW) bbr.flags &= ~(<u8>LOST);
   }
   if (!rateIsLimited || deliveryRate >= bandwidth(bbr)) {
@@ -281,6 +300,11 @@ function pacingGain(bbr: Bbr): u32 {
     default:
       return UNIT;
   }
+}
+
+/** Whether a loss was being repaired already. */
+function isRecovering(tcb: Tcb, cold: TcbCold): bool {
+  return (tcb.flags & F_RECOVERY) != 0 || (cold.repair & R_LOSS) != 0;
 }
 
 /** BBRSetCwnd (section 4.2.3). */

@@ -8,8 +8,8 @@
  * `onRecoveryEnd` on leaving it; `onTimeout` for a retransmission timeout; `onUndo` when either proves to
  * have been unnecessary; `onEcnEcho` when the peer echoes a mark; `onIdleRestart` before sending after a
  * pause; `onSend` and `onDataEnd` where `controlFlags` asks for them. During recovery the window is
- * recovery's own business, unless the control has a model of the path (C_SAMPLED): then it is
- * `ssthresh`, which the control moves meanwhile.
+ * recovery's own business, unless the control has a model of the path (C_SAMPLED) and there is SACK: then
+ * `onRecoveryAck` sets it.
  */
 import {
   CFG_CONGESTION_CONTROL,
@@ -27,7 +27,15 @@ import { config } from "../core/config";
 import { count } from "../core/counters";
 import { Buffer } from "../mem/buffers";
 import { now } from "../time/clock";
-import { bbrInit, bbrOnAck, bbrOnLoss, bbrRestart, bbrRestore, bbrTimeout } from "./bbr";
+import {
+  bbrInit,
+  bbrOnAck,
+  bbrOnLoss,
+  bbrRecover,
+  bbrRestart,
+  bbrRestore,
+  bbrTimeout,
+} from "./bbr";
 import { baseState, controlState, rateState, windowState } from "./control-state";
 import { cubicGrow, cubicInit, cubicPause, cubicReduce, cubicTimeout, cubicUndo } from "./cubic";
 import { dctcpInit, dctcpObserve, dctcpReduce } from "./dctcp";
@@ -134,6 +142,16 @@ function isUsed(cold: TcbCold, cwnd: u32, flight: u32): bool {
  */
 export function onLoss(tcb: Tcb, flight: u32): void {
   reduce(tcb, coldOf(tcb), flight);
+}
+
+/**
+ * An ACK in recovery with SACK, or the end of its reordering window, on a connection with C_SAMPLED; after
+ * `onAck`.
+ *
+ * @param flight bytes in flight after it, without those that `arrived` by it or are thought `lost`
+ */
+export function onRecoveryAck(tcb: Tcb, flight: u32, arrived: u32, lost: u32): void {
+  bbrRecover(tcb, coldOf(tcb), flight, arrived, lost);
 }
 
 /** All that was in flight when recovery began is acknowledged. */

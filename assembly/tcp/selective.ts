@@ -18,7 +18,7 @@ import { count } from "../core/counters";
 import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
 import { optionHasTimestamps, optionTsEcho } from "../wire/tcp-options";
-import { onAck, onLoss, onRecoveryEnd, onTimeout, onUndo } from "./congestion";
+import { onAck, onLoss, onRecoveryAck, onRecoveryEnd, onTimeout, onUndo } from "./congestion";
 import { windowState } from "./control-state";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { hasLandmarks } from "./landmarks";
@@ -101,12 +101,16 @@ export function acknowledgeSelectively(tcb: Tcb, ack: u32): void {
 function findLosses(tcb: Tcb, cold: TcbCold, advanced: bool): void {
   const lostBefore = cold.lostBytes;
   const wait = detectLosses(tcb, cold);
-  const moreLost: bool = cold.lostBytes > lostBefore;
+  const lost = cold.lostBytes - lostBefore;
+  const moreLost: bool = lost != 0;
   const congested: bool = isLossLeft || (moreLost && !isProbeAlone(cold));
   const begins: bool = !(tcb.flags & F_RECOVERY) && !(cold.repair & R_LOSS) && congested;
   isLossLeft = false;
   if (begins) beginRecovery(tcb, cold);
-  if (tcb.flags & F_RECOVERY) shrinkWindow(tcb, cold, advanced && !moreLost);
+  if (tcb.flags & F_RECOVERY) {
+    if (tcb.controlFlags & C_SAMPLED) askModel(tcb, cold, lost);
+    else shrinkWindow(tcb, cold, advanced && !moreLost);
+  }
   setTimer(tcb, cold, wait, advanced || begins);
   const busy: bool = tcb.flags & F_RECOVERY || cold.repair & (R_LOSS | R_PROBE);
   const empty: bool = cold.sackedBytes == 0 && cold.lostBytes == 0 && !hasLandmarks(tcb, cold);
@@ -177,16 +181,19 @@ function endRecovery(tcb: Tcb, cold: TcbCold, ack: u32, advanced: bool): void {
   }
 }
 
+/** A control with a model of the path says how much of it recovery uses, and paces how fast that is reached. */
+function askModel(tcb: Tcb, cold: TcbCold, lost: u32): void {
+  const flight = inFlight(tcb, cold);
+  onRecoveryAck(tcb, flight, arrived, lost);
+  // The first segment goes again whatever the window.
+  if (cold.prrOut == 0) tcb.cwnd = max<u32>(tcb.cwnd, flight + tcb.mss);
+}
+
 /** Proportional rate reduction (RFC 6937): as much may go out as keeps the window on its way to ssthresh. */
 function shrinkWindow(tcb: Tcb, cold: TcbCold, safe: bool): void {
   const flight = inFlight(tcb, cold);
   const target = cold.ssthresh;
   const out = cold.prrOut;
-  if (tcb.controlFlags & C_SAMPLED) {
-    // A control with a model of the path says what it holds, and paces how fast that is reached.
-    tcb.cwnd = max<u32>(target, out == 0 ? flight + tcb.mss : 0);
-    return;
-  }
   const state = windowState(cold);
   const delivered = state.prrDelivered + arrived;
   state.prrDelivered = delivered;

@@ -1,5 +1,5 @@
 /** BBR (draft-cardwell-iccrg-bbr-congestion-control-00) over a path of known rate and length. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Bottleneck, type Transfer } from "../support/bottleneck.ts";
 import { kernels } from "../support/kernels.ts";
 import { KernelHarness } from "../support/kernel.ts";
@@ -110,5 +110,69 @@ describe.each(kernels)("$name kernel", (build) => {
       largest = Math.max(largest, burst);
     }
     expect(largest).toBeLessThanOrEqual(3 * MSS);
+  });
+
+  describe("after a loss", () => {
+    const LOST = 10;
+    let peer: TcpPeer;
+    let una = 0;
+    let flight = 0;
+    let arrived = 0;
+
+    /** Bytes that the kernel has sent since the last look. */
+    function taken(): number {
+      return peer.takeAll().reduce((sum, { payload }) => sum + payload.length, 0);
+    }
+
+    /** The segment behind those that have arrived arrives too, a path's segment time times `slower` later. */
+    function arrive(slower: number): number {
+      k.advance((slower * MSS * SECOND) / RATE);
+      const before = taken();
+      arrived += MSS;
+      const first = una + LOST * MSS;
+      peer.send({ ack: una, sack: [[first, first + arrived]] });
+      return before + taken();
+    }
+
+    beforeEach(() => {
+      k = new KernelHarness(build, {
+        references: 4096,
+        applicationWindow: 4 << 20,
+        tcp: { congestionControl: "bbr" },
+      });
+      const options = { mss: MSS, windowScale: 7, window: 4 << 20, keepStream: false };
+      peer = TcpPeer.synReceived(k, { ...options, sack: true });
+      k.advance(ROUND_TRIP);
+      peer.ack();
+      peer.handle = k.event("knock").handle;
+      k.accept(peer.handle);
+      const path = new Bottleneck(k, peer, RATE, ROUND_TRIP);
+      path.run(3 * SECOND);
+      una = 1 + path.acknowledged;
+      flight = bytes(path.sent) - path.acknowledged;
+      arrived = 0;
+    });
+
+    afterEach(() => k.finish());
+
+    test("only what arrives makes room for a round trip (section 4.2.3.4)", () => {
+      // Four times as slow as before: by the rate of the model alone four segments would go for each.
+      for (let count = 0; count < 3; count++) arrive(4);
+      let out = 0;
+      const rounds = flight / MSS - LOST - 4;
+      expect(rounds).toBeGreaterThan(20);
+      for (let count = 0; count < rounds; count++) out += arrive(4);
+      expect(out).toBeGreaterThanOrEqual((rounds - 2) * MSS);
+      expect(out).toBeLessThanOrEqual((rounds + 2) * MSS);
+    });
+
+    test("the window is what it was, when all has arrived", () => {
+      let out = 0;
+      for (let count = 0; count < flight / MSS - LOST; count++) out += arrive(4);
+      peer.send({ ack: una + flight });
+      // What is sent from now on is not answered.
+      k.advance(3 * ROUND_TRIP);
+      expect(out + taken()).toBeGreaterThan(1.5 * PATH);
+    });
   });
 });
