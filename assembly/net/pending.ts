@@ -44,8 +44,8 @@ import { TCP_PROTOCOL } from "../wire/tcp";
 import { Neighbour } from "./neighbour-table";
 import { emitEthernet } from "./neighbours";
 
-/** Frames that wait for one neighbour at most. */
-export const PENDING_MAX: u32 = 16;
+/** Frames that wait for one neighbour at most: a long datagram's, or the SYNs of many connections. */
+export const PENDING_MAX: u32 = 64;
 
 /** Frames that wait on this core; in its control block. */
 @final

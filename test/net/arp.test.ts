@@ -205,15 +205,15 @@ describe.each(kernels)("$name kernel", (build) => {
       const k = startKernel(build, NOBODY);
       const udp = bound(k);
       const [dropped] = k.counts([CNT_DROP_NEIGHBOUR_PENDING], () => {
-        for (let i = 0; i < 40; i++) k.udpSend(udp, Uint8Array.of(i), { ip: PEER.ip, port: 9 });
+        for (let i = 0; i < 200; i++) k.udpSend(udp, Uint8Array.of(i), { ip: PEER.ip, port: 9 });
       });
       k.sent();
       k.deliver(arpReplyFrame(PEER, KERNEL));
       const order = k.sent().map(({ payload }) => payload[0]);
-      expect(order.length).toBe(40 - dropped);
+      expect(order.length).toBe(200 - dropped);
       expect(order.length).toBeGreaterThanOrEqual(1);
-      expect(order.length).toBeLessThanOrEqual(32);
-      expect(order.at(-1)).toBe(39);
+      expect(order.length).toBeLessThanOrEqual(64);
+      expect(order.at(-1)).toBe(199);
       expect(order).toEqual(order.toSorted((a, b) => a - b));
     });
 
@@ -227,6 +227,14 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(k.sent().map(({ payload }) => payload)).toEqual([text("stranger")]);
       k.deliver(arpReplyFrame(PEER, KERNEL));
       expect(k.sent().map(({ payload }) => payload)).toEqual([text("peer")]);
+    });
+
+    test("many TCP connections are opened at once through an unknown neighbour", () => {
+      const k = startKernel(build, NOBODY);
+      for (let i = 0; i < 64; i++) k.connect(PEER.ip, 7);
+      expect(k.sent()[0].arp?.operation).toBe(ARP_REQUEST);
+      k.deliver(arpReplyFrame(PEER, KERNEL));
+      expect(k.sent().filter(({ tcp }) => tcp?.flags === "S")).toHaveLength(64);
     });
 
     test("a TCP connection is opened through an unknown neighbour", () => {
