@@ -6,6 +6,7 @@ import {
   EV_KNOCK,
   EV_RECV,
   EV_SENT,
+  EV_TIMER,
   FLAG_QUIET,
   SYS_SEND,
 } from "../../assembly/abi.ts";
@@ -21,24 +22,35 @@ const CHUNK = 1 << 16;
 
 export class FlowSender implements App {
   readonly #controls: readonly number[];
+  readonly #starts: readonly number[];
   readonly #flows: readonly Sending[];
   /** Bytes acknowledged, by flow. */
   readonly acknowledged: Float64Array;
   #memory = 0;
 
-  /** @param controls of each flow, `CONTROL_*` */
-  constructor(controls: readonly number[]) {
+  /**
+   * @param controls of each flow, `CONTROL_*`
+   * @param starts when each flow begins, µs from the start; default at once
+   */
+  constructor(controls: readonly number[], starts: readonly number[] = []) {
     this.#controls = controls;
+    this.#starts = starts;
     this.#flows = controls.map(() => new Sending());
     this.acknowledged = new Float64Array(controls.length);
   }
 
   start(ix: Ix): void {
     this.#memory = ix.window.allocate(CHUNK);
-    const server = IpAddress.parse(SERVER_IP);
-    for (const [flow, control] of this.#controls.entries()) {
-      ix.connect(flow, server, PORT, 0, FLAG_QUIET | (control << CONTROL_SHIFT));
+    for (const flow of this.#flows.keys()) {
+      const delay = this.#starts[flow] ?? 0;
+      if (delay === 0) this.#connect(ix, flow);
+      else ix.timerSet(flow, delay);
     }
+  }
+
+  #connect(ix: Ix, flow: number): void {
+    const flags = FLAG_QUIET | (this.#controls[flow] << CONTROL_SHIFT);
+    ix.connect(flow, IpAddress.parse(SERVER_IP), PORT, 0, flags);
   }
 
   handle(ix: Ix): void {
@@ -55,6 +67,9 @@ export class FlowSender implements App {
   #event(ix: Ix, i: number): void {
     const flow = this.#flows[ix.eventCookie(i)];
     switch (ix.eventOp(i)) {
+      case EV_TIMER:
+        this.#connect(ix, ix.eventCookie(i));
+        break;
       case EV_CONNECTED:
         flow.connected(ix, i);
         break;

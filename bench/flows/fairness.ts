@@ -4,9 +4,11 @@ import type { CongestionControl } from "../../host/dataplane/options.ts";
 import { defineExperiment } from "../lib/experiment.ts";
 import { decimal, integer, integers, someOf } from "../lib/options.ts";
 import type { Reporter } from "../lib/reporter.ts";
-import { single } from "../lib/results.ts";
+import { figure } from "../lib/results.ts";
+import type { Figure } from "../lib/results.ts";
 import { runTask } from "../lib/task.ts";
-import { jainIndex } from "./simulate.ts";
+import { grouped, ranged } from "../lib/text.ts";
+import { jainIndex, SHARING } from "./simulate.ts";
 import type { Outcome, Scenario } from "./simulate.ts";
 
 interface FairnessOptions {
@@ -17,8 +19,11 @@ interface FairnessOptions {
   readonly rtt: number;
   readonly queue: number;
   readonly ecn?: number;
+  readonly jitter: number;
+  readonly spread: number;
   readonly warmup: number;
   readonly seconds: number;
+  readonly repeats: number;
   readonly seed: number;
 }
 
@@ -29,7 +34,11 @@ const PATIENCE = 900;
 export const fairness = defineExperiment<FairnessOptions>({
   name: "fairness",
   description: "flows that share one bottleneck, in virtual time: Jain's index and use of the link",
-  method: "Every run with the same seed gives the same figures, on any machine.",
+  method:
+    "Flows begin at random within the spread, and are measured after the warming up, when they have " +
+    "found their shares. Hosts hold frames up for a random part of the jitter: without, who loses at a " +
+    "full queue is a matter of phase, and the same flow again and again. Each repeat has another seed; " +
+    "with the same seed every figure is the same, on any machine.",
   options: (command) =>
     command
       .option("--cc <names>", `which ones, of ${CONTROLS.join(",")}`, someOf(CONTROLS), [
@@ -41,11 +50,24 @@ export const fairness = defineExperiment<FairnessOptions>({
       .option("--rtt <ms>", "round trip", decimal(0.01, 10_000), 20)
       .option("--queue <n>", "frames the link holds, in contents of the path", decimal(0, 100), 1)
       .option("--ecn <frames>", "waiting frames from which on the link marks", integer(0, 1 << 20))
-      .option("--warmup <s>", "virtual seconds before measuring", decimal(0, 3600), 5)
-      .option("--seconds <s>", "virtual seconds measured", decimal(0.1, 3600), 30)
-      .option("--seed <n>", "of the link's random numbers", integer(0, 2 ** 31), 1),
+      .option(
+        "--jitter <ms>",
+        "most that hosts hold a frame up",
+        decimal(0, 10_000),
+        SHARING.jitter / 1000,
+      )
+      .option(
+        "--spread <s>",
+        "virtual seconds within which flows begin",
+        decimal(0, 3600),
+        SHARING.spread,
+      )
+      .option("--warmup <s>", "virtual seconds before measuring", decimal(0, 3600), SHARING.warmup)
+      .option("--seconds <s>", "virtual seconds measured", decimal(0.1, 3600), SHARING.seconds)
+      .option("--repeats <n>", "runs of each, with other seeds", integer(1, 100), 3)
+      .option("--seed <n>", "of the first run's random numbers", integer(0, 2 ** 31), 1),
   examples: ["--cc cubic,bbr", "--cc cubic,newreno --mixed --flows 8"],
-  bounded: { flows: [2, 16], seconds: 15 },
+  bounded: { flows: [2, 64], repeats: 2 },
   run: runFairness,
   charts: [
     {
@@ -59,10 +81,11 @@ export const fairness = defineExperiment<FairnessOptions>({
 });
 
 async function runFairness(options: FairnessOptions, reporter: Reporter): Promise<void> {
-  const { rate, rtt, queue, warmup, seconds, seed } = options;
+  const { rate, rtt, queue, jitter, spread, warmup, seconds, repeats, seed } = options;
   reporter.note(
-    `fairness: ${rate} Mbit/s, round trip ${rtt} ms, a queue of ${queue} × the path, ` +
-      `${seconds} s after ${warmup} s of warming up, seed ${seed}`,
+    `fairness: ${rate} Mbit/s, round trip ${rtt} ms, a queue of ${queue} × the path, up to ${jitter} ms ` +
+      `in hosts; begun within ${spread} s, measured from ${warmup} s on for ${seconds} s; medians of ` +
+      `${repeats} runs (least–most), seeds from ${seed}`,
   );
   const groups = options.mixed ? [options.cc] : options.cc.map((control) => [control]);
   const rows: string[][] = [];
@@ -71,43 +94,82 @@ async function runFairness(options: FairnessOptions, reporter: Reporter): Promis
     for (const flows of options.flows) {
       const name = group.join("+");
       reporter.step(`${name}: ${flows} flows`);
-      const scenario = scenarioOf(options, group, flows);
-      const [outcome] = await runTask<Outcome[]>(TASK, [scenario], PATIENCE);
-      const { goodputs, retransmits, timeouts } = outcome;
-      const total = goodputs.reduce((sum, goodput) => sum + goodput, 0) / 1e6;
-      const jain = jainIndex(goodputs);
-      const least = Math.min(...goodputs) / 1e6;
-      const most = Math.max(...goodputs) / 1e6;
-      const figures = [jain.toFixed(3), percent(total / rate), least.toFixed(2), most.toFixed(2)];
-      rows.push([`${name}, ${flows}`, ...figures, String(retransmits)]);
+      const scenarios = scenariosOf(options, group, flows);
+      const outcomes = await runTask<Outcome[]>(TASK, scenarios, PATIENCE);
+      const metrics = metricsOf(outcomes, rate * 1e6);
+      rows.push([`${name}, ${flows}`, ...cellsOf(metrics)]);
+      const path = { rate, rtt, queue, jitter, spread, warmup, seconds, repeats, seed };
       reporter.record({
         system: "ixwasm virtual",
-        params: { controls: name, flows, rate, rtt, queue, warmup, seconds, seed },
-        metrics: single({ jain, link_share: total / rate, least, most, retransmits, timeouts }),
+        params: { controls: name, flows, ...path },
+        metrics,
         simulated: true,
       });
     }
   }
-  const head = ["control, flows", "Jain", "of the link, %", "least, Mbit/s", "most", "resent"];
+  const shares = ["least, % of an equal share", "most"];
+  const head = ["control, flows", "Jain", "of the link, %", ...shares, "resent", "timeouts"];
   reporter.table(head, rows);
 }
 
-function scenarioOf(
-  { rate, rtt, queue, ecn, warmup, seconds, seed }: FairnessOptions,
+type Metrics = Readonly<
+  Record<"jain" | "link_share" | "least" | "most" | "retransmits" | "timeouts", Figure>
+>;
+
+/** What is said of the runs: shares as parts of the link, and `least` and `most` of what all had alike. */
+function metricsOf(outcomes: readonly Outcome[], rate: number): Metrics {
+  const of = (value: (outcome: Outcome) => number): Figure => figure(outcomes.map(value));
+  return {
+    jain: of(({ goodputs }) => jainIndex(goodputs)),
+    link_share: of((outcome) => total(outcome) / rate),
+    least: of((outcome) => Math.min(...outcome.goodputs) / equal(outcome)),
+    most: of((outcome) => Math.max(...outcome.goodputs) / equal(outcome)),
+    retransmits: of(({ retransmits }) => retransmits),
+    timeouts: of(({ timeouts }) => timeouts),
+  };
+}
+
+/** Payload of all flows, bits a second. */
+function total({ goodputs }: Outcome): number {
+  return goodputs.reduce((sum, goodput) => sum + goodput, 0);
+}
+
+/** What each flow would have if all had the same. */
+function equal(outcome: Outcome): number {
+  return Math.max(total(outcome), 1) / outcome.goodputs.length;
+}
+
+function cellsOf({ jain, link_share, least, most, retransmits, timeouts }: Metrics): string[] {
+  return [
+    ranged(jain, (index) => index.toFixed(3)),
+    percent(link_share.median),
+    percent(least.median),
+    percent(most.median),
+    grouped(retransmits.median),
+    grouped(timeouts.median),
+  ];
+}
+
+/** One for each run. */
+function scenariosOf(
+  options: FairnessOptions,
   group: readonly CongestionControl[],
   flows: number,
-): Scenario {
-  return {
+): Scenario[] {
+  const { rate, rtt, queue, ecn, jitter, spread, warmup, seconds, repeats, seed } = options;
+  return Array.from({ length: repeats }, (_, run) => ({
     controls: Array.from({ length: flows }, (_, flow) => group[flow % group.length]),
     rate: rate * 1e6,
     roundTrip: rtt * 1000,
     loss: 0,
     queue,
+    jitter: jitter * 1000,
+    spread,
     warmup,
     seconds,
-    seed,
+    seed: seed + run,
     ...(ecn === undefined ? {} : { ecnThreshold: ecn }),
-  };
+  }));
 }
 
 function percent(share: number): string {

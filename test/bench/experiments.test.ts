@@ -18,7 +18,10 @@ const TINY: Readonly<Record<string, readonly string[]>> = {
   ],
   bulk: ["--systems", "inline", ...BRIEF],
   grid: ["--cc", "cubic", "--rates", "10", "--rtts", "5", "--losses", "0,1", "--seconds", "1"],
-  fairness: ["--cc", "cubic", "--rate", "10", "--flows", "1,2", "--warmup", "1", "--seconds", "1"],
+  fairness: [
+    ...["--cc", "cubic", "--rate", "10", "--flows", "1,2", "--repeats", "2"],
+    ...["--warmup", "2", "--seconds", "1"],
+  ],
   connections: ["--conns", "100,3000", "--messages", "2", "--repeats", "1", "--linux", "100"],
   netpipe: ["--sizes", "4,20000", "--seconds", "0.1", "--repeats", "1"],
   latency: ["--rates", "500,1000", "--conns", "8", "--seconds", "0.2", "--repeats", "1"],
