@@ -1,6 +1,8 @@
 /**
  * Turns an inline runner while the thread's event loop goes on: a slice of steps, then whatever else
- * waits, then the next slice. Slices follow each other by messages, which come sooner than timers.
+ * waits, then the next slice. Slices follow each other by messages, which come sooner than timers. Node
+ * takes up to a thousand messages of a port before its loop turns, so two ports take turns: what one
+ * posts to the other waits for the loop, and timers and sockets get their share.
  * Once nothing happens any more the cores sleep, and nothing is polled: the next slice comes with a
  * doorbell (a frame from another thread), with the next deadline, or by `wake`.
  */
@@ -17,7 +19,7 @@ export interface Steppable {
   readonly polls: boolean;
 }
 
-/** How long a slice keeps the event loop waiting, µs. */
+/** How long a slice keeps the event loop waiting, and slices on one port, µs. */
 const SLICE = 2000;
 /** Idle slices after which the cores sleep. */
 const IDLE_SLICES = 3;
@@ -38,7 +40,10 @@ export class InlineDriver {
   /** Fulfilled after `stop`; rejected with what a step threw. */
   readonly done: Promise<void>;
   readonly #runner: Steppable;
-  readonly #channel = new MessageChannel();
+  readonly #channels = [new MessageChannel(), new MessageChannel()];
+  /** Which of them carries the next slice, and since when, in the runner's time. */
+  #turn = 0;
+  #turnBegan = 0;
   #idleSlices = 0;
   #sleeping = false;
   #ended = false;
@@ -56,7 +61,7 @@ export class InlineDriver {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#channel.port1.onmessage = () => this.#slice();
+    for (const { port1 } of this.#channels) port1.onmessage = () => this.#slice();
     this.#next();
   }
 
@@ -75,26 +80,33 @@ export class InlineDriver {
   /** Keeps the process alive while the runner is started, as it is from the beginning. */
   ref(): void {
     this.#keepsAlive = true;
-    (this.#channel.port1 as Referable).ref?.();
+    for (const { port1 } of this.#channels) (port1 as Referable).ref?.();
     (this.#timer as Referable | undefined)?.ref?.();
   }
 
   /** Lets the process end while the runner is started. */
   unref(): void {
     this.#keepsAlive = false;
-    (this.#channel.port1 as Referable).unref?.();
+    for (const { port1 } of this.#channels) (port1 as Referable).unref?.();
     (this.#timer as Referable | undefined)?.unref?.();
   }
 
   #next(): void {
-    this.#channel.port2.postMessage(0);
+    const { now } = this.#runner;
+    if (now - this.#turnBegan >= SLICE) {
+      this.#turn ^= 1;
+      this.#turnBegan = now;
+    }
+    this.#channels[this.#turn].port2.postMessage(0);
   }
 
   #end(): void {
     this.#ended = true;
     if (this.#sleeping) this.#rise();
-    this.#channel.port1.onmessage = null;
-    this.#channel.port1.close();
+    for (const { port1 } of this.#channels) {
+      port1.onmessage = null;
+      port1.close();
+    }
   }
 
   #slice(): void {
