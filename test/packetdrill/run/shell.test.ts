@@ -14,13 +14,14 @@ function settingsAfter(command: string): Settings {
 test("defaults.sh sets Linux' buffers", () => {
   const { tcp, sendBuffer } = settingsAfter("../../common/defaults.sh");
   expect(tcp).toMatchObject({
-    synLinearRetries: 4,
+    synLinearRetries: 0,
     receiveWindow: 270_000,
     receiveWindowMax: 15_728_640,
     synRetries: 5,
     ecn: "off",
   });
   expect(sendBuffer).toBe(4_194_304);
+  expect(settingsAfter("./defaults.sh").tcp.synLinearRetries).toBe(4);
 });
 
 test("sysctl and set_sysctls.py, with quotes, sums and continued lines", () => {

@@ -191,16 +191,15 @@ export function applySysctl(settings: Settings, path: string, value: string): vo
  * What `defaults.sh` of the public suites sets that matters here.
  *
  * @param path as the script calls it: the Linux kernel's selftests have it beside them, and another value
- *   of `tcp_fastopen` in it than google's
+ *   of `tcp_fastopen` in it than google's, whose scripts are also of a time when all timeouts of a SYN doubled
  */
 export function applyLinuxDefaults(settings: Settings, path: string): void {
   applySysctl(settings, "net.ipv4.tcp_rmem", "4096 540000 15728640");
   applySysctl(settings, "net.ipv4.tcp_wmem", "4096 262144 4194304");
   applySysctl(settings, "net.ipv4.tcp_syn_retries", "5");
-  // The kernel's own value, which the script leaves alone.
-  applySysctl(settings, "net.ipv4.tcp_syn_linear_timeouts", "4");
   applySysctl(settings, "net.ipv4.tcp_ecn", "0");
-  const fastOpen = path === "./defaults.sh" ? "0x3" : "0x70403";
-  applySysctl(settings, "net.ipv4.tcp_fastopen", fastOpen);
+  const selftest = path === "./defaults.sh";
+  applySysctl(settings, "net.ipv4.tcp_syn_linear_timeouts", selftest ? "4" : "0");
+  applySysctl(settings, "net.ipv4.tcp_fastopen", selftest ? "0x3" : "0x70403");
   applySysctl(settings, "net.ipv4.tcp_fastopen_key", "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4");
 }
