@@ -733,16 +733,16 @@ export const TCP_INFO_RETRANSMITS: u32 = 48;
 export const TCP_INFO_RECOVERY: u32 = 52;
 /** How marks are fed back, `TCP_ECN_*`. All that follows is 0 but with TCP_ECN_ACCURATE. */
 export const TCP_INFO_ECN: u32 = 56;
-/** Segments of ours that arrived with CE, as the peer counts them, and those that came here so. */
-export const TCP_INFO_DELIVERED_CE: u32 = 60;
-export const TCP_INFO_RECEIVED_CE: u32 = 64;
-/** Payload bytes of ours that arrived with ECT(1), ECT(0) and CE, and those that came here so. */
-export const TCP_INFO_DELIVERED_E1_BYTES: u32 = 68;
-export const TCP_INFO_DELIVERED_E0_BYTES: u32 = 72;
-export const TCP_INFO_DELIVERED_CE_BYTES: u32 = 76;
-export const TCP_INFO_RECEIVED_E1_BYTES: u32 = 80;
-export const TCP_INFO_RECEIVED_E0_BYTES: u32 = 84;
-export const TCP_INFO_RECEIVED_CE_BYTES: u32 = 88;
+/** Segments that came here with CE, and those of ours that arrived so, as the peer counts them. */
+export const TCP_INFO_RECEIVED_CE: u32 = 60;
+export const TCP_INFO_DELIVERED_CE: u32 = 64;
+/** Payload bytes that came here with ECT(1), ECT(0) and CE, and those of ours that arrived so. */
+export const TCP_INFO_RECEIVED_E1_BYTES: u32 = 68;
+export const TCP_INFO_RECEIVED_E0_BYTES: u32 = 72;
+export const TCP_INFO_RECEIVED_CE_BYTES: u32 = 76;
+export const TCP_INFO_DELIVERED_E1_BYTES: u32 = 80;
+export const TCP_INFO_DELIVERED_E0_BYTES: u32 = 84;
+export const TCP_INFO_DELIVERED_CE_BYTES: u32 = 88;
 /** What on the path breaks it, `ACCECN_FAIL_*`, and what was seen of the peer's options, `ACCECN_OPTION_*`. */
 export const TCP_INFO_ACCECN_FAIL: u32 = 92;
 export const TCP_INFO_ACCECN_OPTION: u32 = 96;

@@ -33,7 +33,7 @@ import { CE } from "../wire/ipv4";
 import { OPTIONS_MAX, SACK_BLOCK_BYTES, SACK_HEAD_BYTES } from "../wire/tcp-options";
 import { Accecn, accecnOf, receivedBytes, reserveRoom } from "./accecn";
 import { scheduleOutput } from "./agenda";
-import { ecnOf } from "./ecn";
+import { ecnArrives, ecnOf } from "./ecn";
 import { challenge } from "./challenge";
 import { sendAck } from "./output";
 import { duplicateFrom, duplicateTo } from "./sack-blocks";
@@ -95,7 +95,7 @@ function countBytes(record: Accecn, ecn: u32, length: u32): void {
  */
 export function repeatArrives(tcb: Tcb, packet: Packet, end: u32): void {
   const record = accecnOf(tcb);
-  if (!seqBefore(end, tcb.rcvAcked)) countMark(tcb, record, packet);
+  if (!seqBefore(end, tcb.rcvAcked)) ecnArrives(tcb, packet);
   if (record.dsackSent == 0 || packet.seq != record.dsackFrom) return;
   record.failures |= <u8>ACCECN_FAIL_OPTION_SEND;
   reserveRoom(tcb, record);

@@ -21,8 +21,8 @@ import { accecnField, ACCECN_BYTES, aceOf, aceOfEcn, ecnOfAce, emitAccecn } from
 import { CE } from "../wire/ipv4";
 import { optionAccecnAt, optionAccecnFields, optionSackBlocks } from "../wire/tcp-options";
 import { Accecn, accecnOf, reserveRoom } from "./accecn";
-import { countMark } from "./accecn-feedback";
-import { ecnOf } from "./ecn";
+import { ecnArrives, ecnOf } from "./ecn";
+import { SYN_RECEIVED, SYN_SENT } from "./states";
 import { C_ACCURATE, C_ECN, Tcb } from "./tcb";
 
 /** SYN-ACKs that have the option, and that have an ACE field, before those which others lost. */
@@ -32,33 +32,26 @@ const ACE_TRIES: u32 = 2;
 /** The option's bytes in a SYN-ACK with and without its third field. */
 const SHORT_BYTES: u32 = 8;
 
-/** A SYN asks for accurate ECN, which is granted. */
-export function acceptAccurate(tcb: Tcb, packet: Packet): void {
-  const record = begin(tcb, ecnOf(packet));
-  record.lastEcn = record.synEcn;
-}
-
-/** The SYN-ACK grants it, and says how the SYN has arrived. Its options were just read. */
+/**
+ * Begins with the segment in hand, whose options were just read: a SYN that asks for accurate ECN, or a SYN-ACK
+ * that grants it and says how our SYN has arrived.
+ */
 export function beginAccurate(tcb: Tcb, packet: Packet): void {
-  const record = begin(tcb, ecnOf(packet));
-  record.first = packet.ack;
-  if (optionAccecnAt != 0) {
-    noteOption(tcb, record);
-    record.demand = 2;
+  const record = accecnOf(tcb);
+  memory.fill(changetype<u32>(record), 0, TCB_ACCECN_SIZE);
+  tcb.controlFlags |= <u16>(C_ECN | C_ACCURATE);
+  record.synEcn = <u8>ecnOf(packet);
+  if (tcb.state != SYN_SENT) {
+    record.lastEcn = record.synEcn;
+    return;
   }
-  const believed = believes(record, aceOf(packet.l4));
-  if (believed && record.synEcn == CE) {
+  record.first = packet.ack;
+  noteOption(tcb, record);
+  if (record.optionSeen != 0) record.demand = 2;
+  if (believes(record, aceOf(packet.l4)) && record.synEcn == CE) {
     record.receivedCe = 1;
     record.untold = 1;
   }
-}
-
-function begin(tcb: Tcb, ecn: u32): Accecn {
-  const record = accecnOf(tcb);
-  memory.fill(changetype<u32>(record), 0, TCB_ACCECN_SIZE);
-  record.synEcn = <u8>ecn;
-  tcb.controlFlags |= <u16>(C_ECN | C_ACCURATE);
-  return record;
 }
 
 /** Whether our SYN, or SYN-ACK, which was Not-ECT, is said to have arrived so (section 3.2.2.3). */
@@ -70,20 +63,19 @@ function believes(record: Accecn, ace: u32): bool {
   return false;
 }
 
-/** The SYN comes again: the latest one is answered (section 3.1.5). */
+/**
+ * A SYN or SYN-ACK comes again, whose options were just read: the latest one is answered (section 3.1.5). A SYN
+ * that no longer asks may be one whose bits were cleared on the way.
+ */
 export function synRepeats(tcb: Tcb, packet: Packet): void {
   const record = accecnOf(tcb);
   record.synEcn = <u8>ecnOf(packet);
-  if (aceOf(packet.l4) == 0) record.failures |= <u8>ACCECN_FAIL_ACE_RECEIVE;
-}
-
-/** A SYN or SYN-ACK on an open connection, whose options were just read: it is the latest. */
-export function synComesLate(tcb: Tcb, packet: Packet): void {
-  const record = accecnOf(tcb);
-  record.synEcn = <u8>ecnOf(packet);
-  if (optionAccecnAt == 0) return;
-  noteOption(tcb, record);
-  if (record.demand == 0) record.demand = 1;
+  if (tcb.state > SYN_RECEIVED) {
+    noteOption(tcb, record);
+    if (record.demand == 0) record.demand = 1;
+  } else if (aceOf(packet.l4) == 0) {
+    record.failures |= <u8>ACCECN_FAIL_ACE_RECEIVE;
+  }
 }
 
 /** The ACE field of the SYN-ACK to be sent now. */
@@ -127,7 +119,7 @@ export function thirdAckArrives(tcb: Tcb, packet: Packet): void {
   }
   record.heard = 1;
   noteOption(tcb, record);
-  countMark(tcb, record, packet);
+  ecnArrives(tcb, packet);
   reserveRoom(tcb, record);
 }
 

@@ -20,6 +20,9 @@ import { config } from "../core/config";
 import { ACCECN_BYTES } from "../wire/accecn";
 import { coldOf, C_ACCURATE, C_LOWERED, Tcb } from "./tcb";
 
+/** Bytes of the counters at the beginning of a record, in the order of TCP_INFO_RECEIVED_CE and what follows it. */
+export const ACCECN_COUNTERS: u32 = 32;
+
 @final
 @unmanaged
 export class Accecn {

@@ -30,7 +30,7 @@ import {
   optionWindowScale,
   parseTcpOptions,
 } from "../wire/tcp-options";
-import { acceptAccurate } from "./accecn-handshake";
+import { beginAccurate } from "./accecn-handshake";
 import { allowsAccurate } from "./ecn";
 import { sendSynAck } from "./emit-syn";
 import { cookieHash, timestampOffset } from "./isn";
@@ -91,7 +91,7 @@ export function takeCookie(packet: Packet): Tcb | null {
   if (tcb == null) return null;
   count(CNT_TCP_COOKIES_IN);
   // What was granted the ACK says itself, in the first words of accurate ECN (RFC 9768 section 5.1).
-  if (aceOf(packet.l4) > 1 && allowsAccurate()) acceptAccurate(tcb, packet);
+  if (aceOf(packet.l4) > 1 && allowsAccurate()) beginAccurate(tcb, packet);
   return tcb;
 }
 

@@ -26,7 +26,7 @@ import { ipv6Ecn } from "../wire/ipv6";
 import { ACK, CWR, ECE } from "../wire/tcp";
 import { accecnOf, hasAccecn } from "./accecn";
 import { countMark } from "./accecn-feedback";
-import { acceptAccurate, beginAccurate, synAckAce } from "./accecn-handshake";
+import { beginAccurate, synAckAce } from "./accecn-handshake";
 import { coveredSegments, marksAreTold } from "./accecn-sender";
 import { onEcnEcho } from "./congestion";
 import { sendAck } from "./output";
@@ -75,32 +75,33 @@ export function synAce(tcb: Tcb, answers: bool): u32 {
 /** Takes over what a SYN or SYN-ACK says, whose options were just read; to be called before the state changes. */
 export function learnEcn(tcb: Tcb, packet: Packet): void {
   const ace = aceOf(packet.l4);
-  if (tcb.state != SYN_SENT) {
-    learnRequest(tcb, packet, ace);
-    return;
-  }
-  const asked = (tcb.controlFlags & C_ACCURATE) != 0;
+  const asked: bool = (tcb.controlFlags & C_ACCURATE) != 0;
+  const answers = tcb.state == SYN_SENT;
   tcb.controlFlags &= ~(<u16>C_ACCURATE);
   // When both sides open at once nobody answers.
-  if (!(packet.flags & ACK)) return;
-  if (asked && ace != ACE_CLASSIC_ANSWER) {
-    if (ace != 0 && ace != ACE_ACCURATE_SYN) beginAccurate(tcb, packet);
-  } else if ((ace & 3) == ACE_CLASSIC_ANSWER && (asked || asksForEcn(tcb))) {
+  if (answers && !(packet.flags & ACK)) return;
+  if (answers ? asked && grants(ace) : grantsAccurate(ace)) beginAccurate(tcb, packet);
+  else if (answers ? grantsClassic(tcb, ace, asked) : acceptsClassic(tcb, ace)) {
     tcb.controlFlags |= <u16>C_ECN;
   }
 }
 
-/** A SYN: all that asks for something that is not the classic ECN is taken to ask for accurate ECN. */
-function learnRequest(tcb: Tcb, packet: Packet, ace: u32): void {
-  if (grantsAccurate(ace)) {
-    acceptAccurate(tcb, packet);
-    return;
-  }
-  const willing: bool = config(CFG_ECN) != ECN_OFF || tcb.control == CONTROL_DCTCP;
-  if ((ace & 3) == ACE_CLASSIC_SYN && willing) tcb.controlFlags |= <u16>C_ECN;
+/** Whether a SYN-ACK grants accurate ECN that was asked for, by saying how the SYN has arrived. */
+function grants(ace: u32): bool {
+  return ace != 0 && ace != ACE_ACCURATE_SYN && ace != ACE_CLASSIC_ANSWER;
 }
 
-/** Whether a SYN with such an ACE field is granted accurate ECN. */
+function grantsClassic(tcb: Tcb, ace: u32, asked: bool): bool {
+  if (asked) return ace == ACE_CLASSIC_ANSWER;
+  return (ace & 3) == ACE_CLASSIC_ANSWER && asksForEcn(tcb);
+}
+
+function acceptsClassic(tcb: Tcb, ace: u32): bool {
+  if ((ace & 3) != ACE_CLASSIC_SYN) return false;
+  return config(CFG_ECN) != ECN_OFF || tcb.control == CONTROL_DCTCP;
+}
+
+/** Whether a SYN with such an ACE field is granted accurate ECN: all that do not ask for the classic one, or none. */
 export function grantsAccurate(ace: u32): bool {
   return allowsAccurate() && ace != 0 && ace != ACE_CLASSIC_SYN;
 }
@@ -125,25 +126,20 @@ function asksForEcn(tcb: Tcb): bool {
  * text are worked on. `packet.ack` acknowledges nothing that was not sent.
  */
 export function ecnArrives(tcb: Tcb, packet: Packet): void {
-  if (tcb.controlFlags & C_ACCURATE) accurateArrives(tcb, packet);
-  else classicArrives(tcb, packet);
+  if (tcb.controlFlags & C_ACCURATE) {
+    isEchoed = false;
+    countMark(tcb, accecnOf(tcb), packet);
+  } else {
+    classicArrives(tcb, packet);
+  }
 }
 
 /** The same where the segment is the one expected, whose ACK covers what it covers without more ado. */
 export function ecnExpected(tcb: Tcb, packet: Packet): void {
-  if (!(tcb.controlFlags & C_ACCURATE)) {
-    classicArrives(tcb, packet);
-    return;
-  }
-  accurateArrives(tcb, packet);
+  ecnArrives(tcb, packet);
   const bytes = packet.ack - tcb.sndUna;
-  if (bytes == 0) return;
+  if (bytes == 0 || !(tcb.controlFlags & C_ACCURATE)) return;
   marksAreTold(tcb, packet, coveredSegments(tcb, packet.ack), bytes, false);
-}
-
-function accurateArrives(tcb: Tcb, packet: Packet): void {
-  isEchoed = false;
-  countMark(tcb, accecnOf(tcb), packet);
 }
 
 function classicArrives(tcb: Tcb, packet: Packet): void {

@@ -68,6 +68,10 @@ import {
 } from "./tuple";
 import { advertisedWindow } from "./window";
 
+// Of the segment in the making, with C_ECN: whether it is marked, and the bytes of its AccECN option.
+let isMarked: bool = false;
+let accecnBytes: u32 = 0;
+
 /** Where the payload of an IPv4 segment without options begins in its frame. */
 export const PLAIN_PAYLOAD: u32 =
   FRAME_HEADROOM + ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE;
@@ -199,45 +203,16 @@ function payloadSackBytes(tcb: Tcb, length: u32): u32 {
  * @returns where the packet begins: its Ethernet header, which is not written
  */
 function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u32, sack: u32): u32 {
-  if (tcb.controlFlags & C_ACCURATE) {
-    return emitAccurate(tcb, end, seq, flags, payload, length, sack);
-  }
   const isEcn: bool = (tcb.controlFlags & C_ECN) != 0;
-  const isNew: bool = isEcn && length != 0 && seq == coldOf(tcb).sndMax;
-  if (isEcn) flags |= ecnFlags(tcb, isNew);
-  const header = writeHeader(tcb, end, seq, flags, 0, sack);
-  const start = seal(tcb, header, end, payload, length);
-  // What is sent again is not marked, nor a pure ACK (RFC 3168 sections 6.1.4 and 6.1.5).
-  if (isNew && tcb.controlFlags & C_ECT) mark(tcb, start);
-  return start;
-}
-
-/** The same with accurate ECN, where everything may be marked (RFC 9768 section 3.1.5). */
-function emitAccurate(
-  tcb: Tcb,
-  end: u32,
-  seq: u32,
-  flags: u32,
-  payload: u32,
-  length: u32,
-  sack: u32,
-): u32 {
-  const record = accecnOf(tcb);
-  const over = isOver(tcb);
-  const option = over ? 0 : fitOption(tcb, record, length, sack);
-  const header = writeHeader(tcb, end, seq, flags, option, option != 0 ? fittedSack : sack);
-  if (!over) setAce(header, nextAce(record));
-  if (option != 0) emitOption(record, header + TCP_HEADER_SIZE + tcb.optionBytes, option);
-  else record.dsackSent = 0;
-  const start = seal(tcb, header, end, payload, length);
-  if (marksSent(tcb, record)) mark(tcb, start);
-  return start;
-}
-
-/** The TCP header and its options but for `gap` bytes behind the timestamps. Returns where it begins. */
-function writeHeader(tcb: Tcb, end: u32, seq: u32, flags: u32, gap: u32, sack: u32): u32 {
-  const optionBytes = u32(tcb.optionBytes) + gap + sack;
-  const header = end - (TCP_HEADER_SIZE + optionBytes);
+  let option: u32 = 0;
+  if (isEcn) {
+    flags |= prepareEcn(tcb, seq, length, sack);
+    option = accecnBytes;
+    if (option != 0) sack = fittedSack;
+  }
+  const optionBytes = u32(tcb.optionBytes) + option + sack;
+  const headerLength = TCP_HEADER_SIZE + optionBytes;
+  const header = end - headerLength;
   const ack = flags & ACK ? tcb.rcvNxt : 0;
   emitTcp(header, swapPorts(tcb.ports), seq, ack, flags, advertisedWindow(tcb), optionBytes);
   if (tcb.optionBytes != 0) {
@@ -245,18 +220,40 @@ function writeHeader(tcb: Tcb, end: u32, seq: u32, flags: u32, gap: u32, sack: u
     emitTimestamps(header, timestampNow(cold), cold.tsRecent);
   }
   if (sack != 0) emitSack(tcb, end - sack, sack);
-  return header;
-}
-
-/** What comes before a TCP header that ends at `end`, and its checksum. Returns where the packet begins. */
-function seal(tcb: Tcb, header: u32, end: u32, payload: u32, length: u32): u32 {
+  if (isEcn && tcb.controlFlags & C_ACCURATE) tellMarks(tcb, header, option);
   if (isDigest(tcb.localIp)) setConnection(tcb);
-  return finish(header, end - header, payload, length, tcb.localIp, tcb.remoteIp);
+  const start = finish(header, headerLength, payload, length, tcb.localIp, tcb.remoteIp);
+  if (isEcn && isMarked) {
+    if (isDigest(tcb.localIp)) markEct6(start + ETHERNET_HEADER_SIZE);
+    else markEct(start + ETHERNET_HEADER_SIZE);
+  }
+  return start;
 }
 
-function mark(tcb: Tcb, start: u32): void {
-  if (isDigest(tcb.localIp)) markEct6(start + ETHERNET_HEADER_SIZE);
-  else markEct(start + ETHERNET_HEADER_SIZE);
+/**
+ * Says whether the segment in the making, of a connection with C_ECN, is marked, and how many bytes its AccECN
+ * option takes. Returns the bits of the classic ECN.
+ */
+function prepareEcn(tcb: Tcb, seq: u32, length: u32, sack: u32): u32 {
+  accecnBytes = 0;
+  if (tcb.controlFlags & C_ACCURATE) {
+    const record = accecnOf(tcb);
+    isMarked = marksSent(tcb, record);
+    if (!isOver(tcb)) accecnBytes = fitOption(tcb, record, length, sack);
+    return 0;
+  }
+  // What is sent again is not marked, nor a pure ACK (RFC 3168 sections 6.1.4 and 6.1.5).
+  const isNew: bool = length != 0 && seq == coldOf(tcb).sndMax;
+  isMarked = isNew && (tcb.controlFlags & C_ECT) != 0;
+  return ecnFlags(tcb, isNew);
+}
+
+/** With accurate ECN: the ACE field, and the option behind the timestamps. */
+function tellMarks(tcb: Tcb, header: u32, option: u32): void {
+  const record = accecnOf(tcb);
+  if (!isOver(tcb)) setAce(header, nextAce(record));
+  if (option != 0) emitOption(record, header + TCP_HEADER_SIZE + tcb.optionBytes, option);
+  else record.dsackSent = 0;
 }
 
 /**

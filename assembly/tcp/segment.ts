@@ -21,7 +21,7 @@ import { release } from "../mem/buffers";
 import { ACK, FIN, RST, SYN } from "../wire/tcp";
 import { optionHasTimestamps, optionTsValue, parseTcpOptions } from "../wire/tcp-options";
 import { reflectAsChallenge, repeatArrives } from "./accecn-feedback";
-import { synComesLate, synRepeats } from "./accecn-handshake";
+import { synRepeats } from "./accecn-handshake";
 import { ackArrives } from "./ack-field";
 import { scheduleOutput } from "./agenda";
 import { challenge } from "./challenge";
@@ -208,7 +208,7 @@ function synArrives(tcb: Tcb, packet: Packet): void {
   }
   count(CNT_DROP_TCP_SYN_IN_WINDOW);
   if (tcb.controlFlags & C_ACCURATE && tcb.state > SYN_RECEIVED) {
-    synComesLate(tcb, packet);
+    synRepeats(tcb, packet);
     reflectAsChallenge(tcb);
   } else {
     challenge(tcb);

@@ -10,18 +10,11 @@ import {
   TCP_INFO_ACCECN_OPTION,
   TCP_INFO_BACKOFF,
   TCP_INFO_CWND,
-  TCP_INFO_DELIVERED_CE,
-  TCP_INFO_DELIVERED_CE_BYTES,
-  TCP_INFO_DELIVERED_E0_BYTES,
-  TCP_INFO_DELIVERED_E1_BYTES,
   TCP_INFO_ECN,
   TCP_INFO_IN_FLIGHT,
   TCP_INFO_MIN_RTT,
   TCP_INFO_MSS,
   TCP_INFO_RECEIVED_CE,
-  TCP_INFO_RECEIVED_CE_BYTES,
-  TCP_INFO_RECEIVED_E0_BYTES,
-  TCP_INFO_RECEIVED_E1_BYTES,
   TCP_INFO_RECEIVE_WINDOW,
   TCP_INFO_RECOVERY,
   TCP_INFO_RETRANSMITS,
@@ -38,7 +31,7 @@ import {
   TCP_RECOVERY_TIMEOUT,
   TCP_STATE_SYN_RECEIVED,
 } from "../abi";
-import { accecnOf } from "../tcp/accecn";
+import { ACCECN_COUNTERS, accecnOf } from "../tcp/accecn";
 import { FAST_OPENED } from "../tcp/states";
 import { C_ACCURATE, C_ECN, coldOf, F_RECOVERY, F_SCOREBOARD, R_LOSS, Tcb } from "../tcp/tcb";
 import { inWindow } from "./check";
@@ -75,14 +68,8 @@ export function sysTcpInfo(call: u32): i32 {
 function tellAccecn(tcb: Tcb, info: u32): void {
   const record = accecnOf(tcb);
   store<u32>(info, TCP_ECN_ACCURATE, TCP_INFO_ECN);
-  store<u32>(info, record.deliveredCe, TCP_INFO_DELIVERED_CE);
-  store<u32>(info, record.receivedCe, TCP_INFO_RECEIVED_CE);
-  store<u32>(info, record.deliveredE1Bytes, TCP_INFO_DELIVERED_E1_BYTES);
-  store<u32>(info, record.deliveredE0Bytes, TCP_INFO_DELIVERED_E0_BYTES);
-  store<u32>(info, record.deliveredCeBytes, TCP_INFO_DELIVERED_CE_BYTES);
-  store<u32>(info, record.receivedE1Bytes, TCP_INFO_RECEIVED_E1_BYTES);
-  store<u32>(info, record.receivedE0Bytes, TCP_INFO_RECEIVED_E0_BYTES);
-  store<u32>(info, record.receivedCeBytes, TCP_INFO_RECEIVED_CE_BYTES);
+  // Its counters have the order of the record.
+  memory.copy(info + TCP_INFO_RECEIVED_CE, changetype<u32>(record), ACCECN_COUNTERS);
   store<u32>(info, record.failures, TCP_INFO_ACCECN_FAIL);
   store<u32>(info, record.optionSeen, TCP_INFO_ACCECN_OPTION);
 }
