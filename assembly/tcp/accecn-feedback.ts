@@ -28,8 +28,10 @@ import {
   emitAccecn,
   fieldsFor,
   fieldStart,
+  setAce,
 } from "../wire/accecn";
 import { CE } from "../wire/ipv4";
+import { TCP_HEADER_SIZE } from "../wire/tcp";
 import { OPTIONS_MAX, SACK_BLOCK_BYTES, SACK_HEAD_BYTES } from "../wire/tcp-options";
 import { Accecn, accecnOf, receivedBytes, reserveRoom } from "./accecn";
 import { scheduleOutput } from "./agenda";
@@ -123,16 +125,9 @@ export function isOver(tcb: Tcb): bool {
   return (tcb.flags & F_APP_CLOSED) != 0 && (tcb.state & (FIN_WAIT_2 | TIME_WAIT)) != 0;
 }
 
-/** The ACE field of the segment in the making. */
-export function nextAce(record: Accecn): u32 {
-  if (reflects) return aceOfEcn(record.synEcn);
-  record.untold = 0;
-  return (record.receivedCe + ACE_START) & 7;
-}
-
 /** Whether what is sent is ECN-capable: everything, pure ACKs too, unless the bits are changed on the way. */
-export function marksSent(tcb: Tcb, record: Accecn): bool {
-  if (record.failures & (ACCECN_FAIL_ACE_SEND | ACCECN_FAIL_ACE_RECEIVE)) return false;
+export function marksSent(tcb: Tcb): bool {
+  if (accecnOf(tcb).failures & (ACCECN_FAIL_ACE_SEND | ACCECN_FAIL_ACE_RECEIVE)) return false;
   return (tcb.controlFlags & C_ECT) != 0;
 }
 
@@ -141,7 +136,8 @@ export function marksSent(tcb: Tcb, record: Accecn): bool {
  * little room it gets shorter as long as it tells what is new, and may take the place of all SACK blocks but
  * two, or of the NOPs before the first.
  */
-export function fitOption(tcb: Tcb, record: Accecn, length: u32, sack: u32): u32 {
+export function fitOption(tcb: Tcb, length: u32, sack: u32): u32 {
+  const record = accecnOf(tcb);
   if (!wantsOption(tcb, record)) return 0;
   fittedSack = sack;
   let space = OPTIONS_MAX - u32(tcb.optionBytes) - sack;
@@ -181,15 +177,24 @@ function isBeaconDue(tcb: Tcb, record: Accecn): bool {
   return u64(now - record.optionAt) * u64(beacons) >= u64(coldOf(tcb).srtt8 >> 3);
 }
 
-/** Writes the option as it was fitted in, and notes that it was sent. */
-export function emitOption(record: Accecn, at: u32, space: u32): void {
+/** Writes the ACE field, and the option as it was fitted into `space` bytes; 0: none. */
+export function tellMarks(tcb: Tcb, header: u32, space: u32): void {
+  const record = accecnOf(tcb);
+  if (reflects) {
+    setAce(header, aceOfEcn(record.synEcn));
+  } else {
+    setAce(header, (record.receivedCe + ACE_START) & 7);
+    record.untold = 0;
+  }
+  const twice = duplicateFrom != duplicateTo;
+  record.dsackSent = <u8>(space != 0 && twice ? 1 : 0);
+  record.dsackFrom = duplicateFrom;
+  if (space == 0) return;
   const e1 = record.receivedE1Bytes + fieldStart(1);
   const e0 = record.receivedE0Bytes + fieldStart(2);
+  const at = header + TCP_HEADER_SIZE + tcb.optionBytes;
   emitAccecn(at, space, fittedFields, e1, record.receivedCeBytes, e0);
   record.fields = 0;
   record.optionAt = now;
   if (record.demand != 0) record.demand--;
-  const twice = duplicateFrom != duplicateTo;
-  record.dsackSent = <u8>(twice ? 1 : 0);
-  if (twice) record.dsackFrom = duplicateFrom;
 }

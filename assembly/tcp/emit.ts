@@ -29,15 +29,14 @@ import { emitIpv4Header, requestChecksum, requestChecksumAt } from "../net/ipv4-
 import { emitEthernet, isResolved, sendPacket } from "../net/neighbours";
 import { hopLimit } from "../net/routers";
 import { txPut, txPutForeign, txRoom } from "../nic/rings";
-import { setAce } from "../wire/accecn";
 import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum6, sumBytes } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, markEct } from "../wire/ipv4";
 import { emitIpv6, IPV6_HEADER_SIZE, markEct6 } from "../wire/ipv6";
 import { ACK, emitTcp, RST, TCP_CHECKSUM, TCP_HEADER_SIZE, TCP_PROTOCOL } from "../wire/tcp";
 import { emitTimestamps, OPTIONS_MAX } from "../wire/tcp-options";
-import { accecnOf, reservedBytes } from "./accecn";
-import { emitOption, fitOption, fittedSack, isOver, marksSent, nextAce } from "./accecn-feedback";
+import { reservedBytes } from "./accecn";
+import { fitOption, fittedSack, isOver, marksSent, tellMarks } from "./accecn-feedback";
 import { ecnFlags } from "./ecn";
 import { emitSack, sackBytes } from "./sack-blocks";
 import { seqMax, seqMin } from "./seq";
@@ -220,7 +219,7 @@ function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u3
     emitTimestamps(header, timestampNow(cold), cold.tsRecent);
   }
   if (sack != 0) emitSack(tcb, end - sack, sack);
-  if (isEcn && tcb.controlFlags & C_ACCURATE) tellMarks(tcb, header, option);
+  if (isEcn && tcb.controlFlags & C_ACCURATE && !isOver(tcb)) tellMarks(tcb, header, option);
   if (isDigest(tcb.localIp)) setConnection(tcb);
   const start = finish(header, headerLength, payload, length, tcb.localIp, tcb.remoteIp);
   if (isEcn && isMarked) {
@@ -237,23 +236,14 @@ function emit(tcb: Tcb, end: u32, seq: u32, flags: u32, payload: u32, length: u3
 function prepareEcn(tcb: Tcb, seq: u32, length: u32, sack: u32): u32 {
   accecnBytes = 0;
   if (tcb.controlFlags & C_ACCURATE) {
-    const record = accecnOf(tcb);
-    isMarked = marksSent(tcb, record);
-    if (!isOver(tcb)) accecnBytes = fitOption(tcb, record, length, sack);
+    isMarked = marksSent(tcb);
+    if (!isOver(tcb)) accecnBytes = fitOption(tcb, length, sack);
     return 0;
   }
   // What is sent again is not marked, nor a pure ACK (RFC 3168 sections 6.1.4 and 6.1.5).
   const isNew: bool = length != 0 && seq == coldOf(tcb).sndMax;
   isMarked = isNew && (tcb.controlFlags & C_ECT) != 0;
   return ecnFlags(tcb, isNew);
-}
-
-/** With accurate ECN: the ACE field, and the option behind the timestamps. */
-function tellMarks(tcb: Tcb, header: u32, option: u32): void {
-  const record = accecnOf(tcb);
-  if (!isOver(tcb)) setAce(header, nextAce(record));
-  if (option != 0) emitOption(record, header + TCP_HEADER_SIZE + tcb.optionBytes, option);
-  else record.dsackSent = 0;
 }
 
 /**
