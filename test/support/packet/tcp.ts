@@ -77,7 +77,8 @@ export function parseTcp(
   const headerLength = (bytes[12] >> 4) * 4;
   must(headerLength >= TCP_HEADER, "tcp", `header of ${headerLength} bytes`);
   must(headerLength <= bytes.length, "tcp", `header of ${headerLength} in ${bytes.length} bytes`);
-  must((bytes[12] & 15) === 0, "tcp", "reserved bits are set");
+  // The lowest one is AE (RFC 9768).
+  must((bytes[12] & 14) === 0, "tcp", "reserved bits are set");
   const pseudo = pseudoHeader(ip.source, ip.destination, PROTOCOL_TCP, bytes.length);
   must(onesSum(concat(pseudo, bytes)) === 0xffff, "tcp", "checksum");
   const flags = flagText(bytes[13]);
