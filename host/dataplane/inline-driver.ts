@@ -116,12 +116,14 @@ export class InlineDriver {
     try {
       idle = runner.step() === 0;
       const end = runner.now + SLICE;
-      while (!idle && runner.now < end) idle = runner.step() === 0;
+      while (!idle && !this.#ended && runner.now < end) idle = runner.step() === 0;
     } catch (error) {
       this.#end();
       this.#reject(error);
       return;
     }
+    // A step may have stopped the runner.
+    if (this.#ended) return;
     this.#idleSlices = idle ? this.#idleSlices + 1 : 0;
     if (this.#idleSlices < IDLE_SLICES || !this.#sleep()) this.#next();
   }

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { InlineDriver } from "../../host/dataplane/inline-driver.ts";
 
 /** A runner that never comes to rest: a step takes 100 µs of its own time. */
@@ -37,11 +37,33 @@ test("no slice comes after stop", async () => {
   driver.stop();
   await driver.done;
   const { now } = runner;
-  await turnsUntil(
-    (
-      (left) => () =>
-        left-- === 0
-    )(10),
-  );
+  let left = 10;
+  await turnsUntil(() => left-- === 0);
   expect(runner.now).toBe(now);
+});
+
+test("a runner that is stopped by a step neither steps again nor goes to sleep", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    let steps = 0;
+    const runner = {
+      now: 0,
+      step() {
+        // Two slices that find nothing to do, and a third which would be followed by a sleep.
+        if (++steps < 3) return 0;
+        driver.stop();
+        return steps === 3 ? 1 : 0;
+      },
+      nextDeadline: () => 60_000_000,
+      parkings: [],
+      polls: false,
+    };
+    const driver = new InlineDriver(runner);
+    await driver.done;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(steps).toBe(3);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
