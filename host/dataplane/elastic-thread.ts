@@ -73,6 +73,9 @@ export class ElasticThread {
    * given back is adopted: the application begins anew, all else goes on.
    */
   constructor(core: Core, now: number, options: ElasticThreadOptions) {
+    if (typeof options.app !== "function") {
+      throw typeError("app", "a function that makes the application of a core", options.app);
+    }
     this.core = core;
     this.#now = now;
     this.#rounds = options.rounds ?? ROUNDS;
@@ -86,9 +89,6 @@ export class ElasticThread {
     this.#kernel = options.rescue ? core.rescue(now) : core.attach(now);
     if (options.announce) this.#kernel.announce();
     this.ix = new Ix(core.memory, core.block, () => this.#kernel.dispatch(this.#now));
-    if (typeof options.app !== "function") {
-      throw typeError("app", "a function that makes the application of a core", options.app);
-    }
     this.app = options.app({
       ix: this.ix,
       core: core.id,

@@ -201,6 +201,15 @@ describe("adding a dataplane", () => {
     expect(() => new InlineRunner().add(dataplane, how)).toThrow(StateError);
   });
 
+  it("may be tried again after an application that is none", () => {
+    const dataplane = smallDataplane(SERVER_IP);
+    const runner = new InlineRunner();
+    const backend = () => deadlineBackend(Infinity);
+    const wrong = { backend, app: "app" as unknown as () => App };
+    expect(() => runner.add(dataplane, wrong)).toThrow(/"app" must be a function/);
+    expect(runner.add(dataplane, { backend, app: countingApp().app })).toHaveLength(1);
+  });
+
   it("closes the backends in the end", () => {
     const runner = new InlineRunner();
     let closed = 0;
