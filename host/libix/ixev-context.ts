@@ -79,6 +79,7 @@ export class IxevContext {
   #options: ConnectionOptions | null = null;
   #tag = 0;
   #tagWanted = false;
+  #hasArrived = false;
   /** Bytes of the stream that came along from another core and found no copy buffer yet. */
   #carried: Uint8Array | null = null;
   /** Received bytes still to come that were consumed on another core. */
@@ -122,6 +123,11 @@ export class IxevContext {
 
   // -------------------------------------------------------------------------------------------
   // State
+
+  /** True until it is given a connection. */
+  get isFresh(): boolean {
+    return this.#state === IDLE;
+  }
 
   /** True from `connected` or accept until the connection is over. */
   get isOpen(): boolean {
@@ -323,7 +329,6 @@ export class IxevContext {
 
   /** Joins a loop: `handle` is 0 for a connection that is being dialed, until it is known. */
   attach(loop: IxevLoop, cookie: number, handle: number, dialing = handle === 0): void {
-    if (this.#state !== IDLE) throw new TypeError("the context belongs to a connection already");
     this.#loop = loop;
     this.#receive = new ReceiveQueue(loop.segments);
     this.#send = new SendQueue(loop);
@@ -472,6 +477,7 @@ export class IxevContext {
   /** The connection has arrived from another core, and this with it. */
   carry(tag: number, luggage: Luggage | undefined): void {
     this.#tag = tag;
+    this.#hasArrived = true;
     if (luggage === undefined) return;
     if (luggage.tag !== tag) this.tag = luggage.tag;
     this.#skip = luggage.skip;
@@ -516,7 +522,7 @@ export class IxevContext {
     const loop = this.#loop!;
     const { ix } = loop;
     const send = this.#send!;
-    if (this.#aborting || (this.#state === DIALING && this.#closing && send.queued === 0)) {
+    if (this.#aborting || (this.#closing && this.#isInVain)) {
       this.#abortCalled = true;
       ix.abort(this.#handle, this.#cookie);
       return;
@@ -559,6 +565,11 @@ export class IxevContext {
   }
 
   // -------------------------------------------------------------------------------------------
+
+  /** A dial that nothing was written to. One that has arrived may have had its say on another core. */
+  get #isInVain(): boolean {
+    return this.#state === DIALING && this.#send!.queued === 0 && !this.#hasArrived;
+  }
 
   #canSend(): boolean {
     return (this.#state === OPEN || this.#state === DIALING) && !this.#shutdown && !this.#closing;

@@ -543,7 +543,7 @@ export class Ixev implements App, IxevLoop {
 
   /** Gives a context a slot; returns its cookie, or 0 when all slots are taken. */
   #bind(context: IxevContext, handle: number, dialing = handle === 0): number {
-    if (typeof context.attach !== "function") {
+    if (context.isFresh !== true) {
       throw new TypeError("a connection needs a fresh IxevContext of its own");
     }
     const cookie = this.#contexts.add(context);

@@ -287,6 +287,13 @@ describe("dialing", () => {
     return { op: EV_CONNECTED, handle, cookie, result, a: 40_000 };
   }
 
+  it("takes a context for one connection only", () => {
+    const { context } = dial();
+    const again = () => world.ixev.dial(context, "10.0.0.1", 80);
+    expect(again).toThrow("a connection needs a fresh IxevContext of its own");
+    expect(world.ixev.connections).toBe(1);
+  });
+
   it("reports success and sends what was written before", () => {
     let peer = dial();
     expect(peer.context.data).toBe("data");

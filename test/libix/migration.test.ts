@@ -33,6 +33,25 @@ const server: AppFactory = ({ ix }) => {
   return ixev;
 };
 
+/** Keeps what it reads. */
+function collector(received: number[]): AppFactory {
+  return ({ ix }) => {
+    const take = (): IxevContext => {
+      const context = new IxevContext();
+      context.setHandler(IXEVIN, () => {
+        const into = new Uint8Array(context.available);
+        context.recv(into);
+        received.push(...into);
+        if (context.ended) context.close();
+      });
+      return context;
+    };
+    const ixev = new Ixev(ix, { accept: take });
+    ixev.listen(PORT);
+    return ixev;
+  };
+}
+
 interface Stream {
   written: number;
   read: number;
@@ -168,6 +187,35 @@ describe("a byte stream written through ixev", () => {
     });
     await fc.assert(property, { numRuns: 25, seed: 4 });
   }, 120_000);
+
+  it("delivers what was written and closed while it was being dialed", async () => {
+    const received: number[] = [];
+    const runner = new InlineRunner();
+    const [servers, clients] = [SERVER, CLIENT].map((ip, i) =>
+      createDataplane({ ip: `${ip}/24`, cores: 1 + i, frames: 4096, maxConnections: 1024 }),
+    );
+    const [fromServer, fromClient] = connectPorts(servers.port, clients.port, { delay: 50_000 });
+    runner.add(servers, { wire: fromServer, app: collector(received) });
+    let left = 0;
+    const dialer: AppFactory = ({ ix, core }) => {
+      const ixev = new Ixev(ix, { arrived: () => new IxevContext(), left: () => void left++ });
+      if (core === 0) {
+        const context = new IxevContext();
+        ixev.dial(context, SERVER, PORT);
+        context.send(Uint8Array.of(1, 2, 3));
+        context.close();
+      }
+      return ixev;
+    };
+    runner.add(clients, { wire: fromClient, app: dialer });
+    runner.run({ forMicros: 120_000 });
+    const all = Array.from({ length: 128 }, (_, group) => group);
+    await move(runner, runner.manager(clients), all, 1);
+    expect({ left, received }).toEqual({ left: 1, received: [] });
+    runner.run();
+    expect(received).toEqual([1, 2, 3]);
+    for (const dataplane of [servers, clients]) dataplane.assertNoLeaks();
+  });
 
   it("is reset where no application takes it", async () => {
     const deaf: AppFactory = ({ ix }) => {
