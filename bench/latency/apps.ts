@@ -41,7 +41,7 @@ export const POISSON_WORDS = 5;
 const WARMING = -1;
 const MEASURING = 0;
 
-/** Time for the last answers, µs. */
+/** Time for the last answers, from the end of measuring or the last request on, µs. */
 const DRAIN = 200_000;
 const LONGEST = 2 ** 32 - 1;
 
@@ -58,6 +58,8 @@ export class PoissonClient implements App {
   #due = 0;
   #begin = 0;
   #end = 0;
+  /** When a request was sent last, µs: after it was due, if this thread was held up. */
+  #sentAt = 0;
 
   constructor(options: PoissonOptions) {
     const { server, port, conns, size } = options;
@@ -91,9 +93,11 @@ export class PoissonClient implements App {
       const phase = this.#phaseOf(this.#due);
       this.#stats[POISSON_SENT + phase]++;
       this.#client.send(ix, this.#random.below(conns), this.#due);
+      this.#sentAt = now;
       this.#due += this.#gap(phase === WARMING ? warmupRate : rate);
     }
-    if (now > this.#end + DRAIN) Atomics.store(this.#stats, POISSON_DONE, 1);
+    const over = Math.max(this.#end, this.#sentAt) + DRAIN;
+    if (now > over) Atomics.store(this.#stats, POISSON_DONE, 1);
   }
 
   #open(): void {

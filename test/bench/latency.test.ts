@@ -15,8 +15,11 @@ const PORT = 7000;
 /** Few enough that all of them could be on their way at once, should the machine hold this thread up. */
 const LOAD = { conns: 64, size: 64, rate: 500, warmupRate: 1000, warmup: 0.2, seconds: 0.2 };
 
-/** Offers the load; what was counted, and the latencies, ns. */
-function offer(seed: number) {
+/** How long the thread is held up, so that measuring is long over when it goes on, ms. */
+const STALL = 600;
+
+/** Offers the load, held up once if asked to; what was counted, and the latencies, ns. */
+function offer(seed: number, stall = 0) {
   const samples = new SharedArrayBuffer(4 * 1000);
   const stats = new SharedArrayBuffer(4 * POISSON_WORDS);
   const words = new Uint32Array(stats);
@@ -28,9 +31,22 @@ function offer(seed: number) {
   });
   const options = { ...LOAD, server: SERVER_IP, port: PORT, seed, samples, stats };
   runner.add(client, { wire: clientWire, app: () => new PoissonClient(options) });
-  const isOver = runner.run({ until: () => words[POISSON_DONE] === 1, forMicros: 20e6 });
+  let isHeldUp = stall === 0;
+  const isDone = (): boolean => {
+    if (!isHeldUp && words[POISSON_SENT] > 5) {
+      isHeldUp = true;
+      holdUp(stall);
+    }
+    return words[POISSON_DONE] === 1;
+  };
+  const isOver = runner.run({ until: isDone, forMicros: 20e6 });
   expect(isOver).toBe(true);
   return { words, latencies: new Uint32Array(samples) };
+}
+
+function holdUp(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
 }
 
 describe("the generator of an open loop", () => {
@@ -44,6 +60,12 @@ describe("the generator of an open loop", () => {
     expect(Math.abs(sent - 100)).toBeLessThan(50);
     expect(Math.abs(before - 200)).toBeLessThan(75);
     expect(latencies.findIndex((nanoseconds) => nanoseconds === 0)).toBe(sent);
+  });
+
+  it("waits for answers to what it has sent too late", () => {
+    const { words } = offer(1, STALL);
+    expect(words[POISSON_SENT]).toBeGreaterThan(20);
+    expect(words[POISSON_ANSWERED]).toBe(words[POISSON_SENT]);
   });
 
   it("offers the same for the same seed, whatever the machine does", () => {
