@@ -59,7 +59,8 @@ export const fairness = defineExperiment<FairnessOptions>({
       .option(
         "--spread <s>",
         "virtual seconds within which flows begin",
-        decimal(0, 3600),
+        // What a timer of the kernel's can be set for.
+        decimal(0, 256),
         SHARING.spread,
       )
       .option("--warmup <s>", "virtual seconds before measuring", decimal(0, 3600), SHARING.warmup)
