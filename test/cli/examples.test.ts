@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { expectSound, PARTIAL } from "../support/expert.ts";
+import { expectSound, LIVE } from "../support/expert.ts";
 import { LIGHT, Place, PROGRAM, type LiveRun } from "./support.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -72,7 +72,7 @@ function isInstalled(program: string): boolean {
 /** Wireshark complains of nothing in the file that the line writes, if it writes one. */
 function expectSoundCapture(line: string): void {
   const file = /\S+\.pcapng/.exec(line)?.[0];
-  if (file !== undefined) expectSound(place.file(file), { possible: PARTIAL });
+  if (file !== undefined) expectSound(place.file(file), { possible: LIVE });
 }
 
 /** Whether the line ends by itself. */

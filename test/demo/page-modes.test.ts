@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { expectSound, PARTIAL } from "../support/expert.ts";
+import { expectSound, LIVE } from "../support/expert.ts";
 import { buildDemo, DemoPage } from "./demo-page.ts";
 import { hasChromium, type Site } from "./served-page.ts";
 
@@ -77,7 +77,7 @@ describe.runIf(hasChromium)("the built page", { timeout: 120_000 }, () => {
     const bytes = readFileSync(await download.path());
     expect(bytes.readUInt32LE(0)).toBe(0x0a0d0d0a);
     expect(bytes.length).toBeGreaterThan(1000);
-    expectSound(bytes, { possible: PARTIAL });
+    expectSound(bytes, { possible: LIVE });
     expect(demo.complaints).toEqual([]);
     await demo.close();
   });

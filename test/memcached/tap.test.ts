@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDataplane, openTap, startThreaded, type Tap } from "../../host/node/index.ts";
 import type { Threaded } from "../../host/node/threaded.ts";
 import { packageFile } from "../../host/node/kernel.ts";
+import { BUSY } from "../support/expert.ts";
 import {
-  BUSY,
   captureUnavailable,
   startCapture,
   type TapCapture,

@@ -1,7 +1,8 @@
 /**
- * Wireshark's opinion of a capture: the errors, warnings and notes of its expert information, of every protocol
- * up to TCP and UDP; what those carry is the application's. Each is something that a test has provoked, and names, or a mistake of ours. Checksums of IPv4, TCP
- * and UDP are verified besides those that Wireshark verifies anyway (ICMP, ICMPv6, IGMP).
+ * Wireshark's opinion of a capture: the errors, warnings and notes of its expert information, of every
+ * protocol up to TCP and UDP; what those carry is the application's. Each is something that a test has
+ * provoked, and names, or a mistake of ours. Checksums of IPv4, TCP and UDP are verified besides those that
+ * Wireshark verifies anyway (ICMP, ICMPv6, IGMP).
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -46,6 +47,16 @@ export const PARTIAL = [
   /^TCP: Previous segment\(s\) not captured/,
   /^TCP: ACKed segment that wasn't/,
 ];
+
+/** What a busy machine makes either side do: repeat what was not lost, and fill a window that is read late. */
+export const BUSY = [
+  /^TCP: D-SACK/,
+  /^TCP: TCP Zero Window segment/,
+  /^TCP: TCP window specified by the receiver is now completely full/,
+];
+
+/** What is said of a capture that is taken while the connections of a run in real time go on. */
+export const LIVE = [...PARTIAL, ...BUSY];
 
 export interface Opinion {
   /** Packets that were looked at. */

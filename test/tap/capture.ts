@@ -27,13 +27,6 @@ const LINUX_HABITS =
   "(ip.src == 10.9.0.1 || ipv6.src == fd00:9::1) && " +
   "(tcp.checksum == 0xffff || tcp.analysis.out_of_order)";
 
-/** What a busy machine makes either side do: repeat what was not lost, and fill a window that is read late. */
-export const BUSY = [
-  /^TCP: D-SACK/,
-  /^TCP: TCP Zero Window segment/,
-  /^TCP: TCP window specified by the receiver is now completely full/,
-];
-
 /** How long the kernel keeps packets from dumpcap at most, and how long until it has written them, ms. */
 const SETTLED = 400;
 const SETTLED_AT_LAST = 10_000;

@@ -7,7 +7,8 @@ import { crc32 } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { patternBytes } from "../../examples/http-responder-app.ts";
 import type { KernelBuild } from "../../host/node/index.ts";
-import { BUSY, captureUnavailable, startCapture, withoutCapture } from "./capture.ts";
+import { BUSY } from "../support/expert.ts";
+import { captureUnavailable, startCapture, withoutCapture } from "./capture.ts";
 import { tapUnavailable } from "./namespace.ts";
 import { DATAPLANE6, type Responder, startResponder6 } from "./responder.ts";
 
