@@ -39,7 +39,6 @@ import { ecnArrives, ecnOf } from "./ecn";
 import { challenge } from "./challenge";
 import { sendAck } from "./output";
 import { duplicateFrom, duplicateTo } from "./sack-blocks";
-import { seqBefore } from "./seq";
 import { FIN_WAIT_2, TIME_WAIT } from "./states";
 import { coldOf, C_ECT, F_ACK_NOW, F_APP_CLOSED, Tcb } from "./tcb";
 
@@ -97,7 +96,8 @@ function countBytes(record: Accecn, ecn: u32, length: u32): void {
  */
 export function repeatArrives(tcb: Tcb, packet: Packet, end: u32): void {
   const record = accecnOf(tcb);
-  if (!seqBefore(end, tcb.rcvAcked)) ecnArrives(tcb, packet);
+  // Beyond what was received anybody may have sent it.
+  if (end - tcb.rcvAcked <= tcb.rcvNxt - tcb.rcvAcked) ecnArrives(tcb, packet);
   if (record.dsackSent == 0 || packet.seq != record.dsackFrom) return;
   record.failures |= <u8>ACCECN_FAIL_OPTION_SEND;
   reserveRoom(tcb, record);

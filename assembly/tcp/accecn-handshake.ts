@@ -19,10 +19,11 @@ import { config } from "../core/config";
 import { Packet } from "../core/packet";
 import { accecnField, ACCECN_BYTES, aceOf, aceOfEcn, ecnOfAce, emitAccecn } from "../wire/accecn";
 import { CE } from "../wire/ipv4";
+import { ACK } from "../wire/tcp";
 import { optionAccecnAt, optionAccecnFields, optionSackBlocks } from "../wire/tcp-options";
 import { Accecn, accecnOf, reserveRoom } from "./accecn";
-import { ecnArrives, ecnOf } from "./ecn";
-import { SYN_RECEIVED, SYN_SENT } from "./states";
+import { ecnOf } from "./ecn";
+import { SYN_SENT } from "./states";
 import { C_ACCURATE, C_ECN, Tcb } from "./tcb";
 
 /** SYN-ACKs that have the option, and that have an ACE field, before those which others lost. */
@@ -70,7 +71,7 @@ function believes(record: Accecn, ace: u32): bool {
 export function synRepeats(tcb: Tcb, packet: Packet): void {
   const record = accecnOf(tcb);
   record.synEcn = <u8>ecnOf(packet);
-  if (tcb.state > SYN_RECEIVED) {
+  if (packet.flags & ACK) {
     noteOption(tcb, record);
     if (record.demand == 0) record.demand = 1;
   } else if (aceOf(packet.l4) == 0) {
@@ -103,8 +104,8 @@ export function noteSynAck(record: Accecn): void {
 }
 
 /**
- * The segment that ends the handshake of a passive open, whose options were just read. If it is a pure ACK it
- * says how the SYN-ACK has arrived (section 3.2.2.1, tables 3 and 4).
+ * The segment that ends the handshake of a passive open, whose options were just read. If it is a pure ACK of
+ * nothing but our SYN it says how the SYN-ACK has arrived (section 3.2.2.1, tables 3 and 4).
  */
 export function thirdAckArrives(tcb: Tcb, packet: Packet): void {
   const record = accecnOf(tcb);
@@ -114,12 +115,11 @@ export function thirdAckArrives(tcb: Tcb, packet: Packet): void {
   if (ace == 0) {
     record.failures |= <u8>ACCECN_FAIL_ACE_RECEIVE;
   } else if (!(ace & 1) || ace == 3) {
-    const pure = packet.length == 0 && optionSackBlocks == 0;
+    const pure = packet.length == 0 && packet.ack == tcb.sndUna && optionSackBlocks == 0;
     if (pure && believes(record, ace) && ecnOfAce(ace) == CE) record.deliveredCe = 1;
   }
   record.heard = 1;
   noteOption(tcb, record);
-  ecnArrives(tcb, packet);
   reserveRoom(tcb, record);
 }
 

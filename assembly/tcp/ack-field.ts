@@ -48,9 +48,11 @@ export function ackArrives(tcb: Tcb, packet: Packet): bool {
   let accurate: bool = (tcb.controlFlags & C_ACCURATE) != 0;
   if (cold.repair & R_HALF_OPEN) {
     if (!endHalfOpen(tcb, cold, packet)) return false;
-    // What the ACE field says then is about our SYN.
-    if (accurate) thirdAckArrives(tcb, packet);
-    accurate = false;
+    if (accurate) {
+      thirdAckArrives(tcb, packet);
+      // As long as it covers nothing else, what the ACE field says is about our SYN.
+      accurate = ack != tcb.sndUna;
+    }
   } else if (!isPlausible(tcb, cold, ack)) {
     count(CNT_DROP_TCP_BAD_ACK);
     challenge(tcb);
@@ -101,7 +103,10 @@ function endHandshake(tcb: Tcb, packet: Packet): bool {
   tcb.sndWl1 = packet.seq;
   cold.sndWndMax = max<u32>(cold.sndWndMax, tcb.sndWnd);
   synAcknowledged(tcb, ack);
-  if (tcb.controlFlags & C_ACCURATE) thirdAckArrives(tcb, packet);
+  if (tcb.controlFlags & C_ACCURATE) {
+    thirdAckArrives(tcb, packet);
+    ecnArrives(tcb, packet);
+  }
   if (tcb.txNext != 0) output(tcb);
   return true;
 }

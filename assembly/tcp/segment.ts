@@ -151,8 +151,7 @@ function outsideWindow(tcb: Tcb, packet: Packet): void {
     if (!(tcb.flags & F_DEFER)) sendSyn(tcb);
     return;
   }
-  const crossing = (flags & (SYN | ACK)) == (SYN | ACK) && packet.seq == tcb.rcvNxt - 1;
-  if (flags & SYN && (tcb.state != SYN_RECEIVED || crossing)) {
+  if (flags & SYN && (tcb.state != SYN_RECEIVED || isRepeatedSynAck(tcb, packet))) {
     synArrives(tcb, packet);
     return;
   }
@@ -170,6 +169,11 @@ function isRepeatedSyn(tcb: Tcb, packet: Packet): bool {
   if ((packet.flags & (SYN | ACK)) != SYN) return false;
   if (tcb.state == SYN_RECEIVED) return packet.seq == tcb.rcvNxt - 1;
   return (coldOf(tcb).repair & R_HALF_OPEN) != 0 && packet.seq == tcb.sndWl1;
+}
+
+/** The SYN-ACK of who has sent nothing else yet that we have received. */
+function isRepeatedSynAck(tcb: Tcb, packet: Packet): bool {
+  return (packet.flags & (SYN | ACK)) == (SYN | ACK) && packet.seq == tcb.rcvNxt - 1;
 }
 
 /** RFC 5961 section 3.2: only the exact next sequence number resets. */
@@ -190,13 +194,9 @@ function resetArrives(tcb: Tcb, packet: Packet): void {
 }
 
 function synArrives(tcb: Tcb, packet: Packet): void {
+  const repeated = isRepeatedSynAck(tcb, packet);
   // The other half of a simultaneous open: the SYN is the one already known, now with an ACK.
-  if (
-    tcb.state == SYN_RECEIVED &&
-    !(tcb.flags & F_PASSIVE) &&
-    packet.flags & ACK &&
-    packet.seq == tcb.rcvNxt - 1
-  ) {
+  if (repeated && tcb.state == SYN_RECEIVED && !(tcb.flags & F_PASSIVE)) {
     if (acknowledgesSyn(tcb, packet.ack)) {
       tcb.sndWnd = packet.window;
       synAcknowledged(tcb, packet.ack);
@@ -207,7 +207,8 @@ function synArrives(tcb: Tcb, packet: Packet): void {
     return;
   }
   count(CNT_DROP_TCP_SYN_IN_WINDOW);
-  if (tcb.controlFlags & C_ACCURATE && tcb.state > SYN_RECEIVED) {
+  // To anyone else nothing is said of a mark: it would be taken for one that the peer's segments had.
+  if (repeated && tcb.controlFlags & C_ACCURATE && tcb.state > SYN_RECEIVED) {
     synRepeats(tcb, packet);
     reflectAsChallenge(tcb);
   } else {

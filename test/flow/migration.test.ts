@@ -15,7 +15,13 @@ import {
   RC_OK,
   RC_REFUSED,
   SYS_ABORT,
+  TCP_INFO_ACCECN_OPTION,
+  TCP_INFO_DELIVERED_CE,
+  TCP_INFO_ECN,
+  TCP_INFO_RECEIVED_CE,
+  TCP_INFO_RECEIVED_CE_BYTES,
 } from "../../assembly/abi.ts";
+import { ace, CE, ECT0, establishedAccurate, tcpInfo } from "../support/accecn.ts";
 import { connectCall } from "../support/application.ts";
 import { assertSameBytes, pattern, text } from "../support/bytes.ts";
 import { KERNEL, PEER, type KernelHarness } from "../support/kernel.ts";
@@ -124,6 +130,37 @@ describe.each(kernels)("$name kernel", (build) => {
     old.nic.holdCompletions = false;
     expect(cores.finish(0)).toBe(RC_OK);
     expect(cores.at(1).event("arrived").handle).toBe(peer.handle);
+  });
+
+  test("accurate ECN loses no count of marks", () => {
+    const cores = new Cores(build, 2, { tcp: { ecn: "accurate" } });
+    cores.at(1).listen(80);
+    const peer = establishedAccurate(cores.at(0), { port: portFor(0, 2) });
+    const mark = (told: number): void => {
+      const { k, handle } = peer;
+      peer.send({ ...ace(told), payload: pattern(100), tos: CE });
+      expect(k.event("recv").data).toHaveLength(100);
+      k.recvDone(handle, 100);
+      k.send(handle, pattern(100));
+      expect(peer.takeAll().at(-1)).toMatchObject({ tos: ECT0 });
+      peer.send(ace(told + 1));
+      k.events();
+    };
+    mark(5);
+    const before = tcpInfo(peer.k, peer.handle);
+    moveAndAccept(cores, peer);
+    const there = tcpInfo(peer.k, peer.handle);
+    for (let at = TCP_INFO_ECN; at <= TCP_INFO_ACCECN_OPTION; at += 4) {
+      expect(there(at)).toBe(before(at));
+    }
+    mark(6);
+    const after = tcpInfo(peer.k, peer.handle);
+    expect(after(TCP_INFO_RECEIVED_CE)).toBe(2);
+    expect(after(TCP_INFO_RECEIVED_CE_BYTES)).toBe(200);
+    expect(after(TCP_INFO_DELIVERED_CE)).toBe(2);
+    // The ACE field goes on from where it was: 5 and 3 marks, modulo 8.
+    peer.send({ ...ace(7), payload: pattern(1), tos: CE });
+    peer.expect({ flags: "A", ack: 202 });
   });
 
   test("a tag travels along", () => {

@@ -71,7 +71,7 @@ export interface Segment {
   /** Bytes, before scaling. */
   readonly window?: number;
   readonly payload?: Uint8Array;
-  /** Of the IP header; its low two bits are ECN's. */
+  /** Of the IP header, IPv6's traffic class; its low two bits are ECN's. */
   readonly tos?: number;
   /** Behind the timestamp that follows from the connection's state; null: not even that. */
   readonly options?: readonly TcpOption[] | null;
@@ -410,7 +410,7 @@ export class TcpPeer {
       flags: header.flags,
       window: isSyn ? header.window : header.window * 2 ** this.receiveScale,
       payload: packet.payload,
-      tos: packet.ip?.tos ?? 0,
+      tos: packet.ip?.tos ?? packet.ip6?.trafficClass ?? 0,
       header,
       at: packet.at,
     };
