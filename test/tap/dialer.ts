@@ -4,7 +4,13 @@ import type { Dataplane, DataplaneOptions, KernelBuild, Tap } from "../../host/n
 import { Ixev } from "../../host/libix/ixev.ts";
 import { startCapture, type TapCapture } from "./capture.ts";
 import { Namespace } from "./namespace.ts";
-import { DATAPLANE, LINUX } from "./responder.ts";
+import { DATAPLANE, LINUX, LINUX6 } from "./responder.ts";
+
+/**
+ * What is looked at of a capture where Linux closes last: it resets what it has forgotten when an answer to its
+ * repeated FIN comes late.
+ */
+export const WITHOUT_LATE_RESETS = `!((ip.src == ${LINUX} || ipv6.src == ${LINUX6}) && tcp.flags.reset == 1)`;
 
 export class Dialer {
   readonly namespace = new Namespace();
