@@ -5,6 +5,7 @@
 import { CNT_DROP_TCP_BAD_ACK } from "../abi";
 import { count } from "../core/counters";
 import { Packet } from "../core/packet";
+import { aceOf } from "../wire/accecn";
 import { FIN } from "../wire/tcp";
 import { optionHasTimestamps, optionSackBlocks, optionTsValue } from "../wire/tcp-options";
 import { thirdAckArrives } from "./accecn-handshake";
@@ -81,10 +82,13 @@ export function ackArrives(tcb: Tcb, packet: Packet): bool {
   } else if (before == tcb.sndWnd && isDuplicate(tcb, cold, packet)) {
     duplicateAck(tcb);
   }
+  const ends = advanced && (tcb.flags & F_FIN_SENT) != 0 && ack == cold.sndEnd + 1;
   if (accurate && (advanced || bytes != 0 || cold.tsRecent != stamp)) {
-    marksAreTold(tcb, packet, segments, bytes, true);
+    // A peer in TIME-WAIT counts no more, and tells 0.
+    const counts = !ends || tcb.state != LAST_ACK || aceOf(packet.l4) != 0;
+    if (counts) marksAreTold(tcb, packet, segments, bytes, true);
   }
-  if (advanced && tcb.flags & F_FIN_SENT && ack == cold.sndEnd + 1) return finAcknowledged(tcb);
+  if (ends) return finAcknowledged(tcb);
   if (tcb.txNext != 0 || tcb.flags & F_SCOREBOARD || finIsNext(tcb)) output(tcb);
   return true;
 }

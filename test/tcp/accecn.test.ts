@@ -1,7 +1,9 @@
 /** Accurate ECN (RFC 9768): every mark is told, whatever a peer sends; its scripts are in packetdrill/scripts/rfc9768. */
 import { describe, expect, test } from "vitest";
 import {
+  CNT_TCP_ECN_MARKS,
   HANDLE_INDEX_MASK,
+  RC_OK,
   TCP_ECN_ACCURATE,
   TCP_ECN_CLASSIC,
   TCP_ECN_NONE,
@@ -164,6 +166,21 @@ describe.each(kernels)("$name kernel", (build) => {
 
     leave(use(establishedAccurate(k), TCP_ECN_ACCURATE));
     expect(slots.size).toBe(1);
+  });
+
+  test.each([
+    ["TIME-WAIT, which has no counters, tells of none", 0, 0],
+    ["other ACKs of a FIN tell of marks", 6, 1],
+  ])("%s", (_, told, marks) => {
+    const k = startKernel(build, { tcp: { ecn: "accurate" } });
+    const peer = establishedAccurate(k);
+    peer.send(ace(5, "FA"));
+    peer.expect({ ack: 2 });
+    expect(k.close(peer.handle)).toBe(RC_OK);
+    peer.expect({ flags: "FAE", seq: 1 });
+    peer.send(ace(told));
+    k.finish();
+    expect(k.counter(CNT_TCP_ECN_MARKS)).toBe(marks);
   });
 
   describe("with Fast Open (RFC 7413)", () => {
