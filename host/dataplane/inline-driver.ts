@@ -21,6 +21,8 @@ export interface Steppable {
 
 /** How long a slice keeps the event loop waiting, and slices on one port, µs. */
 const SLICE = 2000;
+/** How long a runner in the middle of its work still holds a process that may end, µs: its last frames go out. */
+const LINGER = 20_000;
 /** Idle slices after which the cores sleep. */
 const IDLE_SLICES = 3;
 /** The longest sleep, ms, where no doorbell can end it. */
@@ -47,7 +49,10 @@ export class InlineDriver {
   #idleSlices = 0;
   #sleeping = false;
   #ended = false;
+  /** Whether the process is to stay alive, and whether it is held: until the cores sleep, or until then. */
   #keepsAlive = true;
+  #holds = true;
+  #heldUntil = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Cores that have a promise of their doorbell pending. */
   readonly #listening = new Set<Parking>();
@@ -80,13 +85,20 @@ export class InlineDriver {
   /** Keeps the process alive while the runner is started, as it is from the beginning. */
   ref(): void {
     this.#keepsAlive = true;
+    this.#holds = true;
     for (const { port1 } of this.#channels) (port1 as Referable).ref?.();
     (this.#timer as Referable | undefined)?.ref?.();
   }
 
-  /** Lets the process end while the runner is started. */
+  /** Lets the process end while the runner is started, once what it has in hand is done. */
   unref(): void {
     this.#keepsAlive = false;
+    this.#heldUntil = this.#runner.now + LINGER;
+    if (this.#sleeping) this.#release();
+  }
+
+  #release(): void {
+    this.#holds = false;
     for (const { port1 } of this.#channels) (port1 as Referable).unref?.();
     (this.#timer as Referable | undefined)?.unref?.();
   }
@@ -124,6 +136,7 @@ export class InlineDriver {
     }
     // A step may have stopped the runner.
     if (this.#ended) return;
+    if (this.#holds && !this.#keepsAlive && runner.now >= this.#heldUntil) this.#release();
     this.#idleSlices = idle ? this.#idleSlices + 1 : 0;
     if (this.#idleSlices < IDLE_SLICES || !this.#sleep()) this.#next();
   }
@@ -143,9 +156,10 @@ export class InlineDriver {
     this.#sleeping = true;
     const longest = deaf || runner.polls ? POLL : LONGEST_TIMER;
     const wait = Math.min(Math.ceil(micros / 1000), longest);
-    if (micros === Infinity && longest === LONGEST_TIMER) return true;
-    this.#timer = setTimeout(() => this.wake(), wait);
-    if (!this.#keepsAlive) (this.#timer as Referable).unref?.();
+    if (micros < Infinity || longest < LONGEST_TIMER) {
+      this.#timer = setTimeout(() => this.wake(), wait);
+    }
+    if (!this.#keepsAlive) this.#release();
     return true;
   }
 

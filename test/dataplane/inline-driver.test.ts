@@ -1,4 +1,6 @@
-import { expect, test, vi } from "vitest";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { describe, expect, test, vi } from "vitest";
 import { InlineDriver } from "../../host/dataplane/inline-driver.ts";
 
 /** A runner that never comes to rest: a step takes 100 µs of its own time. */
@@ -66,4 +68,32 @@ test("a runner that is stopped by a step neither steps again nor goes to sleep",
   } finally {
     vi.useRealTimers();
   }
+});
+
+/** Runs `program` in a process of its own, with `InlineDriver`; what it prints. */
+async function outputOf(program: string): Promise<string> {
+  const entry = new URL("../../dist/host/dataplane/inline-driver.js", import.meta.url).href;
+  const source = `import { InlineDriver } from ${JSON.stringify(entry)}; ${program}`;
+  const run = promisify(execFile);
+  return (await run(process.execPath, ["--input-type=module", "-e", source])).stdout;
+}
+
+describe("a process that an unreferenced runner does not keep alive", () => {
+  test("ends after the work in hand", async () => {
+    const printed = await outputOf(`
+      let left = 100;
+      const runner = { now: 0, parkings: [], polls: false, nextDeadline: () => Infinity,
+        step() { this.now += 100; if (left > 0 && --left === 0) console.log("done"); return left; } };
+      new InlineDriver(runner).unref();`);
+    expect(printed).toBe("done\n");
+  });
+
+  test("ends although the work has no end", async () => {
+    const printed = await outputOf(`
+      const runner = { now: 0, parkings: [], polls: false, nextDeadline: () => 0,
+        step() { this.now += 100; return 1; } };
+      new InlineDriver(runner).unref();
+      process.on("exit", () => console.log("ended"));`);
+    expect(printed).toBe("ended\n");
+  });
 });
