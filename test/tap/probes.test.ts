@@ -61,6 +61,9 @@ const ODD: readonly string[] = [
   "-S -G -p 80",
 ];
 
+/** Below those that Linux and nmap take. */
+const FIRST_PORT = 2000;
+
 describe.skipIf(unavailable)(`probes${reason}`, () => {
   let responder: Responder;
 
@@ -110,7 +113,9 @@ describe.skipIf(unavailable)(`probes${reason}`, () => {
     // Eight at a time: each waits a second for answers that may never come.
     for (let i = 0; i < ODD.length; i += 8) {
       const lines = ODD.slice(i, i + 8);
-      await Promise.all(lines.map((odd) => run(`hping3 -q -n -c 4 -i u2000 ${odd} ${DATAPLANE}`)));
+      // Source ports of its own for each, or Wireshark would take two for one connection.
+      const probes = lines.map((odd, at) => `-s ${FIRST_PORT + (i + at) * 10} ${odd}`);
+      await Promise.all(probes.map((odd) => run(`hping3 -q -n -c 4 -i u2000 ${odd} ${DATAPLANE}`)));
       const page = await run(`curl -sS -m 10 http://${DATAPLANE}/`);
       expect(page, lines.join("; ")).toMatchObject({ code: 0, stderr: "" });
     }
