@@ -8,7 +8,7 @@
  * So packets begin at the headroom, which is aligned for the NIC's copy, and the largest MTU fits; longer
  * headers, those with SACK, reach into it.
  *
- * A referenced payload stays where the application has it and follows as a second descriptor.
+ * A referenced payload stays where the application has it and follows as a second descriptor, the first time.
  */
 import {
   CNT_TCP_OUT,
@@ -126,8 +126,11 @@ export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {
 /**
  * Sends the payload that `buffer` describes. False when the TX ring or the frames are exhausted, or
  * when the NIC still holds an earlier copy of the same frame.
+ *
+ * @param again it was sent before: an ACK of that may give a referenced payload back to the application while
+ *   this copy still waits for the NIC, so the frame gets one of its own
  */
-export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
+export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32, again: bool): bool {
   if (hasFrame(buffer)) {
     if (buffer.holds > 1 || !txRoom(1)) return false;
     const sack = payloadSackBytes(tcb, buffer.length);
@@ -149,12 +152,12 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
     const end = payloadPlace(tcb, header);
     const sack = payloadSackBytes(tcb, buffer.length);
     const start = emit(tcb, end, buffer.seq, flags, buffer.address, buffer.length, sack);
-    if (isResolved(tcb.neighbour)) {
+    if (!again && isResolved(tcb.neighbour)) {
       emitEthernet(start, tcb.neighbour);
       txPut(header, start, end - start, metadataOption() | DESC_CONTINUED);
       txPutForeign(buffer.address, buffer.length, 0);
     } else {
-      // Only a frame can wait for the neighbour's address.
+      // Nor can anything but a frame wait for the neighbour's address.
       memory.copy(end, buffer.address, buffer.length);
       const length = end - start + buffer.length;
       sendPacket(tcb.neighbour, header, start, length, metadataOption());

@@ -160,7 +160,7 @@ export function resend(tcb: Tcb, cold: TcbCold, buffer: Buffer): bool {
     if (tcb.controlFlags & C_LOWERED) noteProbeLost(cold);
     noteCut(cold, buffer);
   }
-  if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return false;
+  if (!sendAgain(tcb, buffer)) return false;
   countResent(tcb);
   if (tcb.controlFlags & (C_PACED | C_SAMPLED)) onSend(tcb, buffer);
   noteResent(cold, buffer);
@@ -207,13 +207,17 @@ export function retransmitUpTo(tcb: Tcb, end: u32): void {
   }
 }
 
+function sendAgain(tcb: Tcb, buffer: Buffer): bool {
+  return sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0), true);
+}
+
 function retransmit(tcb: Tcb, buffer: Buffer): bool {
   // A path that takes less than when it was cut: only the first part.
   if (buffer.length > tcb.mss) {
     if (!cut(buffer, tcb.mss, tcb)) return false;
     if (tcb.controlFlags & C_LOWERED) noteProbeLost(coldOf(tcb));
   }
-  if (!sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0))) return false;
+  if (!sendAgain(tcb, buffer)) return false;
   countResent(tcb);
   buffer.flags |= SENT_AGAIN;
   buffer.sentAt = now;
@@ -225,13 +229,14 @@ function retransmit(tcb: Tcb, buffer: Buffer): bool {
 function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   const fin = (tcb.flags & F_FIN_QUEUED) != 0;
   const answers = (tcb.flags & F_ACK_PENDING) != 0;
-  if (!sendPayload(tcb, buffer, payloadFlags(buffer, fin) | push)) return false;
+  const again: bool = (tcb.flags & F_RESENDING) != 0 && seqBefore(buffer.seq, coldOf(tcb).sndMax);
+  if (!sendPayload(tcb, buffer, payloadFlags(buffer, fin) | push, again)) return false;
   if (tcb.controlFlags & C_QUICK) noteAnswer(tcb, answers);
   // What a SYN carried before is no new write.
   if (tcb.flags & F_NAGLE && buffer.length < tcb.mss && !(buffer.flags & SENT_AGAIN)) {
     openState(tcb).partialEnd = buffer.seq + buffer.length;
   }
-  if (tcb.flags & F_RESENDING && seqBefore(buffer.seq, coldOf(tcb).sndMax)) {
+  if (again) {
     buffer.flags |= SENT_AGAIN;
     countResent(tcb);
   }
