@@ -101,7 +101,9 @@ describe.skipIf(unavailable).each<KernelBuild>(["debug", "release"])(
       const bytes = checks.reduce((sum, { received }) => sum + received, 0);
       expect(await server.stop()).toEqual({ connections: checks.length, bytes });
       await dialer.settle();
-      await capture.expectSound({ filter: WITHOUT_LATE_RESETS, possible: BUSY });
+      // What Linux had no room for we send again at once, too soon for Wireshark to take it for a repeat.
+      const soon = /^TCP: This frame is a \(suspected\) out-of-order segment/;
+      await capture.expectSound({ filter: WITHOUT_LATE_RESETS, possible: [...BUSY, soon] });
     });
 
     it("is refused where nobody listens", async () => {
