@@ -9,6 +9,8 @@ import type { MemoryView } from "./memory-view.ts";
 export const MIN_FRAME = 14;
 
 const PROTOCOL_UDP = 17;
+/** Where UDP has its checksum, from its header's start. */
+const UDP_CHECKSUM = 6;
 
 /**
  * One's complement sum of `length` bytes, folded to 16 bits; the first two bytes are the first
@@ -85,8 +87,8 @@ export function requestFits(request: number, length: number): boolean {
 /**
  * Fills in the checksum that was left to the NIC in the frame at `at`: sums from where the request
  * says to the frame's end, the field included, which holds the pseudo header's sum, and stores the
- * complement. `requestFits` must be true. What would be 0 becomes 0xffff, as UDP needs it; for TCP
- * both mean the same.
+ * complement. `requestFits` must be true. What would be 0 becomes 0xffff where the field is UDP's (RFC 768), and
+ * nowhere else: to TCP both mean the same, but not to all who look at it (RFC 1624).
  *
  * @param request start of the sum as an offset from the frame's start; in the high half, the
  *   field's offset from there
@@ -94,7 +96,8 @@ export function requestFits(request: number, length: number): boolean {
 export function fulfil(view: MemoryView, at: number, length: number, request: number): void {
   const start = request & 0xffff;
   const field = at + start + (request >>> 16);
-  const complement = ~sum(view, at + start, length - start) & 0xffff || 0xffff;
+  const computed = ~sum(view, at + start, length - start) & 0xffff;
+  const complement = computed === 0 && request >>> 16 === UDP_CHECKSUM ? 0xffff : computed;
   view.bytes[field] = complement;
   view.bytes[field + 1] = complement >>> 8;
 }

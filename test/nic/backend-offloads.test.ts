@@ -195,6 +195,17 @@ describe("checksum requests", () => {
     expect((got.bytes[56] << 8) | got.bytes[57]).toBe(~0x0709 & 0xffff);
   });
 
+  it.each([
+    ["UDP", 6, 0xffff],
+    ["TCP", 16, 0],
+  ])("that come out as zero: in the field of %s", (_, offset, expected) => {
+    // The field holds the pseudo header's sum: with it, all ones.
+    const payload = new Uint8Array(20);
+    payload.fill(0xff, offset, offset + 2);
+    const { got } = send(ipFrame({ payload, checksum: "full" }), { start: 54, offset });
+    expect((got.bytes[54 + offset] << 8) | got.bytes[55 + offset]).toBe(expected);
+  });
+
   it("that point outside the frame are counted and left", () => {
     const frame = ipFrame({ payload: pattern(40) });
     for (const request of [

@@ -293,7 +293,7 @@ export class TestNic {
     const offset = this.#view.getUint16(metadata + TX_META_CSUM_OFFSET, true);
     if (start + offset + 2 > frame.length) throw new Error("tx metadata: checksum outside packet");
     const sum = checksum(frame.subarray(start));
-    // UDP sends a computed zero as all ones, and TCP may.
-    frame.set(u16(sum === 0 ? 0xffff : sum), start + offset);
+    // UDP, whose field is the seventh byte on, sends a computed zero as all ones.
+    frame.set(u16(sum === 0 && offset === 6 ? 0xffff : sum), start + offset);
   }
 }
