@@ -162,10 +162,10 @@ export const CFG_ECN_OPTION: u32 = 448;
 export const CFG_ECN_BEACON: u32 = 452;
 /** 1: what ECN cannot be trusted with is done without: SYNs that were lost, answers that make no sense. */
 export const CFG_ECN_FALLBACK: u32 = 456;
-/** Repeats of a SYN that come at the same distance, before the timeout doubles. */
-export const CFG_SYN_LINEAR: u32 = 464;
 /** With ECN_ACCURATE and what follows it: TCB_ACCECN_SIZE bytes for each TCB; 0 without. */
 export const CFG_TCB_ACCECN: u32 = 460;
+/** Repeats of a SYN that come at the same distance, before the timeout doubles. */
+export const CFG_SYN_LINEAR: u32 = 464;
 
 /** Mailboxes: for every core as the sender one of MAILBOX_SIZE bytes to each core. */
 export const CFG_MAILBOXES: u32 = 264;

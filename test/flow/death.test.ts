@@ -6,11 +6,8 @@ import { describe, expect, test } from "vitest";
 import {
   CONFIG_BASE,
   CFG_BUCKETS_PER_GROUP,
-  CORE_PHASE,
   FLOW_GROUPS,
-  GAUGE_BUFFERS,
   GAUGE_CONNECTIONS,
-  PHASE_OUTSIDE,
   RC_OK,
 } from "../../assembly/abi.ts";
 import { text } from "../support/bytes.ts";
@@ -21,10 +18,10 @@ import { fastOpen, nop } from "../support/packet.ts";
 import { TcpPeer } from "../support/peer.ts";
 import { hashTuple } from "../support/toeplitz.ts";
 import { Cores, portFor } from "./cores.ts";
+import { takeOver } from "./take-over.ts";
 
 const SECOND = 1_000_000;
 const HELLO = text("hello");
-const ALL = Array.from({ length: FLOW_GROUPS }, (_, group) => group);
 
 /** Which bucket of the connection table a peer's connection is in. */
 function bucketOf(cores: Cores, port: number, kernelPort = 80): number {
@@ -59,21 +56,6 @@ class Scene {
     const { options } = peer.expect({ flags: "SA" }).header;
     peer.send({ flags: "R", seq: 1 });
     return options.flatMap((option) => (option.kind === "unknown" ? [option.data] : []))[0];
-  }
-
-  /** Core 0 is taken over, and gives everything to core 1. */
-  takeOver(): void {
-    const { cores } = this;
-    const [dead] = cores.all;
-    dead.rescue();
-    expect(dead.word(CORE_PHASE)).toBe(PHASE_OUTSIDE);
-    for (let tries = 0; ALL.some((group) => cores.owner(group) === 0); tries++) {
-      expect(tries).toBeLessThan(3);
-      expect(cores.migrate(0, 1, ALL)).toBe(RC_OK);
-    }
-    dead.events();
-    expect(dead.gauge(GAUGE_CONNECTIONS)).toBe(0);
-    expect(dead.gauge(GAUGE_BUFFERS)).toBe(0);
   }
 
   /** The bystander's connection lives on, and is the only one once the newcomer has long been silent. */
@@ -118,7 +100,7 @@ describe.each(kernels)("$name kernel", (build) => {
     for (; ; stores++) {
       const scene = new Scene(dying);
       if (!dyingAfter(scene.cores.at(0), stores, () => open(scene))) break;
-      scene.takeOver();
+      takeOver(scene.cores);
       scene.check();
     }
     expect(stores).toBeGreaterThan(100);

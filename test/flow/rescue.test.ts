@@ -19,12 +19,9 @@ import {
   FLOW_GROUPS,
   GAUGE_BUFFERS,
   GAUGE_CONNECTIONS,
-  GAUGE_FILL,
-  GAUGE_TIMERS,
   HANDLE_INDEX_MASK,
   MIGRATION_HANDED,
   PHASE_KERNEL,
-  PHASE_OUTSIDE,
   RC_OK,
   REQUEST_STEER,
   SYS_ABORT,
@@ -37,8 +34,7 @@ import { udpFrame } from "../support/packet.ts";
 import { TcpPeer } from "../support/peer.ts";
 import { hashTuple } from "../support/toeplitz.ts";
 import { Cores, groupOf, moveWithPeer, portFor } from "./cores.ts";
-
-const ALL = Array.from({ length: FLOW_GROUPS }, (_, group) => group);
+import { ALL, giveAllAway, takeOver } from "./take-over.ts";
 
 // Where the kernel keeps what the tests break (assembly/core/state.ts, assembly/tcp/tcb.ts).
 const STATE_BUFFERS = 5120;
@@ -74,24 +70,6 @@ function bucketOf(cores: Cores, peer: TcpPeer): number {
   const perGroup = view.getUint32(CONFIG_BASE + CFG_BUCKETS_PER_GROUP, true);
   const bucket = Math.floor(hash / FLOW_GROUPS) % perGroup;
   return buckets + 4 * ((hash % FLOW_GROUPS) * perGroup + bucket);
-}
-
-/** Takes core 0 over and gives everything to core 1. */
-function rescue(cores: Cores): void {
-  const [dead] = cores.all;
-  const sent = dead.outbox.length;
-  dead.rescue();
-  expect(dead.word(CORE_PHASE)).toBe(PHASE_OUTSIDE);
-  for (let tries = 0; ALL.some((group) => cores.owner(group) === 0); tries++) {
-    expect(tries).toBeLessThan(3);
-    expect(cores.migrate(0, 1, ALL)).toBe(RC_OK);
-  }
-  dead.events();
-  expect(dead.outbox).toHaveLength(sent);
-  expect(dead.gauge(GAUGE_CONNECTIONS)).toBe(0);
-  expect(dead.gauge(GAUGE_BUFFERS)).toBe(0);
-  expect(dead.gauge(GAUGE_TIMERS)).toBe(0);
-  expect(dead.gauge(GAUGE_FILL)).toBe(dead.nic.held);
 }
 
 /** Accepts what arrived at core 1 and lets each of the peers talk both ways. */
@@ -132,7 +110,7 @@ describe.each(kernels)("$name kernel", (build) => {
     dead.deliver(udpFrame({ from: PEER, to: KERNEL }, { sourcePort: 9, destinationPort: 53 }));
     dead.timerSet(1000);
     expect(udp).not.toBe(0);
-    rescue(cores);
+    takeOver(cores);
     goOn(cores, peers);
     assertSameBytes(peers[0].stream().subarray(0, 3000), pattern(3000));
     expect(dead.counter(CNT_RESCUE_CUTS)).toBe(0);
@@ -146,7 +124,7 @@ describe.each(kernels)("$name kernel", (build) => {
     dead.nic.stalled = true;
     dead.send(peer.handle, pattern(2000));
     dead.nic.stalled = false;
-    rescue(cores);
+    takeOver(cores);
     peer.k = cores.at(1);
     peer.k.event("arrived");
     expect(peer.k.accept(peer.handle)).toBe(RC_OK);
@@ -165,7 +143,7 @@ describe.each(kernels)("$name kernel", (build) => {
     dead.inject(peer.frame({ payload: text("on the way") }));
     const caller = new TcpPeer(dead, { port: portFor(0, 2, 30_000) });
     dead.inject(caller.frame({ flags: "S" }));
-    rescue(cores);
+    takeOver(cores);
     const k = cores.at(1);
     k.event("arrived");
     expect(k.accept(peer.handle)).toBe(RC_OK);
@@ -181,7 +159,7 @@ describe.each(kernels)("$name kernel", (build) => {
     peers[1].send({ payload: text("unread") });
     dead.setWord(CORE_PHASE, PHASE_KERNEL);
     dead.setWord(CORE_IN_PROGRESS, tcbOf(cores, peers[1]));
-    rescue(cores);
+    takeOver(cores);
     peers[1].k = cores.at(1);
     peers[1].takeAll();
     expect(dead.counter(CNT_RESCUE_RESETS)).toBe(1);
@@ -191,7 +169,7 @@ describe.each(kernels)("$name kernel", (build) => {
   test("once it is given back the core is as good as any: it sends, and takes groups and gives them", () => {
     const { cores, peers } = start(build);
     const [dead, k] = cores.all;
-    rescue(cores);
+    takeOver(cores);
     goOn(cores, peers);
     dead.replaceKernel();
     dead.forgetApplication();
@@ -217,7 +195,7 @@ describe.each(kernels)("$name kernel", (build) => {
     const { cores, peers } = start(build, 1);
     const [dead] = cores.all;
     dead.leaveCall(SYS_ABORT, peers[0].handle);
-    rescue(cores);
+    takeOver(cores);
     goOn(cores, peers);
   });
 
@@ -226,7 +204,7 @@ describe.each(kernels)("$name kernel", (build) => {
     const [dead] = cores.all;
     dead.setWord(CORE_PHASE, PHASE_KERNEL);
     dead.setWord(CORE_IN_PROGRESS, tcbOf(cores, peers[0]));
-    rescue(cores);
+    takeOver(cores);
     peers[0].k = cores.at(1);
     peers[0].expect({ flags: "RA", seq: 1, ack: 1 });
     expect(cores.held()).toMatchObject({ GAUGE_CONNECTIONS: 0, GAUGE_BUFFERS: 0 });
@@ -322,10 +300,7 @@ describe.each(kernels)("$name kernel", (build) => {
       dead.setWord(CORE_PHASE, PHASE_KERNEL);
       fault(cores, peers);
       dead.rescue();
-      for (let tries = 0; ALL.some((group) => cores.owner(group) === 0); tries++) {
-        expect(tries).toBeLessThan(3);
-        expect(cores.migrate(0, 1, ALL)).toBe(RC_OK);
-      }
+      giveAllAway(cores);
       dead.sent();
       dead.events();
       const arrived = cores
@@ -367,7 +342,7 @@ describe.each(kernels)("$name kernel", (build) => {
       peers[1].k = dead;
       dead.inject(peers[1].frame({ payload: text("stray") }));
       peers[1].sndNxt += 5;
-      rescue(cores);
+      takeOver(cores);
       cores.settle();
       const k = cores.at(1);
       const arrived = k.events().filter(({ kind }) => kind === "arrived");
@@ -387,7 +362,7 @@ describe.each(kernels)("$name kernel", (build) => {
         dead.pollOnce();
         cores.steer(0);
       }
-      rescue(cores);
+      takeOver(cores);
       cores.settle();
       expect(k.events().filter(({ kind }) => kind === "arrived")).toHaveLength(peers.length);
     });

@@ -20,11 +20,15 @@ export class RealMemcached {
     this.#port = port;
   }
 
-  static async start(...args: string[]): Promise<RealMemcached> {
+  static async start(): Promise<RealMemcached> {
     const port = await freePort();
     const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
     const listen = ["-l", "127.0.0.1", "-p", String(port), "-U", "0"];
-    const child = spawn("memcached", [...listen, ...user, ...args], { stdio: "ignore" });
+    // Its LRU maintainer holds an item for a moment once it was read a few times, and `decr` then
+    // stores "1" where it writes "1  " into an item that nobody holds: the answers must not hang on that.
+    const steady = ["-o", "no_lru_maintainer"];
+    const options = [...listen, ...steady, ...user];
+    const child = spawn("memcached", options, { stdio: "ignore" });
     const server = new RealMemcached(child, port);
     for (let tries = 0; ; tries++) {
       try {
