@@ -1,9 +1,13 @@
-/** Which local port an active open gets (RFC 6056): one that is free, and whose replies come to this core. */
+/**
+ * Which local port an active open gets (RFC 6056): one that is free, that nobody listens on, and whose replies
+ * come to this core.
+ */
 import { CFG_EPHEMERAL_HIGH, CFG_EPHEMERAL_LOW } from "../abi";
 import { config, coreBlock } from "../core/config";
 import { STATE_PORTS } from "../core/state";
 import { isCallable } from "../flow/groups";
 import { portOffset } from "./isn";
+import { findListener } from "./listeners";
 import { findTuple, localPortShare, localWord, remoteSecret, tupleHash } from "./tuple";
 
 /** What the search remembers; in the core's control block. */
@@ -42,6 +46,14 @@ function isFree(ports: u32, hash: u32): bool {
 }
 
 /**
+ * True when nobody here listens on the port (host order; RFC 6056 section 3.1): whoever called a listener of its
+ * own host from that listener's port would be connected with itself.
+ */
+function isUnserved(port: u32): bool {
+  return findListener(port) == null;
+}
+
+/**
  * A port pair that is free and whose replies the NIC brings to this core (RFC 6056 section 3.3.3 with
  * the hash of RSS as a further condition); 0 when there is none. The hash is linear, so a port costs two
  * lookups to try, and as many as there are cores have to be tried on average.
@@ -55,7 +67,7 @@ function freePorts(remotePort: u32): u32 {
     search.tried++;
     const port: u32 = bswap<u16>(<u16>(low + at));
     const ports = remotePort | (port << 16);
-    if (isFree(ports, base ^ localPortShare(port))) return ports;
+    if (isFree(ports, base ^ localPortShare(port)) && isUnserved(low + at)) return ports;
     at = at + 1 == range ? 0 : at + 1;
   }
   return 0;

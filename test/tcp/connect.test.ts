@@ -87,6 +87,19 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(k.connect(PEER.ip, 9001).result).toBe(RC_OK);
     });
 
+    test("the port of a listener is nobody's source port, unless it is asked for", () => {
+      const k = startKernel(build, { tcp: { ephemeral: [50_000, 50_003] } });
+      k.listen(50_001);
+      const ports = new Set<number>();
+      for (let i = 0; i < 3; i++) {
+        expect(k.connect(PEER.ip, 9000).result).toBe(RC_OK);
+        ports.add(k.sent()[0].tcp!.sourcePort);
+      }
+      expect([...ports].toSorted()).toEqual([50_000, 50_002, 50_003]);
+      expect(k.connect(PEER.ip, 9000).result).toBe(RC_INUSE);
+      expect(k.connect(PEER.ip, 9000, { sourcePort: 50_001 }).result).toBe(RC_OK);
+    });
+
     test("without scaling in the SYN-ACK neither side scales", () => {
       const k = startKernel(build);
       const peer = TcpPeer.connected(k);
