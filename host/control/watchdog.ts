@@ -8,6 +8,12 @@ import { PHASE_KERNEL } from "../../assembly/abi.ts";
 /** A core that does not answer for longer than this, µs, is reported. */
 export const UNRESPONSIVE = 10_000;
 
+/**
+ * How much of the time between two looks counts, µs. Who has not looked for longer was kept from it, and then
+ * perhaps the core was too: the whole machine may have stood still.
+ */
+const WATCHED = 50_000;
+
 /** What is seen of a core at one time. */
 export interface Sighting {
   /** Time of its last poll, µs modulo 2^32. */
@@ -46,18 +52,23 @@ export interface Silence {
 
 export class Watchdog {
   #lastPoll = -1;
-  #since = 0;
+  #lookedAt = 0;
+  /** How long it has been silent while it was watched, µs. */
+  #silent = 0;
   #reported = false;
 
   /** Looks at the core at `now` (µs). Undefined while it answers, or sleeps. */
   look({ lastPoll, phase, isParked }: Sighting, now: number): Silence | undefined {
+    const watched = Math.min(now - this.#lookedAt, WATCHED);
+    this.#lookedAt = now;
     if (isParked || lastPoll !== this.#lastPoll) {
       this.#lastPoll = lastPoll;
-      this.#since = now;
+      this.#silent = 0;
       this.#reported = false;
       return undefined;
     }
-    const micros = now - this.#since;
+    this.#silent += watched;
+    const micros = this.#silent;
     if (micros <= UNRESPONSIVE) return undefined;
     const isNews = !this.#reported;
     this.#reported = true;

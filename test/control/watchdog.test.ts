@@ -33,6 +33,15 @@ describe("the watchdog", () => {
     expect(watchdog.look(sighting(6), 75_000)).toMatchObject({ micros: 15_000, isNews: true });
   });
 
+  it("does not count against a core what it did not watch itself", () => {
+    const watchdog = new Watchdog();
+    watchdog.look(sighting(5), 0);
+    // A machine that stood still for ten seconds.
+    expect(watchdog.look(sighting(5), 10e6)!.micros).toBeLessThanOrEqual(50_000);
+    for (let now = 10e6; now <= 12e6; now += 5000) watchdog.look(sighting(5), now);
+    expect(watchdog.look(sighting(5), 12e6)!.micros).toBeGreaterThanOrEqual(2e6);
+  });
+
   it("begins anew with another thread", () => {
     const watchdog = new Watchdog();
     watchdog.look(sighting(5), 0);
