@@ -9,5 +9,7 @@ export default defineConfig({
     reporters: ["default", new BehaviourCount()],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // A condition that is waited for comes when the machine has time for it.
+    expect: { poll: { timeout: 20_000 } },
   },
 });

@@ -121,7 +121,7 @@ describe("ixwasm run", () => {
     [{ hangs: true }, /^core 1 of 10\.9\.0\.2 did not answer for \d+ ms, being in the application/],
   ])("goes on with the cores that are left when one fails: %j", async (how, message) => {
     const options = JSON.stringify({ role: "faulty", core: 1, ...how });
-    const args = [APPS, "--options", options, "--load", "--cores", "2", "--hang-timeout", "300"];
+    const args = [APPS, "--options", options, "--load", "--cores", "2", "--hang-timeout", "2000"];
     const run = await place.run(...args, ...LIGHT);
     const core = async (): Promise<CoreSnapshot> =>
       (JSON.parse((await place.ixwasm("stats", "--json")).stdout) as Snapshot).cores[1];

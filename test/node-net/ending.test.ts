@@ -246,6 +246,7 @@ describe("destroy", () => {
     const events = journal(here, "close");
     here.destroy();
     here.destroy();
+    await once(here, "close");
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(events).toEqual(["close"]);
   });

@@ -366,18 +366,21 @@ describe("ending early", () => {
   });
 
   test("of idle connections only by closeIdleConnections", async () => {
+    let come!: (late: http.ServerResponse) => void;
+    const waiting = new Promise<http.ServerResponse>((resolve) => (come = resolve));
     const at = await site((request, response) => {
-      if (request.url === "/wait") setTimeout(() => response.end("late"), 20);
+      if (request.url === "/wait") come(response);
       else response.end("now");
     });
     const idle = await connected({ port: at.port, via: at.via });
     idle.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     await once(idle, "data");
     const busy = get(at, { path: "/wait" });
-    await wait(5);
+    const late = await waiting;
     const gone = closed(idle);
     at.server.closeIdleConnections();
     expect(await gone).toBe(false);
+    late.end("late");
     expect(await busy).toBe("late");
   });
 

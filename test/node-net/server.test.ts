@@ -158,6 +158,8 @@ describe("a server", () => {
   test("frees a place of maxConnections when a connection ends", async () => {
     const via = aHost();
     const { server, port } = await listening(via, (socket) => socket.resume());
+    const count = (): Promise<number> =>
+      new Promise((resolve) => server.getConnections((_, number) => resolve(number)));
     server.maxConnections = 1;
     const first = connect({ port, via });
     await once(first, "connect");
@@ -165,7 +167,7 @@ describe("a server", () => {
     first.end();
     first.resume();
     await gone;
-    await wait(5);
+    await expect.poll(count).toBe(0);
     const accepted = once(server, "connection");
     connect({ port, via }).on("error", () => {});
     await accepted;

@@ -1,7 +1,7 @@
 /** What sockets can be set to and asked. After node's test-net-socket-timeout-*, test-net-*-abort-*, test-net-autoselectfamily-*, test-diagnostics-channel-net. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import * as core from "node:net";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import * as net from "../../host/node/net/index.ts";
 import { connect, createServer, Socket } from "../../host/node/net/index.ts";
 import { aHost, journal, listening, neighbourOf, once, pair } from "./support.ts";
@@ -38,14 +38,23 @@ describe("setTimeout", () => {
 
   test("is put off by what is received", async () => {
     const { here, there } = await pair(aHost());
-    here.resume();
     const events = journal(here, "timeout");
-    here.setTimeout(60);
-    for (let i = 0; i < 8; i++) {
-      there.write("x");
-      await wait(15);
+    // Time that passes when it is told to: whoever is kept waiting for longer than 60 ms times out rightly.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      here.setTimeout(60);
+      for (let i = 0; i < 8; i++) {
+        const came = once(here, "data");
+        there.write("x");
+        await came;
+        vi.advanceTimersByTime(50);
+      }
+      expect(events).toEqual([]);
+      vi.advanceTimersByTime(10);
+      expect(events).toEqual(["timeout"]);
+    } finally {
+      vi.useRealTimers();
     }
-    expect(events).toEqual([]);
   });
 
   test("of 0 ends it, and takes the listener away", async () => {

@@ -146,9 +146,8 @@ describe("memory", () => {
     expect(connections - timeWait).toBeLessThanOrEqual(2);
     // Both ends of the one that is held.
     await expect.poll(() => via.ixev.connections).toBe(2);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(live(Socket) - before[0]).toBeLessThan(5);
-    expect(live(IxevContext) - before[1]).toBeLessThan(5);
+    await expect.poll(() => live(Socket) - before[0]).toBeLessThan(5);
+    await expect.poll(() => live(IxevContext) - before[1]).toBeLessThan(5);
     held.destroy();
     server.close();
   });
