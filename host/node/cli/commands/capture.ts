@@ -58,6 +58,8 @@ async function record(
   try {
     const limits = { seconds, frames: packets, snapLength: snap };
     const captured = run.request<CaptureResult>("capture", limits, (bytes) => output.put(bytes));
+    // Told to end before there was anything to end.
+    if (signal.aborted) end();
     // Whichever fails first: the run, or writing.
     return await Promise.race([captured, output.failed]);
   } finally {
