@@ -1,6 +1,6 @@
 /** The examples of the help texts and the README's tour do what they say. */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -48,6 +48,9 @@ function shell(line: string): ChildProcess {
 
 /** Runs a line; one that would go on for ever is interrupted as by Ctrl-C once it has begun. */
 async function runLine(line: string, interrupted: boolean) {
+  const file = /\S+\.pcapng/.exec(line)?.[0];
+  // What an example before has written tells nothing of this one.
+  if (file !== undefined) rmSync(place.file(file), { force: true });
   const child = shell(line);
   let stdout = "";
   let stderr = "";
@@ -55,7 +58,7 @@ async function runLine(line: string, interrupted: boolean) {
   child.stderr!.on("data", (chunk) => (stderr += chunk));
   const closed = once(child, "close");
   if (interrupted) {
-    const begun = () => stdout !== "" || line.includes("capture");
+    const begun = () => (file === undefined ? stdout !== "" : hasBytes(place.file(file)));
     const ended = () => child.exitCode !== null;
     while (!begun() && !ended()) await sleep(20);
     await sleep(1000);
@@ -63,6 +66,10 @@ async function runLine(line: string, interrupted: boolean) {
   }
   const [code] = (await closed) as [number | null];
   return { code, stdout, stderr };
+}
+
+function hasBytes(file: string): boolean {
+  return (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 function isInstalled(program: string): boolean {

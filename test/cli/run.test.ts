@@ -16,7 +16,7 @@ afterEach(() => place.delete());
 
 describe("ixwasm run", () => {
   it("says what runs and where, and ends when its time is over", async () => {
-    const run = await place.run(...LIGHT, "--cores", "2", "--duration", "0.3");
+    const run = await place.run(...LIGHT, "--cores", "2", "--duration", "3");
     expect(run.introduction).toMatch(/^echo: echo at 10\.9\.0\.2\/24, 2 cores, NIC: emulated/);
     expect(run.socket).toBe(place.socket("echo"));
     expect(statSync(dirname(run.socket)).mode & 0o777).toBe(0o700);
