@@ -13,7 +13,7 @@
  * memory, or of what a call or event means; test/structure/abi.test.ts sees the first two. The host asks
  * every module for it before it goes near a dataplane.
  */
-export const ABI_VERSION: u32 = 3;
+export const ABI_VERSION: u32 = 4;
 
 // ---------------------------------------------------------------------------------------------
 // Fixed limits

@@ -90,6 +90,8 @@ export class Queue {
   /** Positions that `markTx` and `markRx` noted. */
   txMark: u32;
   rxMark: u32;
+  /** No payload before this tx position is still to be read where the application has it (references.ts). */
+  txReferring: u32;
 }
 
 /** Refills of fewer descriptors wait for more, as PCIe writes did in the paper (section 3). */
@@ -130,6 +132,7 @@ export function prepareRings(): void {
     queue.txHead = atomic.load<u32>(queue.txProducer);
     queue.txPublished = queue.txHead;
     queue.txSeen = atomic.load<u32>(queue.txConsumer);
+    queue.txReferring = queue.txSeen;
     queue.completionTail = atomic.load<u32>(queue.completionConsumer);
     queue.completionBias = queue.txHead - queue.completionTail;
     refill(queue);
@@ -239,7 +242,7 @@ export function txPut(buffer: Buffer, address: u32, length: u32, options: u32): 
   txPutForeign(address, length, options);
 }
 
-/** Queues a descriptor of memory that is no frame: a referenced payload, which TCP keeps alive. */
+/** Queues a descriptor of memory that is no frame, and that its owner keeps as it is until the NIC is done. */
 export function txPutForeign(address: u32, length: u32, options: u32): void {
   const queue = txQueue;
   const slot = queue.txDescriptors + (queue.txHead & queue.txMask) * PACKET_DESC_SIZE;

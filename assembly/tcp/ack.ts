@@ -4,12 +4,13 @@
  */
 import { CNT_TCP_DUPLICATE_ACKS, CNT_TCP_FAST_RETRANSMITS } from "../abi";
 import { count } from "../core/counters";
-import { Buffer, release } from "../mem/buffers";
+import { Buffer, hasFrame, release } from "../mem/buffers";
 import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
 import { onAck } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { noteDelivered } from "./delivery-rate";
+import { severPayloads } from "./emit";
 import { deflate, enterRecovery, inflate, leaveRecovery } from "./fast-recovery";
 import { isProbeAwaited } from "./mtu-probe";
 import { reportSent } from "./notices";
@@ -136,6 +137,7 @@ export function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
   while (at != 0) {
     const buffer = changetype<Buffer>(at);
     if (!seqBefore(buffer.seq, ack)) break;
+    if (!hasFrame(buffer)) severPayloads(buffer.sentAt);
     // A hole that a repeated segment filled held up the ACK of all behind it.
     if (buffer.flags & SENT_AGAIN) clean = false;
     sentAt = buffer.sentAt;

@@ -8,13 +8,12 @@
  * So packets begin at the headroom, which is aligned for the NIC's copy, and the largest MTU fits; longer
  * headers, those with SACK, reach into it.
  *
- * A referenced payload stays where the application has it and follows as a second descriptor, the first time.
+ * A referenced payload stays where the application has it and follows as a second descriptor.
  */
 import {
   CNT_TCP_OUT,
   CNT_TCP_RESETS_OUT,
   CNT_TX_NO_FRAME,
-  DESC_CONTINUED,
   DESC_METADATA,
   FRAME_HEADROOM,
   OFFLOAD_TX_CHECKSUM,
@@ -28,7 +27,9 @@ import { isDigest } from "../net/digest";
 import { emitIpv4Header, requestChecksum, requestChecksumAt } from "../net/ipv4-output";
 import { emitEthernet, isResolved, sendPacket } from "../net/neighbours";
 import { hopLimit } from "../net/routers";
-import { txPut, txPutForeign, txRoom } from "../nic/rings";
+import { txPutReferring, txSever } from "../nic/references";
+import { txPut, txRoom } from "../nic/rings";
+import { now } from "../time/clock";
 import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum6, sumBytes } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, markEct } from "../wire/ipv4";
@@ -126,11 +127,8 @@ export function sendBare(tcb: Tcb, seq: u32, flags: u32): bool {
 /**
  * Sends the payload that `buffer` describes. False when the TX ring or the frames are exhausted, or
  * when the NIC still holds an earlier copy of the same frame.
- *
- * @param again it was sent before: an ACK of that may give a referenced payload back to the application while
- *   this copy still waits for the NIC, so the frame gets one of its own
  */
-export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32, again: bool): bool {
+export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
   if (hasFrame(buffer)) {
     if (buffer.holds > 1 || !txRoom(1)) return false;
     const sack = payloadSackBytes(tcb, buffer.length);
@@ -152,12 +150,12 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32, again: bool): 
     const end = payloadPlace(tcb, header);
     const sack = payloadSackBytes(tcb, buffer.length);
     const start = emit(tcb, end, buffer.seq, flags, buffer.address, buffer.length, sack);
-    if (!again && isResolved(tcb.neighbour)) {
+    if (isResolved(tcb.neighbour)) {
       emitEthernet(start, tcb.neighbour);
-      txPut(header, start, end - start, metadataOption() | DESC_CONTINUED);
-      txPutForeign(buffer.address, buffer.length, 0);
+      const options = metadataOption();
+      txPutReferring(header, start, end, options, buffer.address, buffer.length, now);
     } else {
-      // Nor can anything but a frame wait for the neighbour's address.
+      // Nothing but a frame can wait for the neighbour's address.
       memory.copy(end, buffer.address, buffer.length);
       const length = end - start + buffer.length;
       sendPacket(tcb.neighbour, header, start, length, metadataOption());
@@ -166,6 +164,11 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32, again: bool): 
   }
   markAcknowledged(tcb, flags);
   return true;
+}
+
+/** To be called before payload that was sent at `sentAt`, or before, may change: copies what was not read yet. */
+export function severPayloads(sentAt: u32): void {
+  txSever(sentAt);
 }
 
 /** Sends a RST that belongs to no connection, to where a segment came from. */

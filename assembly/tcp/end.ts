@@ -26,6 +26,7 @@ import { bareSequence, sendBare } from "./emit";
 import { leaveHalfOpen } from "./fast-open";
 import { leaveBacklog } from "./listeners";
 import { discard } from "./reassembly";
+import { severQueue } from "./send-queue";
 import { CLOSED, DONE, SYN_SENT, TIME_WAIT } from "./states";
 import {
   asTcb,
@@ -203,6 +204,7 @@ function retire(tcb: Tcb): void {
 
 /** Frees what waits to be sent, acknowledged or reassembled. */
 function dropQueues(tcb: Tcb): void {
+  severQueue(tcb);
   releaseList(tcb.txHead);
   tcb.txHead = 0;
   tcb.txTail = 0;

@@ -208,7 +208,7 @@ export function retransmitUpTo(tcb: Tcb, end: u32): void {
 }
 
 function sendAgain(tcb: Tcb, buffer: Buffer): bool {
-  return sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0), true);
+  return sendPayload(tcb, buffer, payloadFlags(buffer, (tcb.flags & F_FIN_SENT) != 0));
 }
 
 function retransmit(tcb: Tcb, buffer: Buffer): bool {
@@ -230,7 +230,7 @@ function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   const fin = (tcb.flags & F_FIN_QUEUED) != 0;
   const answers = (tcb.flags & F_ACK_PENDING) != 0;
   const again: bool = (tcb.flags & F_RESENDING) != 0 && seqBefore(buffer.seq, coldOf(tcb).sndMax);
-  if (!sendPayload(tcb, buffer, payloadFlags(buffer, fin) | push, again)) return false;
+  if (!sendPayload(tcb, buffer, payloadFlags(buffer, fin) | push)) return false;
   if (tcb.controlFlags & C_QUICK) noteAnswer(tcb, answers);
   // What a SYN carried before is no new write.
   if (tcb.flags & F_NAGLE && buffer.length < tcb.mss && !(buffer.flags & SENT_AGAIN)) {

@@ -1,6 +1,7 @@
 /** The buffers of the send queue: what their flags say of them, and how one becomes two. */
 import { allocFrame, allocRecord, Buffer, hasFrame } from "../mem/buffers";
-import { payloadPlace } from "./emit";
+import { now } from "../time/clock";
+import { payloadPlace, severPayloads } from "./emit";
 import { Tcb } from "./tcb";
 
 /** Buffer flag: was sent more than once, so its round trip is ambiguous (Karn). */
@@ -11,6 +12,15 @@ export const RECORD_END: u16 = 8;
 export const MORE_FOLLOWS: u16 = 16;
 /** Buffer flag: our FIN went out with it. */
 export const WITH_FIN: u16 = 32;
+
+/** Before what the queue has of the application's memory goes back to it. */
+export function severQueue(tcb: Tcb): void {
+  for (let at = tcb.txHead; at != 0; at = changetype<Buffer>(at).next) {
+    if (hasFrame(changetype<Buffer>(at))) continue;
+    severPayloads(now);
+    return;
+  }
+}
 
 /**
  * Splits a buffer so that its first `length` bytes go alone. False when no record is free.

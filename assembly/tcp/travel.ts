@@ -41,6 +41,7 @@ import { joinHalfOpen, leaveHalfOpen } from "./fast-open";
 import { enterBacklog, findListener, leaveBacklog } from "./listeners";
 import { rebuildScoreboard } from "./scoreboard";
 import { SENT_ELSEWHERE } from "./send";
+import { severQueue } from "./send-queue";
 import { CLOSED, DONE, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./states";
 import {
   asTcb,
@@ -211,6 +212,7 @@ export function enter(tcb: Tcb, source: u32, arrived: u32, index: u32): void {
 
 /** Copies what of the send queue lies in the application's memory. False when frames run out. */
 function copyReferences(tcb: Tcb): bool {
+  severQueue(tcb);
   let before: u32 = 0;
   let at = tcb.txHead;
   while (at != 0) {

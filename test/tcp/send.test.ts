@@ -167,24 +167,6 @@ describe.each(kernels)("$name kernel", (build) => {
       expect(k.gauge(GAUGE_BUFFERS)).toBe(0);
     });
 
-    test("may change once it is acknowledged, though the NIC has not sent a repeated segment yet", () => {
-      const k = startKernel(build);
-      const peer = TcpPeer.established(k);
-      const address = k.write(pattern(1460));
-      k.call({ op: SYS_SEND, handle: peer.handle, a: address, b: 1460 });
-      peer.takeAll();
-      k.nic.stalled = true;
-      k.advance(SECOND);
-      peer.send({ ack: 1461 });
-      expect(k.event("sent").acked).toBe(1460);
-      k.bytes.fill(0xee, address, address + 1460);
-      k.nic.stalled = false;
-      k.poll();
-      const repeated = peer.takeAll();
-      expect(repeated.length).toBeGreaterThan(0);
-      for (const { payload } of repeated) assertSameBytes(payload, pattern(1460));
-    });
-
     test("is not told to be free before the peer has acknowledged it", () => {
       const k = startKernel(build);
       const peer = TcpPeer.established(k);
