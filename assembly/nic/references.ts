@@ -44,9 +44,9 @@ export function txPutReferring(
 }
 
 /**
- * To be called before memory goes back to the application that was queued at `sentAt`, or later: moves all
- * payloads that the NIC has yet to read, unless even the oldest of them was queued after that. An honest
- * peer acknowledges only what is older, so that for it nothing is ever moved but what shares its instant.
+ * To be called before memory that was last queued at `sentAt` goes back to the application: moves all payloads
+ * that the NIC has yet to read, unless even the oldest of them was queued after that. An honest peer
+ * acknowledges nothing that waits, so for it nothing is moved but what shares an instant with what was read.
  */
 export function txSever(sentAt: u32): void {
   const queue = queueAt(0);

@@ -113,6 +113,8 @@ class Rings {
 let rings = changetype<Rings>(0);
 /** The queue this core sends on. */
 let txQueue: Queue = changetype<Queue>(0);
+/** True when the NIC was done with all that was queued before this iteration. */
+export let txWasClear: bool = false;
 
 /** Binds this instance to the core's queues. */
 export function bindRings(): void {
@@ -287,6 +289,7 @@ export function silenceTx(): void {
   queue.txMark = sent;
   queue.completionBias = sent - queue.completionTail;
   rings.silent = true;
+  txWasClear = false;
   queue.txSeen = seenTx(queue);
 }
 
@@ -357,6 +360,7 @@ export function txReclaim(): void {
   const queue = txQueue;
   const produced = atomic.load<u32>(queue.completionProducer);
   let tail = queue.completionTail;
+  txWasClear = produced + queue.completionBias == queue.txHead;
   if (tail == produced) return;
   while (tail != produced) {
     const slot = queue.completionDescriptors + (tail & queue.completionMask) * ADDRESS_DESC_SIZE;

@@ -28,7 +28,7 @@ import { emitIpv4Header, requestChecksum, requestChecksumAt } from "../net/ipv4-
 import { emitEthernet, isResolved, sendPacket } from "../net/neighbours";
 import { hopLimit } from "../net/routers";
 import { txPutReferring, txSever } from "../nic/references";
-import { txPut, txRoom } from "../nic/rings";
+import { txPut, txRoom, txWasClear } from "../nic/rings";
 import { now } from "../time/clock";
 import { foldChecksum, pseudoHeaderSum, pseudoHeaderSum6, sumBytes } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE } from "../wire/ethernet";
@@ -166,9 +166,9 @@ export function sendPayload(tcb: Tcb, buffer: Buffer, flags: u32): bool {
   return true;
 }
 
-/** To be called before payload that was sent at `sentAt`, or before, may change: copies what was not read yet. */
+/** To be called before payload, last sent at `sentAt`, goes back to the application, which may change it. */
 export function severPayloads(sentAt: u32): void {
-  txSever(sentAt);
+  if (!txWasClear || sentAt == now) txSever(sentAt);
 }
 
 /** Sends a RST that belongs to no connection, to where a segment came from. */
