@@ -34,11 +34,9 @@ import { sampleRtt } from "./rtt";
 import { ESTABLISHED } from "./states";
 import { coldOf, F_CONNECTING, F_IN_BACKLOG, F_KNOWN, F_OWNED, F_SCALED, R_SACK, Tcb } from "./tcb";
 import { echoedRtt, noteTimestamp } from "./timestamps";
-import { pathMss, remoteHigh, remoteLow, setConnection, setSender } from "./tuple";
+import { defaultMss, pathMss, remoteHigh, remoteLow, setConnection, setSender } from "./tuple";
 import { windowShift } from "./window";
 
-/** The MSS of a peer that names none (RFC 9293 section 3.7.1). */
-export const DEFAULT_MSS: u32 = 536;
 /** Smaller ones that a peer announces are taken as this, lest it make us send confetti (as Linux does). */
 export const LEAST_ANNOUNCED_MSS: u32 = 48;
 
@@ -58,7 +56,7 @@ export function learnSyn(tcb: Tcb, packet: Packet): void {
   if (optionSackPermitted && wanted & TCP_OPTION_SACK) cold.repair |= R_SACK;
   else cold.repair &= ~R_SACK;
   setSender(packet);
-  const announced = optionMss == 0 ? DEFAULT_MSS : max<u32>(optionMss, LEAST_ANNOUNCED_MSS);
+  const announced = optionMss == 0 ? defaultMss() : max<u32>(optionMss, LEAST_ANNOUNCED_MSS);
   // The MSS does not count options (RFC 9293 section 3.7.1, RFC 6691).
   tcb.mss = <u16>(min<u32>(announced, pathMss()) - tcb.optionBytes);
   takeScale(tcb, optionWindowScale);

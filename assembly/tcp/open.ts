@@ -29,7 +29,7 @@ import { clearDeadline, setDeadline } from "./deadlines";
 import { sendSyn } from "./emit-syn";
 import { abortByApp, recycleTimeWait } from "./end";
 import { answerSyn, openHalf, opensFast, takeSynData } from "./fast-open";
-import { DEFAULT_MSS, knock, learnSyn, takeScale } from "./handshake";
+import { knock, learnSyn, takeScale } from "./handshake";
 import { initialSequence, timestampOffset } from "./isn";
 import { enterBacklog, hasBacklogRoom, leaveBacklog, Listener } from "./listeners";
 import { portsFor } from "./ports";
@@ -52,6 +52,7 @@ import {
 import { allocTcb } from "./tcb-pool";
 import { noteTimestamp } from "./timestamps";
 import {
+  defaultMss,
   hopNeighbour,
   isRoutable,
   localWord,
@@ -90,7 +91,7 @@ export function connect(
   const cold = coldOf(tcb);
   tcb.cookie = cookie;
   tcb.flags = flags | F_KNOWN | F_OWNED | F_CONNECTING;
-  tcb.mss = <u16>min<u32>(DEFAULT_MSS, pathMss());
+  tcb.mss = <u16>min<u32>(defaultMss(), pathMss());
   selectControl(tcb, control);
   startHandshake(tcb, cold, initialSequence(localWord, remoteSecret(), ports));
   count(CNT_TCP_CONNECTS);

@@ -35,6 +35,9 @@ import { TCP_HEADER_SIZE } from "../wire/tcp";
 import { addressHash } from "./isn";
 import { Tcb } from "./tcb";
 
+const DEFAULT_MSS: u32 = 536;
+const DEFAULT_MSS6: u32 = 1220;
+
 /** The addresses as a TCB has them. */
 export let remoteWord: u32 = 0;
 export let localWord: u32 = 0;
@@ -183,6 +186,11 @@ export function localMss(): u32 {
 /** The largest segment, options included, that the path to the peer is known to take. */
 export function pathMss(): u32 {
   return min<u32>(linkMtu(), pathMtuTo(remoteHigh, remoteLow)) - headers();
+}
+
+/** The MSS of a peer that names none (RFC 9293 section 3.7.1). */
+export function defaultMss(): u32 {
+  return isDigest(localWord) ? DEFAULT_MSS6 : DEFAULT_MSS;
 }
 
 function linkMtu(): u32 {
