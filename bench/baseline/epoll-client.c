@@ -179,7 +179,7 @@ int main(int argc, char **argv) {
       break;
     }
     int count = epoll_wait(poller, ready, BATCH, timeout);
-    if (count < 0) fail("epoll_wait");
+    if (count < 0 && errno != EINTR) fail("epoll_wait");
     for (int i = 0; i < count; i++) {
       struct connection *c = ready[i].data.ptr;
       if (ready[i].events & EPOLLOUT) flush(c);

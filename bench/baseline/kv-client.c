@@ -168,7 +168,7 @@ static void on_readable(struct connection *c) {
 static void take_answers(void) {
   static struct epoll_event ready[BATCH];
   int count = epoll_wait(poller, ready, BATCH, 0);
-  if (count < 0) fail("epoll_wait");
+  if (count < 0 && errno != EINTR) fail("epoll_wait");
   for (int i = 0; i < count; i++) on_readable(ready[i].data.ptr);
 }
 

@@ -128,7 +128,7 @@ int main(int argc, char **argv) {
       due -= log(uniform()) / (due < begin_at ? warmup_rate : rate) * 1e9;
     }
     int count = epoll_wait(poller, ready, BATCH, 0);
-    if (count < 0) fail("epoll_wait");
+    if (count < 0 && errno != EINTR) fail("epoll_wait");
     for (int i = 0; i < count; i++) on_readable(ready[i].data.ptr);
   }
 
