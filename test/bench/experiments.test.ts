@@ -8,7 +8,8 @@ import { readResults, type ResultLine } from "../../bench/lib/results.ts";
 import { bench } from "./bench-command.ts";
 
 const TIMEOUT = 120_000;
-const BRIEF = ["--seconds", "0.1", "--repeats", "1"];
+/** Long enough that a thread which is kept from its processor still gets something done. */
+const BRIEF = ["--seconds", "0.5", "--repeats", "1"];
 
 /** Arguments that make a run small. Whoever adds an experiment says here how. */
 const TINY: Readonly<Record<string, readonly string[]>> = {
@@ -23,14 +24,14 @@ const TINY: Readonly<Record<string, readonly string[]>> = {
     ...["--warmup", "2", "--seconds", "1"],
   ],
   connections: ["--conns", "100,3000", "--messages", "2", "--repeats", "1", "--linux", "100"],
-  netpipe: ["--sizes", "4,20000", "--seconds", "0.1", "--repeats", "1"],
+  netpipe: ["--sizes", "4,20000", ...BRIEF],
   latency: ["--rates", "500,1000", "--conns", "8", "--seconds", "0.2", "--repeats", "1"],
   rounds: ["--rounds", "1,4", "--conns", "8", "--systems", "inline,net,epoll", ...BRIEF],
   sizes: ["--sizes", "64,4000", "--conns", "8", "--systems", "inline,threaded", ...BRIEF],
   kv: ["--loads", "usr", "--fractions", "0.1,0.3", ...BRIEF],
   batch: ["--batches", "1,64", "--conns", "16", "--systems", "inline", ...BRIEF],
   soak: ["--gigabytes", "0.2"],
-  flood: ["--seconds", "0.1", "--flood", "100000", "--repeats", "2"],
+  flood: ["--seconds", "0.3", "--flood", "100000", "--repeats", "2"],
   cores: ["--cores", "2", "--conns", "32", "--micros", "1000", ...BRIEF],
   elastic: [
     ...["--cores", "4", "--service", "20", "--seconds", "0.03", "--conns", "64"],

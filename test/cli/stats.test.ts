@@ -125,7 +125,7 @@ describe("the metrics endpoint", () => {
 describe("ixwasm top", () => {
   it("prints as many objects as asked for, a line each", async () => {
     await settled();
-    const { code, stdout } = await place.ixwasm("top", "--json", "--count", "3", "-i", "200");
+    const { code, stdout } = await place.ixwasm("top", "--json", "--count", "3", "-i", "1000");
     expect(code).toBe(0);
     const frames = stdout
       .trimEnd()
@@ -133,7 +133,7 @@ describe("ixwasm top", () => {
       .map((line) => JSON.parse(line) as TopFrame);
     expect(frames).toHaveLength(3);
     for (const frame of frames) {
-      expect(frame.seconds).toBeGreaterThanOrEqual(0.19);
+      expect(frame.seconds).toBeGreaterThanOrEqual(0.99);
       expect(frame.cores.map(({ core, groups }) => [core, groups])).toEqual([
         [0, 64],
         [1, 64],

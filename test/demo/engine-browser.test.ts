@@ -12,6 +12,9 @@ declare global {
   }
 }
 
+/** How long a page on a busy machine may take for anything, ms. */
+const PATIENCE = 20_000;
+
 let site: Site;
 beforeAll(async () => {
   if (hasChromium) site = await buildSite(fileURLToPath(new URL("fixture", import.meta.url)));
@@ -54,7 +57,8 @@ class Remote {
   }
 
   async until(holds: (snapshot: Snapshot) => boolean): Promise<Snapshot> {
-    for (let i = 0; i < 200; i++) {
+    const end = Date.now() + PATIENCE;
+    while (Date.now() < end) {
       const snapshot = await this.frame();
       if (holds(snapshot)) return snapshot;
       await new Promise((resolve) => setTimeout(resolve, 30));

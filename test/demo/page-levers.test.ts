@@ -144,7 +144,8 @@ describe.runIf(hasChromium)("moving the lever", { timeout: 120_000 }, () => {
     const before = await demo.until(({ now, count }) => now > 4000 && count > 0);
     await demo.setLever(key, to);
     await demo.until((after) => holds(after, before, demo));
-    expect(new URL(demo.page.url()).hash).toContain(`${key}=${to}`);
+    // The page writes its address a moment after the last change.
+    await expect.poll(() => new URL(demo.page.url()).hash).toContain(`${key}=${to}`);
     expect(demo.complaints).toEqual([]);
     await demo.close();
   });

@@ -13,13 +13,20 @@ beforeAll(async () => {
 });
 afterAll(() => site?.remove());
 
-/** Frames a second, and messages a second meanwhile, once both are known. */
+/**
+ * Frames a second, and messages a second meanwhile, of a page that does not stand still. How many they are the
+ * machine decides, and what else it has to do.
+ */
 async function frameRate({ page }: DemoPage): Promise<{ fps: number; messages: number }> {
   await page.waitForTimeout(3000);
-  return page.evaluate(() => {
-    const { fps, messages } = document.documentElement.dataset;
-    return { fps: Number(fps), messages: Number(messages) };
-  });
+  const rates = () =>
+    page.evaluate(() => {
+      const { fps, messages } = document.documentElement.dataset;
+      return { fps: Number(fps), messages: Number(messages) };
+    });
+  let seen!: { fps: number; messages: number };
+  await expect.poll(async () => (seen = await rates()).fps).toBeGreaterThan(2);
+  return seen;
 }
 
 describe.runIf(hasChromium)("the built page", { timeout: 120_000 }, () => {
@@ -57,10 +64,7 @@ describe.runIf(hasChromium)("the built page", { timeout: 120_000 }, () => {
         `slow motion ${slow.fps} frames/s; ` +
         `full speed ${full.fps} frames/s at ${full.messages} messages/s`,
     );
-    // What the machine is busy with besides is not known here: these only find a page that stands still.
     expect(paint).toBeLessThan(10_000);
-    expect(slow.fps).toBeGreaterThan(2);
-    expect(full.fps).toBeGreaterThan(2);
     await page.click("#slow");
     await expect.poll(() => page.textContent("#mode"), { timeout: 30_000 }).toContain("Virtual");
     expect(demo.complaints).toEqual([]);

@@ -93,7 +93,7 @@ describe.skipIf(unavailable)(`probes${reason}`, () => {
   }
 
   it("nmap -sS finds the one port that is open", { timeout: TIMEOUT }, async () => {
-    const { code, stdout } = await run(`nmap -sS -n -Pn -T5 -p 1-1500 ${DATAPLANE}`);
+    const { code, stdout } = await run(`nmap -sS -n -Pn -T4 -p 1-1500 ${DATAPLANE}`);
     expect(code).toBe(0);
     expect(stdout.match(/^\d+\/tcp +open .*$/gm)).toEqual([
       expect.stringMatching(/^80\/tcp +open/),

@@ -158,7 +158,7 @@ async function runThreaded(dataplane: Dataplane, tap: Tap): Promise<() => Promis
 }
 
 /** Longest time that closing handshakes, TIME-WAIT and delayed acknowledgments may take, ms. */
-const SETTLE = 5000;
+const SETTLE = 20_000;
 
 async function settle(dataplane: Dataplane): Promise<void> {
   const deadline = Date.now() + SETTLE;
