@@ -83,9 +83,9 @@ function sever(queue: Queue, position: u32): void {
   const payload = slotAt(queue, position + 1);
   const place = load<u32>(header, DESC_ADDRESS) + load<u32>(header, DESC_LENGTH);
   memory.copy(place, load<u32>(payload, DESC_ADDRESS), load<u32>(payload, DESC_LENGTH));
-  const buffer = headerAt(queue, position);
-  buffer.flags = 0;
-  // Its frame comes back twice now.
-  hold(buffer);
   store<u64>(payload, u64(place), DESC_ADDRESS);
+  // Its frame comes back twice now. Should the thread die before it is held for that, `silenceTx` sees it.
+  const buffer = headerAt(queue, position);
+  hold(buffer);
+  buffer.flags = 0;
 }

@@ -1,6 +1,6 @@
 /**
- * A thread that dies while it opens a connection, at whichever of its stores: the core that takes over has
- * neither lost another connection nor kept a half-made one for ever.
+ * A thread that dies while it opens or ends a connection, at whichever of its stores: the core that takes over
+ * has neither lost another connection nor kept a half-made one for ever.
  */
 import { describe, expect, test } from "vitest";
 import {
@@ -10,7 +10,7 @@ import {
   GAUGE_CONNECTIONS,
   RC_OK,
 } from "../../assembly/abi.ts";
-import { text } from "../support/bytes.ts";
+import { pattern, text } from "../support/bytes.ts";
 import { KERNEL, PEER } from "../support/kernel.ts";
 import { kernels, type KernelBuild } from "../support/kernels.ts";
 import { dyingAfter, mortal } from "../support/mortal.ts";
@@ -58,26 +58,43 @@ class Scene {
     return options.flatMap((option) => (option.kind === "unknown" ? [option.data] : []))[0];
   }
 
-  /** The bystander's connection lives on, and is the only one once the newcomer has long been silent. */
+  /** The newcomer has a connection, over which something is on its way. */
+  open(): void {
+    const { newcomer } = this;
+    newcomer.sendSyn("S");
+    newcomer.expect({ flags: "SA" });
+    newcomer.send();
+    newcomer.handle = newcomer.k.event("knock").handle;
+    expect(newcomer.k.accept(newcomer.handle)).toBe(RC_OK);
+    newcomer.k.send(newcomer.handle, HELLO);
+  }
+
+  /**
+   * The bystander's connection lives on, and is the only one once the newcomer has long been silent, and its
+   * application has nothing to do with it any more.
+   */
   check(): void {
     const k = this.cores.at(1);
-    const { bystander } = this;
-    expect(
-      k.events().some((event) => event.kind === "arrived" && event.handle === bystander.handle),
-    ).toBe(true);
+    const { bystander, newcomer } = this;
+    const arrived = k.events().flatMap((e) => (e.kind === "arrived" ? [e.handle] : []));
+    expect(arrived).toContain(bystander.handle);
     expect(k.accept(bystander.handle)).toBe(RC_OK);
+    // One that its core died over is reset, and accepted in vain.
+    if (arrived.includes(newcomer.handle) && k.accept(newcomer.handle) === RC_OK) {
+      expect(k.abort(newcomer.handle)).toBe(RC_OK);
+    }
     bystander.k = k;
-    k.advance(200 * SECOND);
+    k.advance(2000 * SECOND);
     k.events();
     expect(k.gauge(GAUGE_CONNECTIONS)).toBe(1);
     bystander.takeAll();
     bystander.send({ payload: HELLO });
     expect(k.event("recv").data).toEqual(HELLO);
     // The one that may be half open was given back.
-    this.newcomer.k = k;
-    this.newcomer.takeAll();
-    this.newcomer.sendSyn("S", { payload: HELLO, options: [fastOpen(this.cookie), nop, nop] });
-    this.newcomer.expect({ flags: "SA", ack: 6 });
+    k.sent();
+    const next = new TcpPeer(k, { port: newcomer.port });
+    next.sendSyn("S", { payload: HELLO, options: [fastOpen(this.cookie), nop, nop] });
+    next.expect({ flags: "SA", ack: 6 });
   }
 }
 
@@ -92,17 +109,42 @@ const openings: [string, (scene: Scene) => void][] = [
   ["connect", ({ cores }) => void cores.at(0).connect(PEER.ip, 4711)],
 ];
 
+const endings: [string, (scene: Scene) => void][] = [
+  ["a RST", ({ newcomer }) => newcomer.send({ flags: "R" })],
+  [
+    "an ACK of what still waits for the NIC",
+    ({ cores, newcomer }) => {
+      const [k] = cores.all;
+      k.nic.stalled = true;
+      k.send(newcomer.handle, pattern(4000));
+      newcomer.send({ ack: 1 + HELLO.length + 4000 });
+      k.nic.stalled = false;
+    },
+  ],
+  ["a FIN", ({ newcomer }) => newcomer.send({ flags: "FA" })],
+  ["abort", ({ cores, newcomer }) => void cores.at(0).abort(newcomer.handle)],
+  ["close", ({ cores, newcomer }) => void cores.at(0).close(newcomer.handle)],
+];
+
 describe.each(kernels)("$name kernel", (build) => {
   const dying = mortal(build);
 
-  test.each(openings)("%s: at every store", (_, open) => {
-    let stores = 1;
-    for (; ; stores++) {
+  /** Has a new core die before the first store of what it does, the second, and so on; returns how many it has. */
+  function storesOf(prepare: (scene: Scene) => void, act: (scene: Scene) => void): number {
+    for (let stores = 1; ; stores++) {
       const scene = new Scene(dying);
-      if (!dyingAfter(scene.cores.at(0), stores, () => open(scene))) break;
+      prepare(scene);
+      if (!dyingAfter(scene.cores.at(0), stores, () => act(scene))) return stores;
       takeOver(scene.cores);
       scene.check();
     }
-    expect(stores).toBeGreaterThan(100);
+  }
+
+  test.each(openings)("%s: at every store", (_, open) => {
+    expect(storesOf(() => {}, open)).toBeGreaterThan(100);
+  });
+
+  test.each(endings)("%s: at every store", (_, end) => {
+    expect(storesOf((scene) => scene.open(), end)).toBeGreaterThan(50);
   });
 });
