@@ -344,7 +344,9 @@ describe("the module", () => {
   });
 
   test("tcpInfo tells how the connection is", async () => {
-    const via = aHost({ link: { delay: 2000 } });
+    // A thread that is kept from its processor shall not take that for a loss.
+    const tcp = { minRto: 20_000_000, initialRto: 20_000_000, sack: false };
+    const via = aHost({ link: { delay: 2000 }, tcp });
     const { here, there } = await pair(neighbourOf(via, "other"), {}, { via, host: "other" });
     here.write(Buffer.alloc(100_000));
     there.resume();
