@@ -217,7 +217,8 @@ describe("a core whose thread is lost in mid-traffic", () => {
       expect(what).toContain(how === "hang" ? "hung" : "died");
       if (how === "hang") expect(what).toContain("unresponsive");
       for (const incident of incidents) {
-        if (incident.core === 1) {
+        // A thread that waits for a processor may do so anywhere, and be thought unresponsive.
+        if (incident.core === 1 && incident.what !== "unresponsive") {
           const where = how === "trap" ? "kernel" : "application";
           expect(incident).toMatchObject({ dataplane: SERVER_IP, where });
         }
