@@ -4,20 +4,19 @@
  */
 import { CNT_TCP_DUPLICATE_ACKS, CNT_TCP_FAST_RETRANSMITS } from "../abi";
 import { count } from "../core/counters";
-import { Buffer, hasFrame, release } from "../mem/buffers";
+import { Buffer, release } from "../mem/buffers";
 import { confirmNeighbour } from "../net/neighbours";
 import { now } from "../time/clock";
 import { onAck } from "./congestion";
 import { clearDeadline, setDeadline } from "./deadlines";
 import { noteDelivered } from "./delivery-rate";
-import { severPayloads } from "./emit";
 import { deflate, enterRecovery, inflate, leaveRecovery } from "./fast-recovery";
 import { isProbeAwaited } from "./mtu-probe";
 import { reportSent } from "./notices";
 import { output, retransmitHead, retransmitUpTo } from "./output";
 import { backedOffRto, clearSample, sampleRtt } from "./rtt";
 import { SENT_ELSEWHERE } from "./send";
-import { SENT_AGAIN } from "./send-queue";
+import { SENT_AGAIN, severBuffer } from "./send-queue";
 import { seqAfterEq, seqBefore } from "./seq";
 import { armRetransmission } from "./tail-probe";
 import {
@@ -137,7 +136,7 @@ export function releaseAcknowledged(tcb: Tcb, ack: u32): u32 {
   while (at != 0) {
     const buffer = changetype<Buffer>(at);
     if (!seqBefore(buffer.seq, ack)) break;
-    if (!hasFrame(buffer)) severPayloads(buffer.sentAt);
+    severBuffer(buffer);
     // A hole that a repeated segment filled held up the ACK of all behind it.
     if (buffer.flags & SENT_AGAIN) clean = false;
     sentAt = buffer.sentAt;

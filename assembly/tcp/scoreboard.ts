@@ -22,7 +22,7 @@ import { optionSackBlocks, sackLeft, sackRight } from "../wire/tcp-options";
 import { noteDelivered } from "./delivery-rate";
 import { forgetLandmark, forgetLandmarks, nearestPlace, noteLandmark } from "./landmarks";
 import { rackArrived } from "./rack";
-import { SENT_AGAIN } from "./send-queue";
+import { SENT_AGAIN, severBuffer } from "./send-queue";
 import { SENT_ELSEWHERE } from "./send";
 import { seqAfter, seqAfterEq, seqBefore, seqBeforeEq } from "./seq";
 import {
@@ -111,6 +111,7 @@ export function releaseCovered(tcb: Tcb, cold: TcbCold, ack: u32): u32 {
   while (at != 0) {
     const buffer = changetype<Buffer>(at);
     if (!seqBefore(buffer.seq, ack)) break;
+    severBuffer(buffer);
     const end = buffer.seq + buffer.length;
     const covered = seqAfter(end, ack) ? ack - buffer.seq : buffer.length;
     if (!(buffer.flags & SENT_ELSEWHERE)) bytes += covered;

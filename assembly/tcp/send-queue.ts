@@ -13,7 +13,12 @@ export const MORE_FOLLOWS: u16 = 16;
 /** Buffer flag: our FIN went out with it. */
 export const WITH_FIN: u16 = 32;
 
-/** Before what the queue has of the application's memory goes back to it. */
+/** Before some of a buffer, or all, goes back to the application, if it has the memory. */
+export function severBuffer(buffer: Buffer): void {
+  if (!hasFrame(buffer)) severPayloads(buffer.sentAt);
+}
+
+/** Before what the whole queue has of the application's memory goes back to it. */
 export function severQueue(tcb: Tcb): void {
   for (let at = tcb.txHead; at != 0; at = changetype<Buffer>(at).next) {
     if (hasFrame(changetype<Buffer>(at))) continue;

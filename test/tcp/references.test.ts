@@ -73,11 +73,15 @@ describe.each(kernels)("$name kernel", (build) => {
     assertSameBytes(streamOf(peer), pattern(LENGTH));
   });
 
-  test("nor does the ACK of the first copy change a second one", () => {
+  test.each([
+    ["", {}, undefined],
+    [", the last of which SACK had named", { sack: true }, [[1461, 1 + LENGTH] as const]],
+  ])("nor does the ACK of first copies change second ones%s", (_, options, sack) => {
     const k = startKernel(build);
-    const peer = TcpPeer.established(k);
+    const peer = TcpPeer.established(k, options);
     const address = refer(k, peer);
     peer.takeAll();
+    if (sack) peer.send({ ack: 1, sack });
     k.nic.stalled = true;
     k.advance(SECOND);
     peer.send({ ack: 1 + LENGTH });
