@@ -1,7 +1,7 @@
 /**
  * An application that behaves at random: it sends its stream in pieces of any size, short ones copied
- * and long ones referenced, gives received bytes back late and by dribs and drabs, and closes at any
- * time after its last byte. It checks every byte it receives.
+ * and long ones referenced, uses their memory anew as soon as it may, gives received bytes back late and by
+ * dribs and drabs, and closes at any time after its last byte. It checks every byte it receives.
  */
 import {
   FLAG_MORE,
@@ -91,6 +91,7 @@ export class Talker implements Application {
         this.#receive(event.data);
         break;
       case "sent":
+        this.#reuse(this.#acked, event.acked);
         this.#acked += event.acked;
         this.#blocked = false;
         break;
@@ -98,6 +99,14 @@ export class Talker implements Application {
         this.#end(event.reason);
         break;
     }
+  }
+
+  /** Writes over bytes of the stream that are its own again, from the `from`-th on: they must not be sent. */
+  #reuse(from: number, length: number): void {
+    const at = from % RING;
+    const first = Math.min(length, RING - at);
+    this.#k.bytes.fill(0xee, this.#ring + at, this.#ring + at + first);
+    this.#k.bytes.fill(0xee, this.#ring, this.#ring + length - first);
   }
 
   step(now: number): boolean {
@@ -220,6 +229,7 @@ export class Talker implements Application {
   #end(reason: number): void {
     this.outcome.reason = reason;
     this.#open = false;
+    this.#reuse(0, RING);
   }
 }
 

@@ -16,7 +16,11 @@ export interface PathOptions {
   readonly duplicate: number;
   /** One bit of the frame is flipped. */
   readonly corrupt: number;
+  /** Per instant: the sender's NIC stops to read its TX ring, for up to PAUSE µs. */
+  readonly pause?: number;
 }
+
+const PAUSE = 20_000;
 
 interface Travelling {
   readonly at: number;
@@ -67,6 +71,32 @@ export class Path {
   }
 }
 
+/** A NIC that stops to send now and then. */
+class Pauses {
+  readonly #random: Random;
+  readonly #chance: number;
+  #until = 0;
+
+  constructor(random: Random, chance: number) {
+    this.#random = random;
+    this.#chance = chance;
+  }
+
+  /** Stops the NIC, or lets it go on. */
+  step({ nic }: KernelHarness, now: number): void {
+    if (nic.stalled) {
+      nic.stalled = now < this.#until;
+    } else if (this.#random.chance(this.#chance)) {
+      nic.stalled = true;
+      this.#until = now + 1 + this.#random.below(PAUSE);
+    }
+  }
+
+  next({ nic }: KernelHarness): number {
+    return nic.stalled ? this.#until : Infinity;
+  }
+}
+
 /** What an application does on one side of the network. */
 export interface Application {
   /** Called when something may have happened; true when it did something itself. */
@@ -88,6 +118,8 @@ export class Network {
   readonly right: KernelHarness;
   readonly #there: Path;
   readonly #back: Path;
+  readonly #leftPauses: Pauses;
+  readonly #rightPauses: Pauses;
   now: number;
 
   constructor(build: KernelBuild, path: PathOptions, seed: number, options: HarnessOptions = {}) {
@@ -102,6 +134,8 @@ export class Network {
     this.right = new KernelHarness(build, own(RIGHT, LEFT));
     this.#there = new Path(new Random(random.below(2 ** 32)), path);
     this.#back = new Path(new Random(random.below(2 ** 32)), path);
+    this.#leftPauses = new Pauses(new Random(random.below(2 ** 32)), path.pause ?? 0);
+    this.#rightPauses = new Pauses(new Random(random.below(2 ** 32)), path.pause ?? 0);
     this.now = this.left.now;
   }
 
@@ -114,6 +148,8 @@ export class Network {
       const next = Math.min(
         this.#there.next(),
         this.#back.next(),
+        this.#leftPauses.next(this.left),
+        this.#rightPauses.next(this.right),
         this.left.deadline() ?? Infinity,
         this.right.deadline() ?? Infinity,
         ...applications.map((application) => application.next()),
@@ -135,17 +171,20 @@ export class Network {
   }
 
   #silent(): boolean {
-    return this.#there.next() === Infinity && this.#back.next() === Infinity;
+    const { left, right } = this;
+    const isPaused = left.nic.stalled || right.nic.stalled;
+    return !isPaused && this.#there.next() === Infinity && this.#back.next() === Infinity;
   }
 
   /** Everything that happens at one instant, once around; true when something did. */
   #instant(applications: readonly Application[]): boolean {
     let busy = false;
-    for (const [kernel, out, path] of [
-      [this.left, this.#there, this.#back],
-      [this.right, this.#back, this.#there],
+    for (const [kernel, out, path, pauses] of [
+      [this.left, this.#there, this.#back, this.#leftPauses],
+      [this.right, this.#back, this.#there, this.#rightPauses],
     ] as const) {
       kernel.now = this.now;
+      pauses.step(kernel, this.now);
       for (const frame of path.arrived(this.now)) {
         // A NIC without an empty frame drops; that is one more loss.
         kernel.nic.receive(frame);

@@ -44,6 +44,7 @@ const scenario: fc.Arbitrary<Scenario> = fc.record({
     loss: fc.constantFrom(0, 0.01, 0.05, 0.2),
     duplicate: fc.constantFrom(0, 0, 0.05, 0.3),
     corrupt: fc.constantFrom(0, 0, 0.02, 0.1),
+    pause: fc.constantFrom(0, 0.01, 0.1),
   }),
   connections: fc.array(fc.tuple(fc.nat(60_000), fc.nat(60_000)), { minLength: 1, maxLength: 4 }),
   receiveWindow: fc.constantFrom(4096, 65_536, 262_144),
