@@ -229,14 +229,13 @@ function retransmit(tcb: Tcb, buffer: Buffer): bool {
 function transmit(tcb: Tcb, buffer: Buffer, push: u32): bool {
   const fin = (tcb.flags & F_FIN_QUEUED) != 0;
   const answers = (tcb.flags & F_ACK_PENDING) != 0;
-  const again: bool = (tcb.flags & F_RESENDING) != 0 && seqBefore(buffer.seq, coldOf(tcb).sndMax);
   if (!sendPayload(tcb, buffer, payloadFlags(buffer, fin) | push)) return false;
   if (tcb.controlFlags & C_QUICK) noteAnswer(tcb, answers);
   // What a SYN carried before is no new write.
   if (tcb.flags & F_NAGLE && buffer.length < tcb.mss && !(buffer.flags & SENT_AGAIN)) {
     openState(tcb).partialEnd = buffer.seq + buffer.length;
   }
-  if (again) {
+  if (tcb.flags & F_RESENDING && seqBefore(buffer.seq, coldOf(tcb).sndMax)) {
     buffer.flags |= SENT_AGAIN;
     countResent(tcb);
   }

@@ -1,4 +1,7 @@
-/** The buffers of the send queue: what their flags say of them, and how one becomes two. */
+/**
+ * The buffers of the send queue: what their flags say of them, what comes before they go back to the
+ * application, and how one becomes two.
+ */
 import { allocFrame, allocRecord, Buffer, hasFrame } from "../mem/buffers";
 import { now } from "../time/clock";
 import { payloadPlace, severPayloads } from "./emit";

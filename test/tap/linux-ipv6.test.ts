@@ -10,7 +10,7 @@ import type { KernelBuild } from "../../host/node/index.ts";
 import { BUSY } from "../support/expert.ts";
 import { captureUnavailable, startCapture, withoutCapture } from "./capture.ts";
 import { tapUnavailable } from "./namespace.ts";
-import { DATAPLANE6, type Responder, startResponder6 } from "./responder.ts";
+import { DATAPLANE6, type Responder, startResponder6, THREE_PINGS } from "./responder.ts";
 
 const URL_BASE = `http://[${DATAPLANE6}]`;
 
@@ -50,20 +50,7 @@ describe.skipIf(unavailable).each<[KernelBuild, "inline" | "threaded"]>([
     linux("curl", "-6", "-g", "-sS", "-m", "50", ...args);
 
   it.each([0, 1, 56, 1452, 1453, 8000, 60_000])("ping: %i bytes come back", async (size) => {
-    // At once: ping waits for the last answer only as long as for the longest before it, or an interval.
-    const output = await linux(
-      "ping",
-      "-6",
-      "-c",
-      "3",
-      "-l",
-      "3",
-      "-i",
-      "10",
-      "-s",
-      `${size}`,
-      DATAPLANE6,
-    );
+    const output = await linux("ping", "-6", ...THREE_PINGS, "-s", `${size}`, DATAPLANE6);
     expect(output).toContain("3 packets transmitted, 3 received, 0% packet loss");
     expect(output).not.toMatch(/wrong data|DUP|checksum/i);
   });

@@ -20,6 +20,7 @@ import {
   type Responder,
   type ResponderOptions,
   startResponder,
+  THREE_PINGS,
 } from "./responder.ts";
 
 const CLIENT = fileURLToPath(new URL("client.mjs", import.meta.url));
@@ -67,19 +68,7 @@ describe.skipIf(unavailable).each<[KernelBuild, "inline" | "threaded"]>([
   }
 
   it.each([0, 1, 56, 1471, 1472])("ping: %i bytes come back", async (size) => {
-    // At once: ping waits for the last answer only as long as for the longest before it, or an interval.
-    const output = await linux(
-      "ping",
-      "-c",
-      "3",
-      "-l",
-      "3",
-      "-i",
-      "10",
-      "-s",
-      `${size}`,
-      DATAPLANE,
-    );
+    const output = await linux("ping", ...THREE_PINGS, "-s", `${size}`, DATAPLANE);
     expect(output).toContain("3 packets transmitted, 3 received, 0% packet loss");
     expect(output).not.toMatch(/wrong data|DUP|checksum/i);
   });

@@ -22,6 +22,9 @@ export const DATAPLANE = "10.9.0.2";
 export const LINUX6 = "fd00:9::1";
 export const DATAPLANE6 = "fd00:9::2";
 
+/** Three at once: ping waits for the last answer only as long as for the longest before it, or an interval. */
+export const THREE_PINGS = ["-c", "3", "-l", "3", "-i", "10"];
+
 /** Tries of a ping until the dataplane has found that nobody else has its addresses. */
 const TRIES = 30;
 
